@@ -1,0 +1,103 @@
+//! Every fixed limit, in one place, with its unit and the requirement that sets it.
+
+use std::time::Duration;
+
+/// Bytes of a workspace name (LIFE-1).
+pub const NAME_BYTES: usize = 255;
+/// Bytes of a workspace role (LIFE-1).
+pub const ROLE_BYTES: usize = 1_000;
+/// Bytes of a model id (SEC-191).
+pub const MODEL_BYTES: usize = 100;
+/// Bytes of a runtime name (SEC-191).
+pub const RUNTIME_BYTES: usize = 100;
+/// Bytes of an A2A request body (A2A-2).
+pub const A2A_REQUEST_BYTES: usize = 1 << 20;
+/// Bytes of an agent's reply (A2A-70).
+pub const A2A_REPLY_BYTES: usize = 10 << 20;
+/// Bytes of any other JSON body (SEC-190).
+pub const JSON_BODY_BYTES: usize = 32 << 20;
+/// Hops of an ancestor walk that decides communication (LIFE-40).
+pub const COMMUNICATION_WALK_HOPS: usize = 32;
+/// Live tokens a workspace may mint over the API (SEC-15).
+pub const TOKENS_PER_WORKSPACE: u64 = 50;
+/// Live org tokens listed (SEC-17).
+pub const ORG_TOKENS_LISTED: u64 = 500;
+/// Bytes of an org token's name (SEC-18).
+pub const ORG_TOKEN_NAME_BYTES: usize = 100;
+/// Global secrets read by an import's preflight (PROV-135).
+pub const PREFLIGHT_SECRETS: u64 = 10_000;
+/// Largest page of the activity feed; also where larger requests are clamped (ACT-14).
+pub const ACTIVITY_PAGE: u64 = 500;
+/// Page of the activity feed when none is asked for.
+pub const ACTIVITY_PAGE_DEFAULT: u64 = 100;
+/// Longest `since_secs` of the activity feed, seconds (ACT-18).
+pub const ACTIVITY_SINCE_SECS: i64 = 2_592_000;
+/// Events returned by `GET /events` (ACT-69).
+pub const EVENTS_PAGE: u64 = 100;
+/// Events buffered for one socket before the oldest are dropped for it (ACT-73).
+pub const SOCKET_BUFFER: usize = 256;
+/// Largest stored monthly spend, USD cents (record table of `lifecycle.md`).
+pub const MONTHLY_SPEND_CENTS: i64 = 1_000_000_000_000;
+/// Bytes of an initial memory before redaction (LIFE-67).
+pub const INITIAL_MEMORY_BYTES: usize = 100_000;
+/// Nesting of `!include` in org templates (PROV-127).
+pub const INCLUDE_DEPTH: usize = 16;
+/// Files of an imported template (PROV-105).
+pub const TEMPLATE_FILES: usize = 200;
+
+/// An agent silent for longer is lost (REG-3).
+pub const LIVENESS_WINDOW: Duration = Duration::from_secs(180);
+/// How often the platform looks at liveness (LIFE §15).
+pub const HEALTH_SWEEP_PERIOD: Duration = Duration::from_secs(15);
+/// An external agent silent for longer awaits its agent again; default of `REMOTE_LIVENESS_STALE_AFTER` (LIFE-183).
+pub const REMOTE_STALE_AFTER: Duration = Duration::from_secs(90);
+/// How often slow starts are looked for (LIFE §15).
+pub const PROVISION_SWEEP_PERIOD: Duration = Duration::from_secs(30);
+/// A start that took longer has failed, unless template or operator say otherwise (LIFE-189).
+pub const PROVISION_TIMEOUT: Duration = Duration::from_secs(600);
+/// The same for hermes: control-plane watcher of 25 min plus slack (PROV-95a).
+pub const PROVISION_TIMEOUT_HERMES: Duration = Duration::from_secs(1_800);
+/// One deadline over the whole start pipeline (PROV-12, LIFE-58).
+pub const PROVISION_DEADLINE: Duration = Duration::from_secs(180);
+/// Time a failed start has to record itself, apart from the pipeline's deadline (PROV-31).
+pub const FAILURE_RECORD_DEADLINE: Duration = Duration::from_secs(10);
+/// Concurrent starts of one import (PROV-138).
+pub const PROVISION_CONCURRENCY: usize = 3;
+/// Pause after each imported child (PROV-139).
+pub const IMPORT_CHILD_PAUSE: Duration = Duration::from_secs(2);
+/// Settings writes within this span lead to one restart (PROV-112a).
+pub const RESTART_DEBOUNCE: Duration = Duration::from_millis(500);
+/// Time delete has for all stops together (LIFE-104).
+pub const DELETE_STOP_DEADLINE: Duration = Duration::from_secs(30);
+/// Age at which activity is deleted; default of `ACTIVITY_RETENTION_DAYS` (ACT-13).
+pub const ACTIVITY_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How often that is looked at (ACT-13).
+pub const ACTIVITY_CLEANUP_PERIOD: Duration = Duration::from_secs(6 * 3_600);
+/// Connect timeout of the A2A client (A2A-64).
+pub const A2A_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Response-header timeout of the A2A client for reported endpoints (A2A-64, D13).
+pub const A2A_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Silence after which a call counts as busy (A2A-65).
+pub const A2A_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Ceiling of a call between workspaces (A2A-66).
+pub const A2A_CALLER_CEILING: Duration = Duration::from_secs(1_800);
+/// Reply bytes of all calls together that may be buffered at once (D15).
+pub const A2A_BUFFERED_BYTES: usize = 256 << 20;
+/// Lifetime of the one-time login code (D2).
+pub const LOGIN_CODE_TTL: Duration = Duration::from_secs(600);
+/// Lifetime of a browser session, renewed by use.
+pub const SESSION_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Lifetime of a single-use ticket for sockets and downloads (D2).
+pub const TICKET_TTL: Duration = Duration::from_secs(30);
+/// Requests per minute of one valid credential (D2).
+pub const CREDENTIAL_RATE: u32 = 6_000;
+/// Anonymous requests and failed authentications per minute of one address; default of `RATE_LIMIT` (SEC-205).
+pub const ADDRESS_RATE: u32 = 600;
+/// Org tokens minted per hour from one address (SEC-206).
+pub const ORG_TOKEN_MINT_RATE: u32 = 10;
+/// Window of the rate limits.
+pub const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// Time a shutdown waits for work in flight (SEC-218).
+pub const SHUTDOWN_DRAIN: Duration = Duration::from_secs(30);
+/// How long cached inbound secrets, routes and URLs live (REG-56, REG-3).
+pub const CACHE_TTL: Duration = Duration::from_secs(300);

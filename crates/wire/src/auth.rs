@@ -1,0 +1,143 @@
+//! Sign-in, tickets and tokens (`security.md` §2, D2).
+
+use molecule_core::{OrgTokenId, Timestamp, TokenId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+macro_rules! hide {
+    ($($name:ident),+) => { $(impl std::fmt::Debug for $name {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct(stringify!($name)).finish_non_exhaustive()
+        }
+    })+ };
+}
+hide!(Login, LoggedIn, LoginCode, Ticket, MintedToken, MintedOrgToken);
+
+/// `POST /auth/login`: the one-time code from the login URL's fragment.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Login {
+    /// The code.
+    pub code: String,
+}
+
+/// 200 of `POST /auth/login`.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LoggedIn {
+    /// Bearer of this browser, kept in origin-bound storage.
+    pub session_token: String,
+    /// When it ends unless used.
+    pub expires_at: Timestamp,
+}
+
+/// 201 of `POST /auth/login-codes` (admin): a fresh login URL.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LoginCode {
+    /// URL with the code in the fragment.
+    pub login_url: String,
+    /// When the code ends.
+    pub expires_at: Timestamp,
+}
+
+/// 201 of `POST /auth/tickets`: opens one socket or download within 30 s.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Ticket {
+    /// Value of the `ticket` query parameter.
+    pub ticket: String,
+    /// Seconds it is good for.
+    pub expires_in: u64,
+}
+
+/// One live token of a workspace (SEC-14).
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenView {
+    /// Row id, for revoking.
+    pub id: TokenId,
+    /// First eight characters.
+    pub prefix: String,
+    /// When it was minted.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// 200 of `GET /workspaces/:id/tokens`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenList {
+    /// Newest first.
+    pub tokens: Vec<TokenView>,
+    /// Their number.
+    pub count: usize,
+}
+
+/// 201 of `POST /workspaces/:id/tokens` (SEC-15).
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MintedToken {
+    /// Shown once.
+    pub auth_token: String,
+    /// Whose token it is.
+    pub workspace_id: WorkspaceId,
+    /// Says that it is shown once.
+    pub message: String,
+}
+
+/// One live org token (SEC-17).
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct OrgTokenView {
+    /// Row id, for revoking.
+    pub id: OrgTokenId,
+    /// First eight characters.
+    pub prefix: String,
+    /// Given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Root workspace it is anchored to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<WorkspaceId>,
+    /// Which kind of credential minted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// When it was minted.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// 200 of `GET /org/tokens`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct OrgTokenList {
+    /// Newest first.
+    pub tokens: Vec<OrgTokenView>,
+    /// Their number.
+    pub count: usize,
+}
+
+/// Optional body of `POST /org/tokens`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MintOrgToken {
+    /// At most 100 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// 200 of `POST /org/tokens` (SEC-18).
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MintedOrgToken {
+    /// Row id.
+    pub id: OrgTokenId,
+    /// First eight characters.
+    pub prefix: String,
+    /// Given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Shown once.
+    pub auth_token: String,
+    /// Says what it can do.
+    pub warning: String,
+}
+
+/// 200 of `DELETE /org/tokens/:id`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RevokedOrgToken {
+    /// The token's row id.
+    pub revoked: OrgTokenId,
+}
