@@ -1,0 +1,240 @@
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, Value,
+    sqlx::sqlite::SqliteConnectOptions,
+};
+
+use crate::{DbError, WriteGate, writer::Writer};
+
+/// Which engine stores the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in the data directory.
+    Sqlite,
+    /// A PostgreSQL server, version 14 or newer.
+    Postgres,
+}
+
+impl FromStr for Engine {
+    type Err = DbError;
+
+    /// From the scheme of a database URL.
+    fn from_str(url: &str) -> Result<Self, DbError> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Self::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            other => Err(DbError::UnknownEngine(other.unwrap_or_default().to_owned())),
+        }
+    }
+}
+
+/// Connections of readers (SQLite) or of everything (PostgreSQL).
+const POOL_CONNECTIONS: u32 = 8;
+/// How long to wait for a pooled connection, and for a first one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long SQLite waits for a lock held by another process, e.g. an offline tool.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// SQLite page cache per connection, KiB. Small: the operating system caches the file as well, and an idle server
+/// should stay small.
+const SQLITE_CACHE_KIB: i64 = 2_048;
+
+/// An open database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    reader: DatabaseConnection,
+    writer: Writer,
+    url: Arc<str>,
+    sqlite_path: Option<Arc<str>>,
+}
+
+impl fmt::Debug for Db {
+    /// Without the URL, which may carry a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Opens `url`: `sqlite:///absolute/path.db` (created when missing) or `postgres://…`.
+    ///
+    /// # Errors
+    /// The scheme is unknown or the database cannot be opened.
+    pub async fn connect(url: &str) -> Result<Self, DbError> {
+        let engine: Engine = url.parse()?;
+        let mut sqlite_path = None;
+        let (reader, writer) = match engine {
+            Engine::Sqlite => {
+                sqlite_path = Some(file_of(url)?);
+                // The writer first: it creates the file and switches it to WAL.
+                let writer = Database::connect(sqlite_options(url, 1))
+                    .await
+                    .map_err(DbError::Connect)?;
+                let reader = Database::connect(sqlite_options(url, POOL_CONNECTIONS))
+                    .await
+                    .map_err(DbError::Connect)?;
+                (reader, Writer::exclusive(writer))
+            }
+            Engine::Postgres => {
+                let pool = Database::connect(pool_options(url, POOL_CONNECTIONS))
+                    .await
+                    .map_err(DbError::Connect)?;
+                (pool.clone(), Writer::pooled(pool))
+            }
+        };
+        Ok(Self {
+            engine,
+            reader,
+            writer,
+            url: url.into(),
+            sqlite_path,
+        })
+    }
+
+    /// The engine in use.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Where reads go. On SQLite these connections refuse to write.
+    #[must_use]
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// The gate that serialises writers of one SQLite file within this process; `None` on PostgreSQL. A writer that
+    /// bypasses [`Db::tx`] (the activity writer's own connection) takes it around each transaction.
+    #[must_use]
+    pub fn write_gate(&self) -> Option<WriteGate> {
+        self.writer.gate()
+    }
+
+    /// Path of the SQLite file; `None` on PostgreSQL.
+    #[must_use]
+    pub fn sqlite_path(&self) -> Option<&str> {
+        self.sqlite_path.as_deref()
+    }
+
+    /// The connection URL; may carry a password.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// A statement with `$1`-style parameters, which both engines read.
+    #[must_use]
+    pub fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        Statement::from_sql_and_values(self.backend(), sql, values)
+    }
+
+    /// SeaORM's name for the engine.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.reader.get_database_backend()
+    }
+
+    /// Closes every connection; on SQLite the write-ahead log is checkpointed by the last one.
+    ///
+    /// # Errors
+    /// A connection failed while closing.
+    pub async fn close(self) -> Result<(), DbError> {
+        self.reader.close().await?;
+        self.writer.into_connection().close().await?;
+        Ok(())
+    }
+}
+
+/// The file a SQLite URL names, percent-encoding undone, as the connections below see it.
+fn file_of(url: &str) -> Result<Arc<str>, DbError> {
+    let options: SqliteConnectOptions = url
+        .parse()
+        .map_err(|error: sea_orm::sqlx::Error| DbError::Connect(DbErr::Custom(error.to_string())))?;
+    // Readers, the writer and the activity writer must see one and the same database, so memory will not do.
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(DbError::NotAFile);
+    }
+    options.get_filename().to_str().map(Into::into).ok_or(DbError::NotAFile)
+}
+
+fn pool_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false)
+        .test_before_acquire(false);
+    options
+}
+
+/// Pragmas go through the connect options, so that every connection of the pool has them.
+fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = pool_options(url, connections);
+    let writes = connections == 1;
+    options.map_sqlx_sqlite_opts(move |sqlite| {
+        let sqlite = sqlite
+            .create_if_missing(writes)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .pragma("cache_size", format!("-{SQLITE_CACHE_KIB}"))
+            .pragma("synchronous", "FULL");
+        if writes {
+            sqlite.pragma("journal_mode", "WAL")
+        } else {
+            sqlite.pragma("query_only", "ON")
+        }
+    });
+    // A lone connection must not be closed and reopened behind the writer's back.
+    if writes {
+        options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+    }
+    options
+}
+
+/// Key of the advisory lock that a server holds on its PostgreSQL database: "molecule" in ASCII.
+const SERVER_LOCK: i64 = 0x6d6f_6c65_6375_6c65;
+
+/// Keeps other servers off a PostgreSQL database. Released when dropped and when the process ends, however it ends.
+#[derive(Debug)]
+pub struct ExclusiveLock {
+    _connection: DatabaseConnection,
+}
+
+#[derive(FromQueryResult)]
+struct Taken {
+    taken: bool,
+}
+
+impl Db {
+    /// Takes the database for this server alone, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`DbError::InUse`] if another server has it.
+    pub async fn exclusive_lock(&self) -> Result<ExclusiveLock, DbError> {
+        let mut options = pool_options(&self.url, 1);
+        // The lock lives as long as this very connection.
+        options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        let connection = Database::connect(options).await.map_err(DbError::Connect)?;
+        let statement = self.statement("SELECT pg_try_advisory_lock($1) AS taken", [SERVER_LOCK.into()]);
+        let taken = Taken::find_by_statement(statement)
+            .one(&connection)
+            .await?
+            .is_some_and(|row| row.taken);
+        if taken {
+            Ok(ExclusiveLock {
+                _connection: connection,
+            })
+        } else {
+            Err(DbError::InUse)
+        }
+    }
+}

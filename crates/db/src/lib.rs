@@ -1,0 +1,24 @@
+//! Connections to SQLite or PostgreSQL, the one SQLite writer, and the few places where the dialects differ.
+//!
+//! Readers use [`Db::reader`]; every write goes through [`Db::tx`]. On SQLite that is a single connection that begins
+//! its transactions with `BEGIN IMMEDIATE`, so that a transaction never fails half-way for want of the write lock.
+
+mod connect;
+mod error;
+mod lock;
+pub mod migrate;
+mod writer;
+
+pub use connect::{Db, Engine, ExclusiveLock};
+pub use error::{DbError, DbErrorKind};
+pub use lock::{lock, lock_shared};
+pub use sea_orm::{DatabaseTransaction, DbErr};
+pub use writer::{BoxFuture, WriteGate};
+
+use molecule_core::Timestamp;
+
+/// The current time. The one clock of everything that is stored.
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::from(std::time::SystemTime::now())
+}

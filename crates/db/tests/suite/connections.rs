@@ -1,0 +1,150 @@
+//! What a connection may do, and what becomes of it.
+
+use molecule_db::{Db, DbErr, DbError, Engine};
+use sea_orm::{ConnectionTrait, DbBackend, TransactionTrait};
+
+use crate::support::{column, execute, keys, open};
+
+/// A URL that cannot be opened; the error, as text.
+async fn refused(url: &str) -> (DbError, String) {
+    let error = Db::connect(url).await.unwrap_err();
+    let text = error.to_string();
+    (error, text)
+}
+
+#[tokio::test]
+async fn urls_that_name_no_database() {
+    for url in ["", "mysql://me:hush@db/x", "/var/lib/molecule.db", "sqlite"] {
+        let (error, text) = refused(url).await;
+        assert!(matches!(error, DbError::UnknownEngine(_)), "{url}: {text}");
+        assert!(!text.contains("hush"), "{text}");
+    }
+    for url in ["sqlite::memory:", "sqlite://x?mode=memory"] {
+        let (error, text) = refused(url).await;
+        assert!(matches!(error, DbError::NotAFile), "{url}: {text}");
+    }
+    let (error, text) = refused("sqlite:///nowhere/at/all.db").await;
+    assert!(matches!(error, DbError::Connect(_)), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_name_may_need_encoding() {
+    let database = molecule_testkit::sqlite::database();
+    let file = database.directory().join("a b%20?#é.db");
+    let encoded = file
+        .to_str()
+        .unwrap()
+        .replace('%', "%25")
+        .replace(' ', "%20")
+        .replace('?', "%3F")
+        .replace('#', "%23");
+    let db = Db::connect(&format!("sqlite://{encoded}?mode=rwc")).await.unwrap();
+    assert_eq!(db.sqlite_path(), file.to_str());
+    assert!(file.exists());
+}
+
+molecule_testkit::both_engines! {
+    async fn a_connection_knows_its_engine(url: String) {
+        let db = Db::connect(&url).await.unwrap();
+        let sqlite = url.starts_with("sqlite");
+        assert_eq!(db.engine() == Engine::Sqlite, sqlite);
+        assert_eq!(db.backend() == DbBackend::Sqlite, sqlite);
+        assert_eq!((db.sqlite_path().is_some(), db.write_gate().is_some()), (sqlite, sqlite));
+        assert_eq!(db.url(), url);
+        assert!(!format!("{db:?}").contains("//"), "a URL may carry a password");
+    }
+
+    // On SQLite only the one writer writes: a reader that could would not wait for its turn.
+    async fn readers_do_not_write(url: String) {
+        let db = open(&url).await;
+        execute(&db, "INSERT INTO t (k, v) VALUES (1, 1)", []).await.unwrap();
+        if db.engine() == Engine::Postgres {
+            return;
+        }
+        // Every connection of the pool, not only the first.
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            let reader = db.reader().begin().await.unwrap();
+            for sql in ["INSERT INTO t (k, v) VALUES (2, 2)", "DELETE FROM t", "CREATE TABLE u (x)", "PRAGMA user_version = 9"] {
+                assert!(reader.execute_unprepared(sql).await.is_err(), "{sql}");
+            }
+            let pragma = async |name: &str| {
+                let row = reader.query_one_raw(db.statement(&format!("PRAGMA {name}"), [])).await.unwrap().unwrap();
+                row.try_get_by_index::<i64>(0).unwrap()
+            };
+            assert_eq!((pragma("query_only").await, pragma("foreign_keys").await), (1, 1));
+            held.push(reader);
+        }
+        assert_eq!(keys(&db).await.len(), 1);
+    }
+
+    // D15: what the writer commits survives a power cut; foreign keys are enforced.
+    async fn the_writers_pragmas(url: String) {
+        let db = open(&url).await;
+        if db.engine() == Engine::Postgres {
+            return;
+        }
+        let read = async |name: &'static str| {
+            let statement = db.statement(&format!("PRAGMA {name}"), []);
+            let work = db.tx(|tx| {
+                Box::pin(async move {
+                    let row = tx.query_one_raw(statement).await?.unwrap();
+                    Ok::<_, DbErr>(row.try_get_by_index::<i64>(0).unwrap())
+                })
+            });
+            work.await.unwrap()
+        };
+        assert_eq!((read("synchronous").await, read("foreign_keys").await, read("query_only").await), (2, 1, 0));
+        assert_eq!(column::<String>(&db, "SELECT journal_mode AS v FROM pragma_journal_mode").await, ["wal"]);
+    }
+
+    // A read does not wait for a write that is under way, and does not see it.
+    async fn readers_do_not_wait_for_the_writer(url: String) {
+        let db = open(&url).await;
+        let reader = db.clone();
+        db.tx(|tx| {
+            Box::pin(async move {
+                tx.execute_unprepared("INSERT INTO t (k, v) VALUES (1, 1)").await?;
+                assert_eq!(keys(&reader).await, [0; 0]);
+                Ok::<(), DbErr>(())
+            })
+        })
+        .await
+        .unwrap();
+        assert_eq!(keys(&db).await, [1]);
+    }
+
+    async fn closing_keeps_what_was_written(url: String) {
+        let db = open(&url).await;
+        execute(&db, "INSERT INTO t (k, v) VALUES (1, 1)", []).await.unwrap();
+        let log = db.sqlite_path().map(|path| format!("{path}-wal"));
+        db.close().await.unwrap();
+        if let Some(log) = log {
+            assert!(!std::path::Path::new(&log).exists(), "the log was not checkpointed");
+        }
+        assert_eq!(keys(&Db::connect(&url).await.unwrap()).await, [1]);
+    }
+}
+
+// Connections that the server cut are replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_connections_are_replaced() {
+    let Some(database) = molecule_testkit::postgres::database() else {
+        return molecule_testkit::skip(
+            "connections::cut_connections_are_replaced",
+            molecule_testkit::postgres::NOT_FOUND,
+        );
+    };
+    let db = open(database.url()).await;
+    for key in 0..5 {
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        assert!(!database.sql(cut).is_empty());
+        let mut attempts = 0;
+        // A connection that was idle may be found dead once; there are eight at most.
+        while let Err(error) = execute(&db, "INSERT INTO t (k, v) VALUES ($1, 0)", [key.into()]).await {
+            attempts += 1;
+            assert!(attempts <= 8, "{error}");
+        }
+    }
+    assert_eq!(keys(&db).await, [0, 1, 2, 3, 4]);
+}

@@ -1,0 +1,67 @@
+use molecule_core::{ActivityId, text::storable};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+
+use crate::{Store, StoreError, entities::activity};
+
+/// Status of a row whose stream has not ended (D15).
+pub const OPEN: &str = "in_progress";
+
+/// How a row that was recorded early ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// JSON text.
+    pub response_body: Option<String>,
+    /// JSON text.
+    pub tool_trace: Option<String>,
+    /// How long it took, milliseconds.
+    pub duration_ms: Option<i64>,
+    /// `ok` or `error`.
+    pub status: String,
+    /// Why it failed.
+    pub error_detail: Option<String>,
+}
+
+impl Store {
+    /// Completes an open row.
+    ///
+    /// # Errors
+    /// The row stays open.
+    pub async fn finish_activity(&self, id: ActivityId, finished: Finished) -> Result<(), StoreError> {
+        use activity::Column;
+        let text = |value: Option<String>| value.map(|value| storable(&value).into_owned());
+        let update = activity::Entity::update_many()
+            .col_expr(Column::ResponseBody, Expr::value(text(finished.response_body)))
+            .col_expr(Column::ToolTrace, Expr::value(text(finished.tool_trace)))
+            .col_expr(Column::DurationMs, Expr::value(finished.duration_ms))
+            .col_expr(Column::Status, Expr::value(finished.status))
+            .col_expr(Column::ErrorDetail, Expr::value(text(finished.error_detail)))
+            .filter(Column::Id.eq(id.uuid()));
+        self.db
+            .tx(|tx| {
+                Box::pin(async move {
+                    update.exec(tx).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Closes rows that a stopped server left open, as interrupted; returns how many. Called at boot, before anything
+    /// can open one.
+    ///
+    /// # Errors
+    /// They stay open.
+    pub async fn close_interrupted_activity(&self) -> Result<u64, StoreError> {
+        use activity::Column;
+        let update = activity::Entity::update_many()
+            .col_expr(Column::Status, Expr::value("error"))
+            .col_expr(
+                Column::ErrorDetail,
+                Expr::value("interrupted: the server stopped before the reply ended"),
+            )
+            .filter(Column::Status.eq(OPEN));
+        self.db
+            .tx(|tx| Box::pin(async move { Ok(update.exec(tx).await?.rows_affected) }))
+            .await
+    }
+}

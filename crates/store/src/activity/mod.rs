@@ -1,0 +1,88 @@
+//! The activity log: one writer with group commit, one reader for the feed.
+
+mod finish;
+mod query;
+mod retention;
+mod writer;
+
+pub use finish::{Finished, OPEN};
+#[cfg(test)]
+pub(crate) use query::feed;
+pub use query::{ActivityFilter, FeedError, SourceFilter};
+pub use writer::{ActivityWriter, Durability};
+
+use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType};
+
+/// A row about to be recorded.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the fields are the record table of activity.md §1.1")]
+pub struct NewActivity {
+    pub id: ActivityId,
+    pub workspace_id: WorkspaceId,
+    pub activity_type: ActivityType,
+    pub source_id: Option<WorkspaceId>,
+    pub target_id: Option<WorkspaceId>,
+    pub method: Option<String>,
+    pub summary: Option<String>,
+    /// JSON text, stored as it is.
+    pub request_body: Option<String>,
+    /// JSON text, stored as it is.
+    pub response_body: Option<String>,
+    /// JSON text, stored as it is.
+    pub tool_trace: Option<String>,
+    pub duration_ms: Option<i64>,
+    pub status: String,
+    pub error_detail: Option<String>,
+}
+
+impl NewActivity {
+    /// A row with everything optional left out and status `ok`.
+    #[must_use]
+    pub fn new(workspace_id: WorkspaceId, activity_type: ActivityType) -> Self {
+        Self {
+            id: ActivityId::from_uuid(uuid::Uuid::now_v7()),
+            workspace_id,
+            activity_type,
+            source_id: None,
+            target_id: None,
+            method: None,
+            summary: None,
+            request_body: None,
+            response_body: None,
+            tool_trace: None,
+            duration_ms: None,
+            status: "ok".to_owned(),
+            error_detail: None,
+        }
+    }
+
+    /// Size of what can be large.
+    fn body_bytes(&self) -> usize {
+        [&self.request_body, &self.response_body, &self.tool_trace]
+            .into_iter()
+            .flatten()
+            .map(String::len)
+            .sum()
+    }
+}
+
+/// A recorded row.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the fields are the record table of activity.md §1.1")]
+pub struct Activity {
+    pub seq: crate::events::Seq,
+    pub id: ActivityId,
+    pub workspace_id: WorkspaceId,
+    pub activity_type: String,
+    pub source_id: Option<WorkspaceId>,
+    pub target_id: Option<WorkspaceId>,
+    pub method: Option<String>,
+    pub summary: Option<String>,
+    pub request_body: Option<String>,
+    pub response_body: Option<String>,
+    pub tool_trace: Option<String>,
+    pub duration_ms: Option<i64>,
+    pub status: String,
+    pub error_detail: Option<String>,
+    pub created_at: Timestamp,
+}

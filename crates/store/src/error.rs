@@ -1,0 +1,44 @@
+use molecule_db::DbErrorKind;
+use sea_orm::DbErr;
+
+/// Why a query did not succeed. Texts are for the log, never for clients (SEC-147).
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine refused or could not be reached.
+    #[error("database error: {0}")]
+    Db(#[from] DbErr),
+    /// A stored value is outside the closed set it was written from.
+    #[error("unreadable value {value:?} in {column}")]
+    Corrupt {
+        /// `table.column`.
+        column: &'static str,
+        /// What was found.
+        value: String,
+    },
+    /// The parent named by a new or changed row does not exist.
+    #[error("unknown parent workspace")]
+    UnknownParent,
+    /// The workspace the row is for does not exist or is removed.
+    #[error("unknown workspace")]
+    UnknownWorkspace,
+    /// The change would make a workspace its own ancestor.
+    #[error("a workspace cannot be its own ancestor")]
+    CyclicParent,
+    /// The activity writer has stopped.
+    #[error("the activity writer is closed")]
+    WriterClosed,
+    /// The activity writer could not store the row.
+    #[error("activity row not stored: {0}")]
+    NotRecorded(String),
+}
+
+impl StoreError {
+    /// What the error means to a caller who can act on it.
+    #[must_use]
+    pub fn kind(&self) -> DbErrorKind {
+        match self {
+            Self::Db(error) => DbErrorKind::of(error),
+            _ => DbErrorKind::Other,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What is stored: entities, migrations, queries by aggregate, the outbox and the activity writer.
+//!
+//! Every write is one method here and one transaction; a state change and its events are always in the same one.
+
+pub mod activity;
+pub mod config;
+mod entities;
+mod error;
+pub mod events;
+pub mod migrations;
+pub mod org_tokens;
+#[cfg(test)]
+mod plans;
+pub mod pulse;
+pub mod secrets;
+pub mod sessions;
+pub mod tokens;
+pub mod workspaces;
+
+pub use error::StoreError;
+pub use molecule_db::{DbError, DbErrorKind, Engine, now};
+
+use molecule_db::Db;
+
+/// The store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+}
+
+impl Store {
+    /// Opens the database at `url` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// It cannot be opened, is from a newer version, or a migration fails.
+    pub async fn open(url: &str) -> Result<Self, DbError> {
+        let db = Db::connect(url).await?;
+        molecule_db::migrate::up::<migrations::Migrator>(&db).await?;
+        Ok(Self { db })
+    }
+
+    /// Which engine is in use.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.db.engine()
+    }
+
+    /// The connections below, for what the query modules do not cover (locks, tests).
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Closes every connection.
+    ///
+    /// # Errors
+    /// A connection failed while closing.
+    pub async fn close(self) -> Result<(), DbError> {
+        self.db.close().await
+    }
+}

@@ -1,0 +1,46 @@
+//! The workspace aggregate: record, layout, pulse, and the moves between statuses.
+
+mod create;
+mod read;
+mod remove;
+mod transition;
+mod tree;
+mod update;
+
+pub use create::{NewLayout, NewWorkspace};
+pub use read::{ChildRow, RouteRow, Workspace};
+#[cfg(test)]
+pub(crate) use read::{list_sql, peers_sql};
+pub use remove::{Purged, Removed};
+pub use transition::{Change, Guard, Moved, NewUrl, Transition};
+pub use update::WorkspacePatch;
+
+use molecule_core::{DeliveryMode, WorkspaceStatus, validate::WorkspaceAccess};
+
+use crate::StoreError;
+
+/// Reads a stored status.
+pub(crate) fn parse_status(text: &str) -> Result<WorkspaceStatus, StoreError> {
+    WorkspaceStatus::parse(text).ok_or_else(|| StoreError::Corrupt {
+        column: "workspaces.status",
+        value: text.to_owned(),
+    })
+}
+
+/// Reads a stored delivery mode; readers tolerate NULL (REG-2).
+pub(crate) fn parse_mode(text: Option<&str>) -> Result<Option<DeliveryMode>, StoreError> {
+    text.map(|text| {
+        DeliveryMode::parse(text).ok_or_else(|| StoreError::Corrupt {
+            column: "workspaces.delivery_mode",
+            value: text.to_owned(),
+        })
+    })
+    .transpose()
+}
+
+pub(crate) fn parse_access(text: &str) -> Result<WorkspaceAccess, StoreError> {
+    WorkspaceAccess::parse(text).ok_or_else(|| StoreError::Corrupt {
+        column: "workspaces.workspace_access",
+        value: text.to_owned(),
+    })
+}

@@ -1,0 +1,181 @@
+use molecule_core::{EventType, WorkspaceId, WorkspaceStatus};
+use molecule_db::now;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement, Value,
+};
+use serde_json::json;
+use std::collections::HashSet;
+use uuid::Uuid;
+
+use super::{read, tree};
+use crate::{
+    Store, StoreError,
+    entities::{layout, workspace},
+    events::{self, NewEvent, Seq},
+    tokens,
+};
+
+/// Rows of one statement: parameters are bounded on both engines.
+const CHUNK: usize = 500;
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Position of the last event; `Seq(0)` when nothing changed.
+    pub seq: Seq,
+    /// The workspace and its subtree, root first. When the root had been removed before, its removed subtree, so that
+    /// stops can be tried again (OP-10).
+    pub scope: Vec<WorkspaceId>,
+    /// Descendants removed by this call.
+    pub cascade: u64,
+}
+
+/// What a purge did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purged {
+    /// Workspace rows deleted.
+    pub rows: u64,
+}
+
+/// Tables whose rows belong to a workspace, leaves first (LIFE-111).
+const DEPENDENT: [(&str, &str); 6] = [
+    ("activity_logs", "workspace_id"),
+    ("workspace_secrets", "workspace_id"),
+    ("workspace_config", "workspace_id"),
+    ("workspace_auth_tokens", "workspace_id"),
+    ("workspace_pulse", "workspace_id"),
+    ("canvas_layouts", "workspace_id"),
+];
+
+impl Store {
+    /// Marks a workspace and its live subtree removed, drops layouts, revokes tokens and records the events, in one
+    /// transaction (LIFE-101, LIFE-102, LIFE-107). `None`: unknown id.
+    ///
+    /// # Errors
+    /// Nothing changed.
+    pub async fn remove_subtree(&self, root: WorkspaceId) -> Result<Option<Removed>, StoreError> {
+        self.db.tx(|tx| Box::pin(async move { remove(tx, root).await })).await
+    }
+
+    /// Deletes removed workspaces with everything that belongs to them (LIFE-111); ids that are unknown or not removed
+    /// are left alone. Events stay.
+    ///
+    /// # Errors
+    /// Nothing was deleted.
+    pub async fn purge(&self, ids: Vec<WorkspaceId>) -> Result<Purged, StoreError> {
+        self.db.tx(|tx| Box::pin(async move { purge(tx, ids).await })).await
+    }
+}
+
+async fn remove(tx: &DatabaseTransaction, root: WorkspaceId) -> Result<Option<Removed>, StoreError> {
+    // Or a child created meanwhile would live on below a removed parent.
+    tree::lock(tx).await?;
+    let Some(row) = workspace::Entity::find_by_id(root.uuid()).one(tx).await? else {
+        return Ok(None);
+    };
+    let again = row.status == WorkspaceStatus::Removed.as_str();
+    let below = read::descendants(tx, root, again).await?;
+    let mut scope = vec![root];
+    scope.extend(below.iter().map(|row| row.id));
+    let changed = mark_removed(tx, &scope).await?;
+    tokens::revoke_all(tx, &changed).await?;
+    let changed: HashSet<WorkspaceId> = changed.into_iter().collect();
+    let removed_event = |id, payload| NewEvent {
+        event: EventType::WorkspaceRemoved,
+        workspace_id: id,
+        payload,
+    };
+    // Only rows that changed have an event (LIFE-36).
+    let mut records: Vec<NewEvent> = below
+        .iter()
+        .filter(|row| changed.contains(&row.id))
+        .map(|row| removed_event(row.id, json!({})))
+        .collect();
+    let cascade = u64::try_from(records.len()).unwrap_or(u64::MAX);
+    if changed.contains(&root) {
+        records.push(removed_event(root, json!({ "cascade_deleted": cascade })));
+    }
+    let seq = events::append(tx, records).await?;
+    Ok(Some(Removed { seq, scope, cascade }))
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: Uuid,
+}
+
+/// Removes those of `ids` that are not removed yet, with their layouts; returns which they were.
+async fn mark_removed(tx: &DatabaseTransaction, ids: &[WorkspaceId]) -> Result<Vec<WorkspaceId>, StoreError> {
+    let backend = tx.get_database_backend();
+    let at = now().micros();
+    let mut changed = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(CHUNK) {
+        let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into(), at.into()];
+        values.extend(chunk.iter().map(|id| Value::from(id.uuid())));
+        let list = (3..=values.len())
+            .map(|n| format!("${n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let sql = format!(
+            "UPDATE workspaces SET status = $1, url = '', url_assigned = (1 = 0), status_changed_at = $2, updated_at = $2,
+             version = version + 1 WHERE id IN ({list}) AND status <> $1 RETURNING id"
+        );
+        let rows = IdRow::find_by_statement(Statement::from_sql_and_values(backend, sql, values))
+            .all(tx)
+            .await?;
+        changed.extend(rows.into_iter().map(|row| WorkspaceId::from_uuid(row.id)));
+        layout::Entity::delete_many()
+            .filter(layout::Column::WorkspaceId.is_in(chunk.iter().map(|id| id.uuid())))
+            .exec(tx)
+            .await?;
+    }
+    Ok(changed)
+}
+
+async fn purge(tx: &DatabaseTransaction, ids: Vec<WorkspaceId>) -> Result<Purged, StoreError> {
+    tree::lock(tx).await?;
+    let backend = tx.get_database_backend();
+    let mut rows = 0;
+    for chunk in ids.chunks(CHUNK) {
+        let removed = removed_among(tx, chunk).await?;
+        if removed.is_empty() {
+            continue;
+        }
+        let list = (1..=removed.len())
+            .map(|n| format!("${n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        for (table, column) in DEPENDENT {
+            let sql = format!("DELETE FROM {table} WHERE {column} IN ({list})");
+            tx.execute_raw(Statement::from_sql_and_values(backend, sql, removed.clone()))
+                .await?;
+        }
+        for column in ["parent_id", "forwarded_to"] {
+            let sql = format!("UPDATE workspaces SET {column} = NULL WHERE {column} IN ({list})");
+            tx.execute_raw(Statement::from_sql_and_values(backend, sql, removed.clone()))
+                .await?;
+        }
+        let sql = format!("DELETE FROM workspaces WHERE id IN ({list})");
+        rows += tx
+            .execute_raw(Statement::from_sql_and_values(backend, sql, removed))
+            .await?
+            .rows_affected();
+    }
+    Ok(Purged { rows })
+}
+
+/// Those of `ids` that are removed, locked, so that a restoration cannot come between (LIFE-199).
+async fn removed_among(tx: &DatabaseTransaction, ids: &[WorkspaceId]) -> Result<Vec<Value>, StoreError> {
+    let rows = workspace::Entity::find()
+        .select_only()
+        .column(workspace::Column::Id)
+        .filter(workspace::Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+        .filter(workspace::Column::Status.eq(WorkspaceStatus::Removed.as_str()))
+        .order_by_asc(workspace::Column::Id)
+        .lock_exclusive()
+        .into_model::<IdRow>()
+        .all(tx)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.id.into()).collect())
+}

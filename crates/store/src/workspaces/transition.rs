@@ -1,0 +1,255 @@
+use molecule_core::{DeliveryMode, Timestamp, WorkspaceId, WorkspaceStatus};
+use molecule_db::now;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, Value};
+
+use crate::{
+    Store, StoreError,
+    events::{self, NewEvent, Seq},
+    secrets::Sealed,
+    tokens,
+};
+
+/// A compare-and-set of a workspace's status.
+#[derive(Debug, Clone)]
+pub struct Transition {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Statuses it may be in now.
+    pub from: Vec<WorkspaceStatus>,
+    /// Where it goes.
+    pub to: WorkspaceStatus,
+    /// What changes with it.
+    pub change: Change,
+    /// What else must hold.
+    pub guard: Guard,
+    /// Recorded only if the row changed (LIFE-36).
+    pub events: Vec<NewEvent>,
+}
+
+/// Columns that change with a status. `None` leaves a column as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// Address of the agent.
+    pub url: Option<NewUrl>,
+    /// The agent's card, JSON text.
+    pub agent_card: Option<String>,
+    /// How messages reach it.
+    pub delivery_mode: Option<DeliveryMode>,
+    /// The backend's name for the instance.
+    pub instance_ref: Option<Option<String>>,
+    /// New inbound secret.
+    pub inbound_secret: Option<Sealed>,
+    /// What the failure was, for people.
+    pub sample_error: Option<String>,
+    /// The workspace was heard of now.
+    pub beat: bool,
+    /// Begins a new incarnation: generation + 1, every live token revoked, no tasks running (D17, LIFE-135).
+    pub restart: bool,
+}
+
+/// A new address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUrl {
+    /// `""` for none.
+    pub url: String,
+    /// Given by the backend, not reported by the agent (D13).
+    pub assigned: bool,
+}
+
+impl NewUrl {
+    /// No address.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            url: String::new(),
+            assigned: false,
+        }
+    }
+}
+
+/// Conditions beside the status.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Guard {
+    /// Only this incarnation.
+    pub generation: Option<i64>,
+    /// Only if its last beat is older (REG-95); never heard of counts as old.
+    pub silent_since: Option<Timestamp>,
+    /// Only if its status is at least this old (LIFE-192).
+    pub unchanged_since: Option<Timestamp>,
+}
+
+/// A transition that took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Position of its last event; `Seq(0)` if it has none.
+    pub seq: Seq,
+    /// Generation after it.
+    pub generation: i64,
+}
+
+#[derive(FromQueryResult)]
+struct GenerationRow {
+    generation: i64,
+}
+
+/// An UPDATE under construction: assignments and conditions with their parameters.
+struct Update {
+    sets: Vec<String>,
+    wheres: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Update {
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn set(&mut self, column: &str, value: impl Into<Value>) {
+        let mark = self.bind(value);
+        self.sets.push(format!("{column} = {mark}"));
+    }
+}
+
+impl Store {
+    /// Moves a workspace if it is where the transition expects it. `None`: it was not, and nothing changed, no event
+    /// included. Called by `platform::lifecycle` only.
+    ///
+    /// # Errors
+    /// The write failed; nothing changed.
+    pub async fn transition(&self, transition: Transition) -> Result<Option<Moved>, StoreError> {
+        self.db
+            .tx(|tx| Box::pin(async move { apply(tx, transition).await }))
+            .await
+    }
+}
+
+async fn apply(tx: &DatabaseTransaction, transition: Transition) -> Result<Option<Moved>, StoreError> {
+    let Transition {
+        id,
+        from,
+        to,
+        change,
+        guard,
+        events,
+    } = transition;
+    if from.is_empty() {
+        return Ok(None);
+    }
+    let statement = update_statement(tx, id, &from, to, &change, guard);
+    let Some(row) = GenerationRow::find_by_statement(statement).one(tx).await? else {
+        return Ok(None);
+    };
+    if change.restart {
+        tokens::revoke_all(tx, &[id]).await?;
+    }
+    update_pulse(tx, id, &change).await?;
+    let seq = events::append(tx, events).await?;
+    Ok(Some(Moved {
+        seq,
+        generation: row.generation,
+    }))
+}
+
+fn update_statement(
+    tx: &DatabaseTransaction,
+    id: WorkspaceId,
+    from: &[WorkspaceStatus],
+    to: WorkspaceStatus,
+    change: &Change,
+    guard: Guard,
+) -> Statement {
+    let at = now().micros();
+    let mut update = Update {
+        sets: vec!["version = version + 1".into()],
+        wheres: Vec::new(),
+        values: Vec::new(),
+    };
+    let (status, stamp) = (update.bind(to.as_str()), update.bind(at));
+    update.sets.push(format!("status = {status}"));
+    update.sets.push(format!("updated_at = {stamp}"));
+    // The age of a status counts from when it was entered; re-entering by a restart begins anew (OP-2).
+    if change.restart {
+        update.sets.push(format!("status_changed_at = {stamp}"));
+        update.sets.push("generation = generation + 1".into());
+    } else {
+        update.sets.push(format!(
+            "status_changed_at = CASE WHEN status = {status} THEN status_changed_at ELSE {stamp} END"
+        ));
+    }
+    if let Some(NewUrl { url, assigned }) = &change.url {
+        update.set("url", url.as_str());
+        update.set("url_assigned", *assigned);
+    }
+    if let Some(card) = &change.agent_card {
+        update.set("agent_card", card.as_str());
+    }
+    if let Some(mode) = change.delivery_mode {
+        update.set("delivery_mode", mode.as_str());
+    }
+    if let Some(instance) = &change.instance_ref {
+        update.set("instance_ref", instance.clone());
+    }
+    if let Some(sealed) = &change.inbound_secret {
+        update.set("inbound_secret", sealed.bytes.clone());
+        update.set("inbound_secret_key", sealed.key_id.as_str());
+    }
+    let mark = update.bind(id.uuid());
+    update.wheres.push(format!("id = {mark}"));
+    let statuses: Vec<String> = from.iter().map(|status| update.bind(status.as_str())).collect();
+    update.wheres.push(format!("status IN ({})", statuses.join(", ")));
+    if let Some(generation) = guard.generation {
+        let mark = update.bind(generation);
+        update.wheres.push(format!("generation = {mark}"));
+    }
+    if let Some(since) = guard.unchanged_since {
+        let mark = update.bind(since.micros());
+        update.wheres.push(format!("status_changed_at <= {mark}"));
+    }
+    if let Some(since) = guard.silent_since {
+        let mark = update.bind(since.micros());
+        update.wheres.push(format!(
+            "NOT EXISTS (SELECT 1 FROM workspace_pulse p WHERE p.workspace_id = workspaces.id
+             AND p.last_beat_at > {mark})"
+        ));
+    }
+    let sql = format!(
+        "UPDATE workspaces SET {} WHERE {} RETURNING generation",
+        update.sets.join(", "),
+        update.wheres.join(" AND ")
+    );
+    Statement::from_sql_and_values(tx.get_database_backend(), sql, update.values)
+}
+
+async fn update_pulse(tx: &DatabaseTransaction, id: WorkspaceId, change: &Change) -> Result<(), StoreError> {
+    let mut update = Update {
+        sets: Vec::new(),
+        wheres: Vec::new(),
+        values: Vec::new(),
+    };
+    if let Some(error) = &change.sample_error {
+        update.set("sample_error", molecule_core::text::storable(error).into_owned());
+    }
+    if change.beat {
+        update.set("last_beat_at", now().micros());
+    }
+    if change.restart {
+        update.set("active_tasks", 0i64);
+        update.set("current_task", "");
+    }
+    if update.sets.is_empty() {
+        return Ok(());
+    }
+    let mark = update.bind(id.uuid());
+    let sql = format!(
+        "UPDATE workspace_pulse SET {} WHERE workspace_id = {mark}",
+        update.sets.join(", ")
+    );
+    tx.execute_raw(Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        sql,
+        update.values,
+    ))
+    .await?;
+    Ok(())
+}

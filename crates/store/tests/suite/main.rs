@@ -1,0 +1,20 @@
+//! The store on both engines. Every test of `both_engines!` runs on a fresh SQLite file and on a fresh PostgreSQL
+//! database.
+
+#![allow(clippy::unwrap_used, reason = "everything here is a test")]
+
+mod activity_feed;
+mod activity_writer;
+mod crash;
+mod credentials;
+mod events;
+mod patch;
+mod pulse;
+mod removal;
+mod schema;
+mod secrets;
+mod support;
+mod tokens;
+mod transitions;
+mod tree;
+mod workspaces;
