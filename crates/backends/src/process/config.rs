@@ -1,0 +1,133 @@
+//! What an operator can set on the process backend.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Where the agent's own sandbox is switched (D18). The agent applies it; the backend only hands the choice over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sandbox {
+    /// The agent refuses to run without it.
+    Required,
+    /// Used where the kernel has it.
+    #[default]
+    BestEffort,
+    /// Not used.
+    Off,
+}
+
+impl Sandbox {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Required, Self::BestEffort, Self::Off];
+
+    /// The spelling of `MOLECULE_SANDBOX`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::BestEffort => "best-effort",
+            Self::Off => "off",
+        }
+    }
+
+    /// Exact parse.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
+/// How long an agent may take to report its port.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time between SIGTERM and SIGKILL.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Bytes of one instance log before it is rotated; one older generation of the same size is kept.
+pub const LOG_LIMIT: u64 = 8 << 20;
+
+/// Variables of the server that agents may see. Everything else of the server's environment stays with the server:
+/// it holds the platform's credentials, and proxies are the platform's business (D13, D18).
+pub const INHERITED: [&str; 7] = [
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Configuration of a [`ProcessBackend`](super::ProcessBackend).
+#[derive(Debug, Clone)]
+pub struct ProcessConfig {
+    /// Data directory of the installation; the caller holds its lock (D19).
+    pub data_dir: PathBuf,
+    /// The program that runs an agent. Configuration, not `current_exe`: an upgrade replaces the latter under a
+    /// running server (D19).
+    pub agent_binary: PathBuf,
+    /// Its arguments.
+    pub agent_args: Vec<OsString>,
+    /// Directories put before the fixed system ones in the agents' `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Variables handed to every agent; see [`ProcessConfig::inherit`].
+    pub inherited_env: BTreeMap<String, OsString>,
+    /// `MOLECULE_SANDBOX` of the agents.
+    pub sandbox: Sandbox,
+    /// See [`READY_TIMEOUT`].
+    pub ready_timeout: Duration,
+    /// See [`STOP_GRACE`].
+    pub stop_grace: Duration,
+    /// See [`LOG_LIMIT`].
+    pub log_limit: u64,
+}
+
+impl ProcessConfig {
+    /// Defaults: `<agent_binary> agent`, nothing inherited.
+    pub fn new(data_dir: impl Into<PathBuf>, agent_binary: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            agent_binary: agent_binary.into(),
+            agent_args: vec![OsString::from("agent")],
+            path: Vec::new(),
+            inherited_env: BTreeMap::new(),
+            sandbox: Sandbox::default(),
+            ready_timeout: READY_TIMEOUT,
+            stop_grace: STOP_GRACE,
+            log_limit: LOG_LIMIT,
+        }
+    }
+
+    /// Takes what agents may see ([`INHERITED`]) out of an environment, usually `std::env::vars_os()`.
+    #[must_use]
+    pub fn inherit(mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        for (key, value) in environment {
+            if let Some(name) = INHERITED.into_iter().find(|name| key == OsStr::new(name)) {
+                self.inherited_env.insert(name.to_owned(), value);
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inherits_the_allow_list_only() {
+        // D18
+        let environment = ["LANG", "ADMIN_TOKEN", "https_proxy", "TZ", "PATH"].map(|k| (k.into(), "v".into()));
+        let config = ProcessConfig::new("/data", "/bin/agent").inherit(environment);
+        assert_eq!(config.inherited_env.keys().collect::<Vec<_>>(), ["LANG", "TZ"]);
+    }
+
+    #[test]
+    fn sandbox_spellings() {
+        for mode in Sandbox::ALL {
+            assert_eq!(Sandbox::parse(mode.as_str()), Some(mode));
+        }
+        assert_eq!(Sandbox::parse("on"), None);
+    }
+}

@@ -1,0 +1,283 @@
+//! The environment of an agent: cleared, then ours, then what was assembled for the workspace (PROV-61, D18).
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use molecule_core::{
+    text::Quoted,
+    validate::{self, WorkspaceAccess},
+};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use super::{config::ProcessConfig, layout::Volume};
+use crate::{BackendError, WorkspaceSpec};
+
+/// Names the instance; by it its processes are found again (D19).
+pub(super) const INSTANCE: &str = "MOLECULE_INSTANCE";
+/// Where agent and server exchange `endpoint.json` and `exit.json`.
+pub(super) const STATE_DIR: &str = "MOLECULE_STATE_DIR";
+
+/// What an assembled environment cannot change: by these the backend finds and reaches its processes, the agent finds
+/// its credentials, and the sandbox knows its limits.
+const RESERVED: [&str; 13] = [
+    INSTANCE,
+    STATE_DIR,
+    "MOLECULE_GENERATION",
+    "MOLECULE_BIND",
+    "MOLECULE_SANDBOX",
+    "MOLECULE_WORKSPACE_DIR",
+    "MOLECULE_WORKSPACE_ACCESS",
+    "WORKSPACE_ID",
+    "WORKSPACE_CONFIG_PATH",
+    "CONFIGS_DIR",
+    "HOME",
+    "TMPDIR",
+    "GLIBC_TUNABLES",
+];
+/// The dynamic loader acts on these before the agent's first instruction, that is, before it is sandboxed.
+const RESERVED_PREFIX: &str = "LD_";
+
+const SYSTEM_PATH: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+/// Tier whose agents get no working directory of the host (PROV-63).
+const CONFINED_TIER: i32 = 1;
+
+/// The directory an agent works in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WorkDir {
+    pub(super) path: PathBuf,
+    access: WorkspaceAccess,
+}
+
+impl WorkDir {
+    /// Its own `work` directory, or the host's if one was given to be used (PROV-60).
+    ///
+    /// # Errors
+    /// The host's is missing, not a directory, a system directory (links resolved, PROV-O8), or overlaps the data
+    /// directory, through which an agent would reach the platform's credentials.
+    pub(super) fn resolve(
+        spec: &WorkspaceSpec,
+        volume: &Volume,
+        data_dir: &std::path::Path,
+    ) -> Result<Self, BackendError> {
+        let own = Self {
+            path: volume.work(),
+            access: WorkspaceAccess::None,
+        };
+        if spec.workspace_access == WorkspaceAccess::None || spec.tier == CONFINED_TIER {
+            return Ok(own);
+        }
+        let invalid = |what: &str| BackendError::InvalidSpec(format!("workspace_dir {what}"));
+        let given = spec
+            .workspace_dir
+            .as_deref()
+            .ok_or_else(|| invalid("is missing, but access to it is given"))?;
+        let real = given
+            .canonicalize()
+            .map_err(|error| invalid(&format!("cannot be resolved: {error}")))?;
+        let lexical = |path: &std::path::Path| path.to_str().and_then(validate::workspace_dir);
+        let path = lexical(given)
+            .and(lexical(&real))
+            .ok_or_else(|| invalid("is not a directory that may be used"))?;
+        if !path.is_dir() {
+            return Err(invalid("is not a directory"));
+        }
+        if path.starts_with(data_dir) || data_dir.starts_with(&path) {
+            return Err(invalid("overlaps the data directory"));
+        }
+        Ok(Self {
+            path,
+            access: spec.workspace_access,
+        })
+    }
+}
+
+/// All variables of one instance. No `Debug`: the values are secrets.
+pub(super) struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    /// # Errors
+    /// A name or value that cannot be in an environment.
+    pub(super) fn assemble(
+        config: &ProcessConfig,
+        spec: &WorkspaceSpec,
+        volume: &Volume,
+        work: &WorkDir,
+        instance: Uuid,
+    ) -> Result<Self, BackendError> {
+        let mut variables = base(config, spec, volume, work, instance)?;
+        for (key, value) in &spec.env {
+            let value = value.expose_secret();
+            if !validate::is_secret_key(key) || value.contains('\0') {
+                return Err(BackendError::InvalidSpec(format!(
+                    "{} cannot be in an environment",
+                    Quoted(key)
+                )));
+            }
+            if !is_reserved(key) {
+                variables.insert(key.clone(), value.into());
+            } else if variables.get(key).map(OsString::as_os_str) != Some(OsStr::new(value)) {
+                tracing::warn!(workspace = %spec.id, %key, "variable is the backend's own; the workspace's value is ignored");
+            }
+        }
+        Ok(Self(variables))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &OsString)> {
+        self.0.iter()
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    RESERVED.contains(&key) || key.starts_with(RESERVED_PREFIX)
+}
+
+fn base(
+    config: &ProcessConfig,
+    spec: &WorkspaceSpec,
+    volume: &Volume,
+    work: &WorkDir,
+    instance: Uuid,
+) -> Result<BTreeMap<String, OsString>, BackendError> {
+    let system = SYSTEM_PATH.into_iter().map(PathBuf::from);
+    let path = std::env::join_paths(config.path.iter().cloned().chain(system))
+        .map_err(|error| BackendError::InvalidSpec(format!("PATH of the agents: {error}")))?;
+    let configs: OsString = volume.configs().into();
+    let mut variables = config.inherited_env.clone();
+    variables.extend(
+        [
+            ("PATH", path),
+            ("HOME", volume.home().into()),
+            ("TMPDIR", volume.tmp().into()),
+            ("WORKSPACE_ID", spec.id.to_string().into()),
+            ("WORKSPACE_CONFIG_PATH", configs.clone()),
+            ("CONFIGS_DIR", configs),
+            ("PLUGINS_DIR", volume.configs().join("plugins").into()),
+            ("PLATFORM_URL", spec.platform_url.clone().into()),
+            ("MOLECULE_URL", spec.platform_url.clone().into()),
+            ("TIER", spec.tier.to_string().into()),
+            ("MOLECULE_AGENT_RUNTIME", spec.runtime.as_str().into()),
+            ("MOLECULE_WORKSPACE_DIR", work.path.clone().into()),
+            ("MOLECULE_WORKSPACE_ACCESS", work.access.as_str().into()),
+            (STATE_DIR, volume.state().into()),
+            ("MOLECULE_BIND", "127.0.0.1:0".into()),
+            (INSTANCE, instance.to_string().into()),
+            ("MOLECULE_GENERATION", spec.generation.to_string().into()),
+            ("MOLECULE_SANDBOX", config.sandbox.as_str().into()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink, path::Path};
+
+    use molecule_core::WorkspaceId;
+
+    use super::*;
+    use crate::process::tests::spec;
+
+    fn environment(spec: &WorkspaceSpec) -> Result<Environment, BackendError> {
+        let config = ProcessConfig::new("/data", "/bin/agent");
+        let volume = Volume::new(Path::new("/data"), spec.id);
+        let work = WorkDir::resolve(spec, &volume, Path::new("/data")).unwrap();
+        Environment::assemble(&config, spec, &volume, &work, Uuid::nil())
+    }
+
+    #[test]
+    fn the_assembled_environment_wins_except_over_the_backends_own() {
+        // PROV-61
+        let mut spec = spec(WorkspaceId::random());
+        for key in [
+            "PATH",
+            "TIER",
+            "EXTRA",
+            "MOLECULE_INSTANCE",
+            "HOME",
+            "LD_PRELOAD",
+            "MOLECULE_SANDBOX",
+        ] {
+            spec.env.insert(key.into(), "mine".into());
+        }
+        let environment = environment(&spec).unwrap();
+        for (key, value) in [
+            ("PATH", "mine"),
+            ("TIER", "mine"),
+            ("EXTRA", "mine"),
+            ("MOLECULE_SANDBOX", "best-effort"),
+        ] {
+            assert_eq!(environment.0[key], value, "{key}");
+        }
+        assert_eq!(
+            environment.0["HOME"],
+            format!("/data/workspaces/{}/home", spec.id).as_str()
+        );
+        assert_eq!(environment.0["MOLECULE_INSTANCE"], Uuid::nil().to_string().as_str());
+        assert!(!environment.0.contains_key("LD_PRELOAD"));
+    }
+
+    #[test]
+    fn impossible_variables_are_refused_without_their_value() {
+        for (key, value) in [("A=B", "secret"), ("", "secret"), ("A", "sec\0ret")] {
+            let mut spec = spec(WorkspaceId::random());
+            spec.env.insert(key.into(), value.into());
+            let error = environment(&spec).err().unwrap().to_string();
+            assert!(!error.contains("sec"), "{error}");
+        }
+    }
+
+    #[test]
+    fn host_directories() {
+        // PROV-60, PROV-O8
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let (data, project) = (root.join("data"), root.join("project"));
+        for dir in [&data.join("server"), &project] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        symlink("/etc", root.join("etc")).unwrap();
+        symlink(&project, root.join("alias")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        let mut spec = spec(WorkspaceId::random());
+        let volume = Volume::new(&data, spec.id);
+        let mut resolve = |dir: Option<PathBuf>, access| {
+            spec.workspace_dir = dir;
+            spec.workspace_access = access;
+            WorkDir::resolve(&spec, &volume, &data)
+        };
+        let own = WorkDir {
+            path: volume.work(),
+            access: WorkspaceAccess::None,
+        };
+        assert_eq!(resolve(Some(project.clone()), WorkspaceAccess::None).unwrap(), own);
+        let mounted = resolve(Some(root.join("alias")), WorkspaceAccess::ReadOnly).unwrap();
+        assert_eq!(
+            mounted,
+            WorkDir {
+                path: project.clone(),
+                access: WorkspaceAccess::ReadOnly
+            }
+        );
+        for bad in ["data", "data/server", ".", "etc", "absent", "file"] {
+            let result = resolve(Some(root.join(bad)), WorkspaceAccess::ReadWrite);
+            assert!(matches!(result, Err(BackendError::InvalidSpec(_))), "{bad}: {result:?}");
+        }
+        assert!(resolve(None, WorkspaceAccess::ReadWrite).is_err());
+        // PROV-63
+        spec.tier = 1;
+        spec.workspace_dir = Some(project);
+        assert_eq!(WorkDir::resolve(&spec, &volume, &data).unwrap(), own);
+    }
+}
