@@ -1,0 +1,244 @@
+//! The activity log as a service: record, announce, report, notify, read.
+
+use molecule_core::{
+    ActivityId, EventType, WorkspaceId, WorkspaceStatus,
+    activity::ActivityType,
+    text::{Quoted, preview},
+};
+use molecule_store::{
+    Store, StoreError,
+    activity::{Activity, ActivityFilter, ActivityWriter, Durability, FeedError, Finished, NewActivity},
+};
+use molecule_wire::activity::{Notify, ReportActivity};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
+
+use crate::events::Events;
+
+/// Why a report or message was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivityError {
+    /// No or no usable `activity_type` (ACT-44).
+    #[error("invalid request body")]
+    BadRequest,
+    /// Not a reportable kind (ACT-45).
+    #[error(
+        "invalid activity_type, must be one of: a2a_send, a2a_receive, task_update, agent_log, skill_promotion, \
+         memory_write, error"
+    )]
+    BadType,
+    /// Somebody else's id (ACT-47).
+    #[error("source_id must match authenticated workspace")]
+    ForeignSource,
+    /// No message (ACT-50).
+    #[error("message is required")]
+    NoMessage,
+    /// An attachment without uri or name (ACT-51).
+    #[error("attachment[{0}]: uri and name are required")]
+    BadAttachment(usize),
+    /// Unknown or removed (ACT-52).
+    #[error("workspace not found")]
+    NotFound,
+    /// The lookup failed.
+    #[error("query failed")]
+    Store(#[from] StoreError),
+}
+
+#[derive(Serialize)]
+struct Logged<'a> {
+    activity_type: &'a str,
+    method: Option<&'a str>,
+    summary: Option<&'a str>,
+    status: &'a str,
+    source_id: Option<WorkspaceId>,
+    target_id: Option<WorkspaceId>,
+    duration_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_trace: Option<&'a RawValue>,
+}
+
+/// The activity log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ActivityLog {
+    store: Store,
+    writer: ActivityWriter,
+    events: Events,
+}
+
+impl ActivityLog {
+    /// Over the store's writer and the bus.
+    #[must_use]
+    pub fn new(store: Store, writer: ActivityWriter, events: Events) -> Self {
+        Self { store, writer, events }
+    }
+
+    /// Records a row and announces it once it is durable (ACT-104).
+    ///
+    /// # Errors
+    /// The row is not stored, and nothing was announced.
+    pub async fn record(&self, row: NewActivity, durability: Durability) -> Result<(), StoreError> {
+        // Built before the row moves into the writer, and only if somebody listens.
+        let announcement = self.events.has_listeners().then(|| row.clone());
+        let workspace = row.workspace_id;
+        self.writer.record(row, durability).await?;
+        match announcement {
+            Some(row) if row.status != molecule_store::activity::OPEN => self.announce(&row),
+            _ => self.events.heard(workspace),
+        }
+        Ok(())
+    }
+
+    /// Completes a row that was recorded when its stream began, and announces it.
+    ///
+    /// # Errors
+    /// The row keeps its first state.
+    pub async fn finish(&self, id: ActivityId, what: NewActivity, finished: Finished) -> Result<(), StoreError> {
+        self.store.finish_activity(id, finished.clone()).await?;
+        self.announce(&NewActivity {
+            status: finished.status,
+            duration_ms: finished.duration_ms,
+            tool_trace: finished.tool_trace,
+            ..what
+        });
+        Ok(())
+    }
+
+    /// Deletes rows older than `age`, batch by batch (ACT-13).
+    ///
+    /// # Errors
+    /// What is left is tried again next time.
+    pub async fn prune(&self, age: std::time::Duration) -> Result<(), StoreError> {
+        let before = molecule_store::now().minus(age);
+        while self.store.prune_activity(before).await? > 0 {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    fn announce(&self, row: &NewActivity) {
+        self.events.live(EventType::ActivityLogged, row.workspace_id, || {
+            let trace = row
+                .tool_trace
+                .as_deref()
+                .and_then(|trace| serde_json::from_str::<&RawValue>(trace).ok());
+            serde_json::to_value(Logged {
+                activity_type: row.activity_type.as_str(),
+                method: row.method.as_deref(),
+                summary: row.summary.as_deref(),
+                status: &row.status,
+                source_id: row.source_id,
+                target_id: row.target_id,
+                duration_ms: row.duration_ms,
+                tool_trace: trace,
+            })
+            .unwrap_or(Value::Null)
+        });
+    }
+
+    /// Rows of a feed (ACT §1.2).
+    ///
+    /// # Errors
+    /// The cursor is gone, or the query failed.
+    pub async fn feed(&self, workspace: WorkspaceId, filter: &ActivityFilter) -> Result<Vec<Activity>, FeedError> {
+        self.store.activity_feed(workspace, filter).await
+    }
+
+    /// Takes a workspace's own report (ACT §1.4). A storage failure is logged and still a success (ACT-48).
+    ///
+    /// # Errors
+    /// [`ActivityError`]; nothing was stored.
+    pub async fn report(&self, workspace: WorkspaceId, report: ReportActivity) -> Result<(), ActivityError> {
+        if report.activity_type.is_empty() {
+            return Err(ActivityError::BadRequest);
+        }
+        let kind = ActivityType::parse(&report.activity_type)
+            .filter(|kind| kind.is_reportable())
+            .ok_or(ActivityError::BadType)?;
+        if let Some(source) = report.source_id.as_deref().filter(|source| !source.is_empty())
+            && source.parse() != Ok(workspace)
+        {
+            tracing::warn!(%workspace, source = %Quoted(source), "activity reported for another workspace");
+            return Err(ActivityError::ForeignSource);
+        }
+        let text = |value: Option<Value>| value.filter(|value| !value.is_null()).map(|value| value.to_string());
+        let row = NewActivity {
+            source_id: Some(workspace),
+            target_id: report.target_id.and_then(|target| target.parse().ok()),
+            method: report.method,
+            summary: report.summary,
+            request_body: text(report.request_body).or_else(|| text(report.metadata)),
+            response_body: text(report.response_body),
+            duration_ms: report.duration_ms,
+            status: report
+                .status
+                .filter(|status| !status.is_empty())
+                .unwrap_or_else(|| "ok".to_owned()),
+            error_detail: report.error_detail,
+            ..NewActivity::new(workspace, kind)
+        };
+        if let Err(error) = self.record(row, Durability::Process).await {
+            tracing::error!(%workspace, %error, "activity report not stored");
+        }
+        Ok(())
+    }
+
+    /// A message from an agent to the user (ACT §1.5): broadcast, then one row, so that the chat survives a reload.
+    ///
+    /// # Errors
+    /// [`ActivityError`]; nothing was sent.
+    pub async fn notify(&self, workspace: WorkspaceId, notify: Notify) -> Result<(), ActivityError> {
+        if notify.message.is_empty() {
+            return Err(ActivityError::NoMessage);
+        }
+        if let Some(at) = notify
+            .attachments
+            .iter()
+            .position(|a| a.uri.is_empty() || a.name.is_empty())
+        {
+            return Err(ActivityError::BadAttachment(at));
+        }
+        let row = self.store.workspace(workspace).await?;
+        let row = row
+            .filter(|row| row.status != WorkspaceStatus::Removed)
+            .ok_or(ActivityError::NotFound)?;
+        self.events.live(EventType::AgentMessage, workspace, || {
+            agent_message(&row.name, workspace, &notify)
+        });
+        let response = response_of(&notify);
+        let new = NewActivity {
+            target_id: Some(workspace),
+            method: Some("notify".to_owned()),
+            summary: Some(format!("Agent message: {}", preview(&notify.message, 80, "…"))),
+            response_body: Some(response.to_string()),
+            ..NewActivity::new(workspace, ActivityType::A2aReceive)
+        };
+        // No ACTIVITY_LOGGED for this row (ACT-55).
+        if let Err(error) = self.writer.record(new, Durability::Process).await {
+            tracing::error!(%workspace, %error, "agent message not stored");
+        }
+        Ok(())
+    }
+}
+
+fn agent_message(name: &str, workspace: WorkspaceId, notify: &Notify) -> Value {
+    let mut payload = json!({ "message": notify.message, "workspace_id": workspace, "name": name });
+    if !notify.attachments.is_empty() {
+        payload["attachments"] = json!(notify.attachments);
+    }
+    payload
+}
+
+/// What the row keeps of a message (ACT-54).
+fn response_of(notify: &Notify) -> Value {
+    let mut response = json!({ "result": notify.message });
+    if !notify.attachments.is_empty() {
+        let part = |attachment: &molecule_wire::activity::Attachment| {
+            let mut file = attachment.clone();
+            file.mime_type = file.mime_type.filter(|mime| !mime.is_empty());
+            file.size = file.size.filter(|size| *size != 0);
+            json!({ "kind": "file", "file": file })
+        };
+        response["parts"] = notify.attachments.iter().map(part).collect();
+    }
+    response
+}

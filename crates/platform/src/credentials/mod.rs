@@ -1,0 +1,11 @@
+//! Who is calling: tokens, sessions, login codes and tickets. The one place that looks a token up.
+
+mod codes;
+mod identity;
+mod inbound;
+mod service;
+
+pub use codes::{OneTimeCodes, RedeemError};
+pub use identity::{GateRefusal, Identity};
+pub use inbound::{Healed, InboundError, InboundSecrets};
+pub use service::{Credentials, OrgPrincipal, Principal};

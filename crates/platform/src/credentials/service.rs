@@ -1,0 +1,363 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use moka::sync::Cache;
+use molecule_core::{
+    OrgTokenId, SessionId, Timestamp, TokenId, WorkspaceId,
+    credential::{PlainToken, TOKEN_BYTES, TokenHash, secrets_equal},
+    limits,
+};
+use molecule_store::{
+    Store, StoreError, now,
+    org_tokens::{NewOrgToken, OrgTokenRow},
+    tokens::{NewToken, TokenRow},
+};
+use parking_lot::Mutex;
+use rand::{TryRngCore, rngs::OsRng};
+use secrecy::{ExposeSecret, SecretString};
+
+/// A proven identity. Which routes it opens is the gates' business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// The operator's token.
+    Admin,
+    /// A signed-in browser; admin class.
+    Session(SessionId),
+    /// An org token; admin class, limited to its anchor where one is set.
+    Org(OrgPrincipal),
+    /// A workspace's own token.
+    Workspace {
+        /// Row of the token.
+        token: TokenId,
+        /// The workspace it proves.
+        workspace: WorkspaceId,
+    },
+}
+
+impl Principal {
+    /// Admin class: operator, browser, org token.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        !matches!(self, Self::Workspace { .. })
+    }
+}
+
+/// What is known of an org token's holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgPrincipal {
+    /// Row of the token.
+    pub token: OrgTokenId,
+    /// First eight characters, for `created_by` (SEC-21).
+    pub prefix: String,
+    /// Anchor (SEC-21).
+    pub org: Option<WorkspaceId>,
+}
+
+/// Credentials kept in memory; positive answers only.
+const CACHED: u64 = 50_000;
+
+/// Mints, checks and withdraws credentials. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    admin: SecretString,
+    cache: Cache<TokenHash, Principal>,
+    /// Raised by every withdrawal. What was read before it is not cached, or it would outlive the withdrawal.
+    epoch: AtomicU64,
+    /// Last uses of workspace tokens, flushed with the pulses (SEC-7).
+    uses: Mutex<HashMap<TokenId, Timestamp>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+/// A fresh token from the system's random number generator.
+fn fresh() -> Result<PlainToken, StoreError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    OsRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| StoreError::NotRecorded(format!("no randomness: {error}")))?;
+    Ok(PlainToken::from_random(bytes))
+}
+
+fn stored(token: &PlainToken) -> NewToken {
+    NewToken {
+        hash: token.hash(),
+        prefix: token.prefix().to_owned(),
+    }
+}
+
+impl Credentials {
+    /// Over a store, with the operator's token.
+    #[must_use]
+    pub fn new(store: Store, admin: SecretString) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(CACHED)
+            .time_to_live(limits::CACHE_TTL)
+            .build();
+        let inner = Inner {
+            store,
+            admin,
+            cache,
+            epoch: AtomicU64::new(0),
+            uses: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Whom a bearer proves; `None` for an unknown, revoked or removed-workspace one, which cannot be told apart
+    /// (SEC-6).
+    ///
+    /// # Errors
+    /// The lookup failed: 503, never 401 (SEC-52).
+    pub async fn authenticate(&self, bearer: &str) -> Result<Option<Principal>, StoreError> {
+        if secrets_equal(self.inner.admin.expose_secret(), bearer) {
+            return Ok(Some(Principal::Admin));
+        }
+        let hash = TokenHash::of(bearer);
+        if let Some(known) = self.inner.cache.get(&hash) {
+            self.note_use(&known);
+            return Ok(Some(known));
+        }
+        let epoch = self.inner.epoch.load(Ordering::Acquire);
+        let Some(found) = self.look_up(&hash).await? else {
+            return Ok(None);
+        };
+        if self.inner.epoch.load(Ordering::Acquire) == epoch {
+            self.inner.cache.insert(hash, found.clone());
+            if self.inner.epoch.load(Ordering::Acquire) != epoch {
+                self.inner.cache.invalidate(&hash);
+            }
+        }
+        self.note_use(&found);
+        Ok(Some(found))
+    }
+
+    async fn look_up(&self, hash: &TokenHash) -> Result<Option<Principal>, StoreError> {
+        if let Some(owner) = self.inner.store.token_owner(hash).await? {
+            return Ok(Some(Principal::Workspace {
+                token: owner.token,
+                workspace: owner.workspace,
+            }));
+        }
+        if let Some(session) = self.inner.store.session(hash).await? {
+            self.renew(session.id, session.expires_at).await?;
+            return Ok(Some(Principal::Session(session.id)));
+        }
+        let Some(token) = self.inner.store.org_token(hash).await? else {
+            return Ok(None);
+        };
+        if let Err(error) = self.inner.store.touch_org_token(token.id).await {
+            tracing::warn!(%error, "org token use not noted");
+        }
+        Ok(Some(Principal::Org(OrgPrincipal {
+            token: token.id,
+            prefix: token.prefix,
+            org: token.org_id,
+        })))
+    }
+
+    /// A session in its second half is moved on, so that a browser in use stays signed in.
+    async fn renew(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
+        let at = now();
+        if expires_at.since(at) < limits::SESSION_TTL / 2 {
+            self.inner
+                .store
+                .extend_session(id, at.plus(limits::SESSION_TTL))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn note_use(&self, principal: &Principal) {
+        if let Principal::Workspace { token, .. } = principal {
+            self.inner.uses.lock().insert(*token, now());
+        }
+    }
+
+    /// Stores when tokens were last used. Best effort: a failure is logged (SEC-7).
+    pub async fn flush_uses(&self) {
+        let uses: Vec<_> = std::mem::take(&mut *self.inner.uses.lock()).into_iter().collect();
+        for chunk in uses.chunks(molecule_store::pulse::FLUSH_ROWS) {
+            if let Err(error) = self.inner.store.touch_tokens(chunk.to_vec()).await {
+                tracing::warn!(%error, "token uses not stored");
+            }
+        }
+    }
+
+    /// Forgets every cached credential. Call after any withdrawal, once it is committed.
+    pub fn withdrawn(&self) {
+        self.inner.epoch.fetch_add(1, Ordering::AcqRel);
+        self.inner.cache.invalidate_all();
+    }
+
+    /// Does the workspace have a live token? (SEC-9)
+    ///
+    /// # Errors
+    /// The lookup failed.
+    pub async fn has_live_token(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        self.inner.store.has_live_token(workspace).await
+    }
+
+    /// The removed workspace a bearer was once issued for (LIFE-89a).
+    ///
+    /// # Errors
+    /// The lookup failed.
+    pub async fn removed_owner(&self, bearer: &str) -> Result<Option<WorkspaceId>, StoreError> {
+        self.inner.store.removed_owner(&TokenHash::of(bearer)).await
+    }
+
+    /// A token to be stored by the caller, in a transaction of its own making.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn prepare(&self) -> Result<(PlainToken, NewToken), StoreError> {
+        let token = fresh()?;
+        let row = stored(&token);
+        Ok((token, row))
+    }
+
+    /// Mints a token unless the workspace has as many as it may (SEC-15).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn mint(&self, workspace: WorkspaceId) -> Result<Option<PlainToken>, StoreError> {
+        let token = fresh()?;
+        let added = self
+            .inner
+            .store
+            .add_token_below(workspace, stored(&token), limits::TOKENS_PER_WORKSPACE)
+            .await?;
+        Ok(added.map(|id| {
+            tracing::info!(workspace = %workspace, token = %id, "workspace token minted");
+            token
+        }))
+    }
+
+    /// Mints a token regardless of the cap (test tokens, SEC-20).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn mint_uncapped(&self, workspace: WorkspaceId) -> Result<PlainToken, StoreError> {
+        let token = fresh()?;
+        self.inner.store.add_token(workspace, stored(&token)).await?;
+        Ok(token)
+    }
+
+    /// Mints a token only if the workspace has none (REG-32).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn mint_first(&self, workspace: WorkspaceId) -> Result<Option<PlainToken>, StoreError> {
+        let token = fresh()?;
+        Ok(self
+            .inner
+            .store
+            .add_first_token(workspace, stored(&token))
+            .await?
+            .then_some(token))
+    }
+
+    /// Revokes what the workspace has and mints one anew (PROV-52).
+    ///
+    /// # Errors
+    /// Nothing changed.
+    pub async fn rotate(&self, workspace: WorkspaceId) -> Result<PlainToken, StoreError> {
+        let token = fresh()?;
+        self.inner.store.rotate_token(workspace, stored(&token)).await?;
+        self.withdrawn();
+        Ok(token)
+    }
+
+    /// Live tokens of a workspace, newest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list(&self, workspace: WorkspaceId, limit: u64, offset: u64) -> Result<Vec<TokenRow>, StoreError> {
+        self.inner.store.list_tokens(workspace, limit, offset).await
+    }
+
+    /// Revokes one token of the workspace; tells whether there was one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn revoke(&self, workspace: WorkspaceId, token: TokenId) -> Result<bool, StoreError> {
+        let revoked = self.inner.store.revoke_token(workspace, token).await?;
+        self.withdrawn();
+        Ok(revoked)
+    }
+
+    /// Mints an org token.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn mint_org(
+        &self,
+        name: Option<String>,
+        created_by: String,
+        org_id: Option<WorkspaceId>,
+    ) -> Result<(OrgTokenId, PlainToken), StoreError> {
+        let token = fresh()?;
+        let new = NewOrgToken {
+            hash: token.hash(),
+            prefix: token.prefix().to_owned(),
+            name,
+            created_by,
+            org_id,
+        };
+        let id = self.inner.store.add_org_token(new).await?;
+        tracing::info!(token = %id, "org token minted");
+        Ok((id, token))
+    }
+
+    /// Live org tokens, newest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list_org(&self) -> Result<Vec<OrgTokenRow>, StoreError> {
+        self.inner.store.list_org_tokens(limits::ORG_TOKENS_LISTED).await
+    }
+
+    /// Revokes an org token; tells whether there was one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn revoke_org(&self, id: OrgTokenId) -> Result<bool, StoreError> {
+        let revoked = self.inner.store.revoke_org_token(id).await?;
+        self.withdrawn();
+        Ok(revoked)
+    }
+
+    /// Begins a browser session.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn begin_session(&self) -> Result<(PlainToken, Timestamp), StoreError> {
+        let token = fresh()?;
+        let expires_at = now().plus(limits::SESSION_TTL);
+        self.inner.store.add_session(token.hash(), expires_at).await?;
+        Ok((token, expires_at))
+    }
+
+    /// Ends a browser session.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
+        self.inner.store.end_session(id).await?;
+        self.withdrawn();
+        Ok(())
+    }
+}

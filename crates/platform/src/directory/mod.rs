@@ -1,0 +1,192 @@
+//! What messages need to know of workspaces, cached: routes and the org chart.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use moka::sync::Cache;
+use molecule_a2a::AnnouncedVersions;
+use molecule_core::{DeliveryMode, Lineage, Runtime, WorkspaceId, WorkspaceStatus, hierarchy::LineageError, limits};
+use molecule_store::{Store, StoreError, secrets::Sealed, workspaces::RouteRow};
+
+/// A workspace as the router sees it.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Engine; `None` for a name that is not on the allowlist any more.
+    pub runtime: Option<Runtime>,
+    /// State.
+    pub status: WorkspaceStatus,
+    /// Parent.
+    pub parent: Option<WorkspaceId>,
+    /// Address, `""` for none.
+    pub url: Arc<str>,
+    /// The address was given by the backend (D13).
+    pub url_assigned: bool,
+    /// How messages reach it.
+    pub delivery_mode: Option<DeliveryMode>,
+    /// Versions its card announces (D7).
+    pub announced: AnnouncedVersions,
+    /// What the platform presents to it, sealed.
+    pub inbound_secret: Option<Sealed>,
+    /// USD cents.
+    pub budget_limit: Option<i64>,
+    /// USD cents, as of the last flush.
+    pub monthly_spend: i64,
+    /// As of the last flush.
+    pub active_tasks: i64,
+    /// As of the last flush.
+    pub current_task: Arc<str>,
+    /// Tasks at once.
+    pub max_concurrent_tasks: i32,
+    /// Incarnation.
+    pub generation: i64,
+}
+
+impl Route {
+    /// Nothing is provisioned for it.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        self.runtime == Some(Runtime::External)
+    }
+}
+
+impl From<RouteRow> for Route {
+    fn from(row: RouteRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name.into(),
+            runtime: Runtime::parse(&row.runtime),
+            status: row.status,
+            parent: row.parent_id,
+            url: row.url.into(),
+            url_assigned: row.url_assigned,
+            delivery_mode: row.delivery_mode,
+            announced: row
+                .agent_card
+                .as_deref()
+                .map(AnnouncedVersions::of_card)
+                .unwrap_or_default(),
+            inbound_secret: row.inbound_secret,
+            budget_limit: row.budget_limit,
+            monthly_spend: row.monthly_spend,
+            active_tasks: row.active_tasks,
+            current_task: row.current_task.into(),
+            max_concurrent_tasks: row.max_concurrent_tasks,
+            generation: row.generation,
+        }
+    }
+}
+
+/// Routes kept in memory.
+const ROUTES: u64 = 50_000;
+/// Stripes of the invalidation counters.
+const STRIPES: usize = 1_024;
+
+/// The cache of routes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    routes: Cache<WorkspaceId, Arc<Route>>,
+    /// Raised by every invalidation of a key on the stripe. A fill that began before it is not inserted: it could
+    /// outlive the change that invalidated the key.
+    epochs: Vec<AtomicU64>,
+}
+
+impl Directory {
+    /// An empty cache over the store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let routes = Cache::builder()
+            .max_capacity(ROUTES)
+            .time_to_live(limits::CACHE_TTL)
+            .build();
+        let epochs = (0..STRIPES).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            inner: Arc::new(Inner { store, routes, epochs }),
+        }
+    }
+
+    fn epoch(&self, id: WorkspaceId) -> &AtomicU64 {
+        // v4 ids are random in every part.
+        let stripe = usize::try_from(id.uuid().as_u128() % STRIPES as u128).unwrap_or(0);
+        &self.inner.epochs[stripe]
+    }
+
+    /// The route of a workspace, removed ones included; `None` for an unknown id.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn route(&self, id: WorkspaceId) -> Result<Option<Arc<Route>>, StoreError> {
+        if let Some(route) = self.inner.routes.get(&id) {
+            return Ok(Some(route));
+        }
+        let epoch = self.epoch(id).load(Ordering::Acquire);
+        let Some(row) = self.inner.store.route(id).await? else {
+            return Ok(None);
+        };
+        let route = Arc::new(Route::from(row));
+        if self.epoch(id).load(Ordering::Acquire) == epoch {
+            self.inner.routes.insert(id, route.clone());
+            // An invalidation between the check and the insert would be lost; look again.
+            if self.epoch(id).load(Ordering::Acquire) != epoch {
+                self.inner.routes.invalidate(&id);
+            }
+        }
+        Ok(Some(route))
+    }
+
+    /// Forgets what is cached of a workspace.
+    pub fn invalidate(&self, id: WorkspaceId) {
+        self.epoch(id).fetch_add(1, Ordering::AcqRel);
+        self.inner.routes.invalidate(&id);
+    }
+
+    /// May the two talk? (REG-80, SEC-97) Any error, unknown id or overlong walk means no.
+    pub async fn can_communicate(&self, caller: WorkspaceId, target: WorkspaceId) -> bool {
+        if caller == target {
+            return true;
+        }
+        match (self.lineage(caller).await, self.lineage(target).await) {
+            (Ok(caller), Ok(target)) => caller.can_communicate(&target),
+            (caller, target) => {
+                for error in [caller.err(), target.err()].into_iter().flatten() {
+                    tracing::warn!(%error, "access denied: the org chart could not be walked");
+                }
+                false
+            }
+        }
+    }
+
+    async fn lineage(&self, id: WorkspaceId) -> Result<Lineage, WalkError> {
+        // The walk itself is pure; this fetches the chain that it needs.
+        let mut chain: Vec<(WorkspaceId, Option<WorkspaceId>)> = Vec::with_capacity(4);
+        let mut current = Some(id);
+        while let Some(at) = current {
+            let Some(route) = self.route(at).await? else { break };
+            chain.push((at, route.parent));
+            current = route
+                .parent
+                .filter(|_| chain.len() <= limits::COMMUNICATION_WALK_HOPS + 1);
+        }
+        let parent_of = |id| chain.iter().find(|(at, _)| *at == id).map(|(_, parent)| *parent);
+        Ok(Lineage::walk(id, parent_of)?)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WalkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Lineage(#[from] LineageError),
+}

@@ -1,0 +1,214 @@
+//! The event bus. Recorded events reach it only through the outbox pump, in `seq` order; live-only ones directly.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use molecule_core::{EventType, Timestamp, WorkspaceId};
+use molecule_store::{
+    Store, StoreError,
+    events::{RecordedEvent, Seq},
+    now,
+};
+use parking_lot::RwLock;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::Directory;
+
+/// One frame, serialised once for every socket.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The subject.
+    pub workspace_id: Option<WorkspaceId>,
+    /// The envelope of ACT-71 as JSON text.
+    pub text: Arc<str>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, P: Serialize> {
+    event: &'a str,
+    workspace_id: &'a str,
+    timestamp: Timestamp,
+    payload: P,
+}
+
+/// Frames the bus holds for the slowest reader. A socket that falls further behind loses the oldest (ACT-73).
+const BUS_FRAMES: usize = molecule_core::limits::SOCKET_BUFFER;
+/// Events read from the outbox at a time.
+const PUMP_BATCH: u64 = 500;
+/// How long a mutation waits for the pump before it answers regardless; its event stays in the outbox.
+const PASS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after the outbox could not be read.
+const PUMP_RETRY: Duration = Duration::from_millis(500);
+
+/// The event bus. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Events {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    directory: Directory,
+    bus: broadcast::Sender<Frame>,
+    wake: Notify,
+    passed: watch::Sender<Seq>,
+    /// When anything was last heard of a workspace, for the idle timer of calls in flight (A2A-65).
+    heard: RwLock<HashMap<WorkspaceId, Instant>>,
+}
+
+impl Events {
+    /// A bus over the store's outbox, starting behind what is recorded already: sockets replay nothing (ACT-80).
+    ///
+    /// # Errors
+    /// The outbox could not be read.
+    pub async fn open(store: Store, directory: Directory) -> Result<Self, StoreError> {
+        let head = store.events_head().await?;
+        let inner = Inner {
+            store,
+            directory,
+            bus: broadcast::channel(BUS_FRAMES).0,
+            wake: Notify::new(),
+            passed: watch::channel(head).0,
+            heard: RwLock::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Everything published from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Frame> {
+        self.inner.bus.subscribe()
+    }
+
+    /// Publishes an event that is not recorded. `payload` is built only if somebody listens.
+    pub fn live<P: Serialize>(&self, event: EventType, workspace: WorkspaceId, payload: impl FnOnce() -> P) {
+        debug_assert!(!event.is_recorded(), "{event:?} belongs in the outbox");
+        self.touch(workspace);
+        if self.inner.bus.receiver_count() == 0 {
+            return;
+        }
+        let id = workspace.to_string();
+        let envelope = Envelope {
+            event: event.as_str(),
+            workspace_id: &id,
+            timestamp: now(),
+            payload: payload(),
+        };
+        match serde_json::to_string(&envelope) {
+            Ok(text) => self.publish(Frame {
+                workspace_id: Some(workspace),
+                text: text.into(),
+            }),
+            Err(error) => tracing::error!(%error, ?event, "event payload is not JSON"),
+        }
+    }
+
+    /// Does anybody listen? Payloads that are costly to build are spared otherwise.
+    #[must_use]
+    pub fn has_listeners(&self) -> bool {
+        self.inner.bus.receiver_count() > 0
+    }
+
+    /// Notes a sign of life of a workspace that is not an event of its own.
+    pub fn heard(&self, workspace: WorkspaceId) {
+        self.touch(workspace);
+    }
+
+    /// Waits until the pump has published `seq`, so that the next request on this node sees the change. Call after
+    /// the commit that recorded it.
+    pub async fn passed(&self, seq: Seq) {
+        if seq == Seq(0) {
+            return;
+        }
+        self.inner.wake.notify_one();
+        let mut passed = self.inner.passed.subscribe();
+        let wait = passed.wait_for(|at| *at >= seq);
+        if tokio::time::timeout(PASS_TIMEOUT, wait).await.is_err() {
+            tracing::warn!(seq = seq.0, "event is recorded but not published yet");
+        }
+    }
+
+    /// When anything was last heard of the workspace on this node.
+    #[must_use]
+    pub fn last_heard(&self, workspace: WorkspaceId) -> Option<Instant> {
+        self.inner.heard.read().get(&workspace).copied()
+    }
+
+    /// Forgets a workspace that is gone.
+    pub fn forget(&self, workspace: WorkspaceId) {
+        self.inner.heard.write().remove(&workspace);
+    }
+
+    /// Reads the outbox in order and publishes it, until cancelled. The one publisher of recorded events.
+    pub async fn pump(&self, stop: CancellationToken, tick: impl Fn()) {
+        loop {
+            tick();
+            if let Err(error) = self.drain().await {
+                tracing::warn!(%error, "outbox not readable, trying again");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(PUMP_RETRY) => continue,
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.inner.wake.notified() => {}
+                // Events recorded by another process sharing the database.
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    async fn drain(&self) -> Result<(), StoreError> {
+        loop {
+            let from = *self.inner.passed.borrow();
+            let batch = self.inner.store.events_after(from, PUMP_BATCH).await?;
+            let Some(last) = batch.last().map(|event| event.seq) else {
+                return Ok(());
+            };
+            for event in batch {
+                self.relay(event);
+            }
+            self.inner.passed.send_replace(last);
+        }
+    }
+
+    fn relay(&self, event: RecordedEvent) {
+        if let Some(id) = event.workspace_id {
+            self.inner.directory.invalidate(id);
+            self.touch(id);
+        }
+        let id = event.workspace_id.map(|id| id.to_string()).unwrap_or_default();
+        let frame = RawValue::from_string(event.payload).and_then(|payload| {
+            serde_json::to_string(&Envelope {
+                event: &event.event,
+                workspace_id: &id,
+                timestamp: event.created_at,
+                payload,
+            })
+        });
+        match frame {
+            Ok(text) => self.publish(Frame {
+                workspace_id: event.workspace_id,
+                text: text.into(),
+            }),
+            Err(error) => tracing::error!(%error, event = event.event, "recorded payload is not JSON"),
+        }
+    }
+
+    fn publish(&self, frame: Frame) {
+        // An error means that nobody listens.
+        self.inner.bus.send(frame).ok();
+    }
+
+    fn touch(&self, workspace: WorkspaceId) {
+        self.inner.heard.write().insert(workspace, Instant::now());
+    }
+}

@@ -1,0 +1,25 @@
+//! The services: lifecycle, provisioning, registry, messaging, activity, events, orgs, templates, secrets, tokens.
+//!
+//! Each service is a struct that is handed what it uses; [`Platform`] puts them together. Nothing here knows HTTP.
+
+pub mod activity;
+pub mod config;
+pub mod credentials;
+pub mod dial;
+pub mod directory;
+pub mod events;
+pub mod history;
+pub mod lifecycle;
+pub mod messaging;
+pub mod orgs;
+mod platform;
+pub mod provisioning;
+pub mod registry;
+pub mod secrets;
+pub mod settings;
+pub mod supervise;
+pub mod templates;
+pub mod workspaces;
+
+pub use config::{AuthMode, Config};
+pub use platform::{BuildError, Paths, Platform, Setup};

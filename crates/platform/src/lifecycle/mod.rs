@@ -1,0 +1,158 @@
+//! The one door through which a workspace changes its status.
+
+mod facts;
+mod recorded;
+
+pub use facts::Ask;
+pub use recorded::{awaiting_agent, card_updated, degraded, offline, online, provision_failed, provisioning};
+
+use molecule_core::{Facts, Runtime, Trigger, WorkspaceId, WorkspaceStatus, status};
+use molecule_store::{
+    Store, StoreError,
+    events::NewEvent,
+    workspaces::{Change, Guard, Moved, Transition, Workspace},
+};
+
+use crate::{credentials::Credentials, directory::Directory, events::Events};
+
+/// How often a transition is tried again when the row moved between read and write.
+const RACES: usize = 4;
+
+/// Applies triggers to workspaces. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    store: Store,
+    events: Events,
+    directory: Directory,
+    credentials: Credentials,
+}
+
+/// A transition that took place.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The row as it was before.
+    pub before: Workspace,
+    /// Status after.
+    pub to: WorkspaceStatus,
+    /// Generation after, and position of the event.
+    pub moved: Moved,
+}
+
+impl Lifecycle {
+    /// Over a store and the bus its events go to.
+    #[must_use]
+    pub fn new(store: Store, events: Events, directory: Directory, credentials: Credentials) -> Self {
+        Self {
+            store,
+            events,
+            directory,
+            credentials,
+        }
+    }
+
+    /// Applies `ask.trigger` to a workspace: reads it, decides with [`status::next`], and writes with a
+    /// compare-and-set together with `events`. `None`: the trigger changes nothing here, or the workspace is unknown;
+    /// then no event was recorded (LIFE-36). Returns once the event was published.
+    ///
+    /// # Errors
+    /// The transition could not be stored. It is logged and counted here (LIFE-8, LIFE-8a); callers must not report
+    /// success.
+    pub async fn apply(
+        &self,
+        id: WorkspaceId,
+        ask: Ask,
+        events: impl Fn(&Workspace, WorkspaceStatus) -> Vec<NewEvent>,
+    ) -> Result<Option<Applied>, StoreError> {
+        match self.attempt(id, &ask, events).await {
+            Ok(applied) => {
+                if let Some(applied) = &applied {
+                    self.settle(id, ask.change.restart, applied).await;
+                }
+                Ok(applied)
+            }
+            Err(error) => {
+                metrics::counter!("molecule_status_write_failures_total").increment(1);
+                tracing::error!(workspace = %id, trigger = ?ask.trigger, %error, "status not stored");
+                Err(error)
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        id: WorkspaceId,
+        ask: &Ask,
+        events: impl Fn(&Workspace, WorkspaceStatus) -> Vec<NewEvent>,
+    ) -> Result<Option<Applied>, StoreError> {
+        for _ in 0..RACES {
+            let Some(before) = self.store.workspace(id).await? else {
+                return Ok(None);
+            };
+            let facts = Facts {
+                external: is_external(&before.runtime),
+                ..ask.facts
+            };
+            let to = match status::next(before.status, ask.trigger, facts) {
+                Some(to) => to,
+                // A repeated registration refreshes the row and is announced, though the status stays (REG-31).
+                None if ask.trigger == Trigger::Registered && before.status == WorkspaceStatus::Online => before.status,
+                None => return Ok(None),
+            };
+            if ask
+                .guard
+                .generation
+                .is_some_and(|generation| generation != before.generation)
+            {
+                return Ok(None);
+            }
+            let transition = Transition {
+                id,
+                from: vec![before.status],
+                to,
+                change: ask.change.clone(),
+                guard: ask.guard,
+                events: events(&before, to),
+            };
+            if let Some(moved) = self.store.transition(transition).await? {
+                return Ok(Some(Applied { before, to, moved }));
+            }
+            if ask.guard.silent_since.is_some() || ask.guard.unchanged_since.is_some() {
+                // The guard may have refused; a sweep looks again by itself.
+                return Ok(None);
+            }
+        }
+        tracing::warn!(workspace = %id, trigger = ?ask.trigger, "gave up: the status keeps moving");
+        Ok(None)
+    }
+
+    async fn settle(&self, id: WorkspaceId, restart: bool, applied: &Applied) {
+        self.directory.invalidate(id);
+        if restart {
+            self.credentials.withdrawn();
+        }
+        metrics::counter!("molecule_workspace_transitions_total", "to" => applied.to.as_str()).increment(1);
+        tracing::info!(
+            workspace = %id, from = %applied.before.status, to = %applied.to, generation = applied.moved.generation,
+            "workspace status"
+        );
+        self.events.passed(applied.moved.seq).await;
+    }
+}
+
+/// Nothing is provisioned for this runtime.
+#[must_use]
+pub fn is_external(runtime: &str) -> bool {
+    runtime == Runtime::External.as_str()
+}
+
+/// What a change that leads nowhere carries.
+impl From<Trigger> for Ask {
+    fn from(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            facts: Facts::default(),
+            change: Change::default(),
+            guard: Guard::default(),
+        }
+    }
+}

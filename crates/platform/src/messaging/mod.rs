@@ -1,0 +1,163 @@
+//! Messages between workspaces: who may send, in which form, by which way, and what is recorded of it.
+
+mod caller;
+mod deliver;
+mod push;
+mod record;
+mod relay;
+
+pub use caller::{Caller, CallerRefusal};
+pub use deliver::{Delivered, Message};
+pub use push::{PushFailure, Upstream};
+pub use relay::FrameStream;
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use molecule_a2a::NormaliseError;
+use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, limits};
+use molecule_store::{Store, StoreError, activity::ActivityWriter};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::{
+    activity::ActivityLog,
+    config::Config,
+    credentials::InboundSecrets,
+    dial::Dialer,
+    directory::Directory,
+    events::Events,
+    provisioning::Provisioner,
+    registry::{Overrides, Pulses},
+    supervise::Supervisor,
+};
+
+/// Why a message was not delivered. Each maps to one answer of the API (A2A §8–12).
+#[derive(Debug, thiserror::Error)]
+pub enum MessagingError {
+    /// Who the caller is (A2A-3, A2A-7).
+    #[error(transparent)]
+    Caller(#[from] CallerRefusal),
+    /// The hierarchy (A2A-10).
+    #[error("access denied: workspaces cannot communicate per hierarchy rules")]
+    AccessDenied,
+    /// The budget (A2A-11).
+    #[error("workspace budget limit exceeded")]
+    OverBudget,
+    /// The body (A2A-20…30).
+    #[error(transparent)]
+    Invalid(#[from] NormaliseError),
+    /// No such target (A2A-60).
+    #[error("workspace not found")]
+    NotFound,
+    /// The target has nowhere to send to.
+    #[error("workspace has no URL")]
+    NoUrl {
+        /// Its status, for the answer.
+        status: WorkspaceStatus,
+    },
+    /// The guard (A2A-62).
+    #[error("workspace URL is not publicly routable")]
+    NotRoutable,
+    /// The agent was found dead; a restart has begun (A2A-81).
+    #[error("workspace agent is not running; it is being restarted")]
+    Restarting,
+    /// Busy, and it queues by itself (A2A-88).
+    #[error("workspace agent is busy")]
+    BusyNativeSession,
+    /// Busy; the message was not stored (A2A-90).
+    #[error("workspace agent is busy; the message was not queued")]
+    Busy,
+    /// Not reachable for another reason (A2A-87).
+    #[error("failed to reach workspace agent")]
+    Unreachable,
+    /// The agent's own status, ≥ 300 (A2A-86).
+    #[error("{text}")]
+    Upstream {
+        /// Its HTTP status.
+        status: u16,
+        /// What the caller is told.
+        text: String,
+    },
+    /// Headers came, the body did not (A2A-71).
+    #[error("failed to read agent response")]
+    UnreadableReply {
+        /// The agent is known to have received the message.
+        delivery_confirmed: bool,
+    },
+    /// A poll message could not be made durable: it was not accepted (ACT-39).
+    #[error("message could not be stored, try again")]
+    NotStored,
+    /// The lookup failed.
+    #[error("lookup failed")]
+    Store(#[from] StoreError),
+}
+
+/// The messaging service. Cheap to clone.
+#[derive(Clone)]
+pub struct Messenger {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Messenger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Messenger").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    config: Arc<Config>,
+    store: Store,
+    directory: Directory,
+    events: Events,
+    inbound: InboundSecrets,
+    provisioner: Provisioner,
+    pulses: Pulses,
+    overrides: Overrides,
+    log: ActivityLog,
+    dialer: Dialer,
+    supervisor: Supervisor,
+    /// When workspaces last reached another one, flushed with the pulses.
+    outbound: Mutex<HashMap<WorkspaceId, Timestamp>>,
+    /// KiB of replies that may be in memory at once (D15).
+    buffers: Arc<Semaphore>,
+}
+
+/// What the messenger is made of.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "one field per service it uses")]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub writer: ActivityWriter,
+    pub directory: Directory,
+    pub events: Events,
+    pub inbound: InboundSecrets,
+    pub provisioner: Provisioner,
+    pub pulses: Pulses,
+    pub overrides: Overrides,
+    pub supervisor: Supervisor,
+}
+
+impl Messenger {
+    /// Puts the messenger together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let log = ActivityLog::new(parts.store.clone(), parts.writer, parts.events.clone());
+        let inner = Inner {
+            dialer: Dialer::new(parts.config.netguard),
+            config: parts.config,
+            store: parts.store,
+            directory: parts.directory,
+            events: parts.events,
+            inbound: parts.inbound,
+            provisioner: parts.provisioner,
+            pulses: parts.pulses,
+            overrides: parts.overrides,
+            log,
+            supervisor: parts.supervisor,
+            outbound: Mutex::default(),
+            buffers: Arc::new(Semaphore::new(limits::A2A_BUFFERED_BYTES / 1024)),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}

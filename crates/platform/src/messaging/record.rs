@@ -1,0 +1,169 @@
+//! Rows and events of a message (A2A §13).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use molecule_a2a::{Normalised, reply::Reply};
+use molecule_core::{EventType, activity::ActivityType};
+use molecule_store::{
+    StoreError,
+    activity::{Durability, NewActivity},
+    now,
+};
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    Caller, Messenger,
+    deliver::Call,
+    push::{PushFailure, Upstream},
+};
+use crate::directory::Route;
+
+fn millis(took: Duration) -> Option<i64> {
+    i64::try_from(took.as_millis()).ok()
+}
+
+/// JSON text of a body; `null` for what is not JSON (ACT-37).
+fn json_text(body: &Bytes) -> String {
+    let text = std::str::from_utf8(body).ok();
+    text.filter(|text| serde_json::from_str::<&RawValue>(text).is_ok())
+        .unwrap_or("null")
+        .to_owned()
+}
+
+/// What every row of a call has in common.
+fn row(caller: Caller, route: &Route, request: &Normalised) -> NewActivity {
+    NewActivity {
+        source_id: caller.workspace(),
+        target_id: Some(route.id),
+        method: Some(request.method.clone()),
+        summary: Some(format!("{} → {}", request.method, route.name)),
+        request_body: Some(String::from_utf8_lossy(&request.body).into_owned()),
+        ..NewActivity::new(route.id, ActivityType::A2aReceive)
+    }
+}
+
+impl Messenger {
+    pub(super) async fn record_polled(
+        &self,
+        caller: Caller,
+        route: &Route,
+        request: &Normalised,
+    ) -> Result<(), StoreError> {
+        self.inner
+            .log
+            .record(row(caller, route, request), Durability::Power)
+            .await
+    }
+
+    /// One row per call that was answered, whatever the answer (A2A-100). `error` is set for statuses ≥ 300. If the
+    /// row cannot be stored the reply is still sent, and the failure counted (D15).
+    pub(super) async fn record_reply(&self, call: &Call, upstream: &Upstream, took: Duration, error: Option<&str>) {
+        let trace = Reply::parse(&upstream.body).and_then(|reply| reply.tool_trace());
+        let new = NewActivity {
+            response_body: Some(json_text(&upstream.body)),
+            tool_trace: trace.map(|trace| trace.get().to_owned()),
+            duration_ms: millis(took),
+            status: if error.is_some() { "error" } else { "ok" }.to_owned(),
+            error_detail: error.map(str::to_owned),
+            ..row(call.caller, &call.route, &call.request)
+        };
+        self.record_or_alarm(new).await;
+        if error.is_none() {
+            self.announce_reply(call, &upstream.body, took);
+        }
+    }
+
+    /// One row per call that got no answer (A2A-101). A reply that broke off after a good status was delivered
+    /// (A2A-71).
+    pub(super) async fn record_failure(&self, call: &Call, took: Duration, failure: PushFailure) {
+        let detail = failure.describe();
+        let delivered = failure
+            == PushFailure::Body {
+                delivery_confirmed: true,
+            };
+        let new = NewActivity {
+            duration_ms: millis(took),
+            status: if delivered { "ok" } else { "error" }.to_owned(),
+            error_detail: Some(detail.to_owned()),
+            summary: Some(format!("A2A request to {} failed: {detail}", call.route.name)),
+            ..row(call.caller, &call.route, &call.request)
+        };
+        self.record_or_alarm(new).await;
+    }
+
+    /// The row of a stream, written when it begins; [`Messenger::finish_stream_row`] completes it (D15).
+    pub(super) async fn record_stream(&self, call: &Call) -> Option<molecule_core::ActivityId> {
+        let new = NewActivity {
+            status: molecule_store::activity::OPEN.to_owned(),
+            ..row(call.caller, &call.route, &call.request)
+        };
+        let id = new.id;
+        self.record_or_alarm(new).await.then_some(id)
+    }
+
+    pub(super) async fn finish_stream_row(
+        &self,
+        call: &Call,
+        id: Option<molecule_core::ActivityId>,
+        last: Option<&Bytes>,
+        took: Duration,
+        failure: Option<PushFailure>,
+    ) {
+        if let Some(id) = id {
+            let trace = last.and_then(|body| Reply::parse(body)?.tool_trace());
+            let finished = molecule_store::activity::Finished {
+                response_body: last.map(json_text),
+                tool_trace: trace.map(|trace| trace.get().to_owned()),
+                duration_ms: millis(took),
+                status: if failure.is_some() { "error" } else { "ok" }.to_owned(),
+                error_detail: failure.map(|failure| failure.describe().to_owned()),
+            };
+            let what = row(call.caller, &call.route, &call.request);
+            if let Err(error) = self.inner.log.finish(id, what, finished).await {
+                alarm(&error);
+            }
+        }
+        if let (Some(body), None) = (last, failure) {
+            self.announce_reply(call, body, took);
+        }
+    }
+
+    async fn record_or_alarm(&self, new: NewActivity) -> bool {
+        match self.inner.log.record(new, Durability::Process).await {
+            Ok(()) => true,
+            Err(error) => {
+                alarm(&error);
+                false
+            }
+        }
+    }
+
+    /// A person sees the reply on the canvas (A2A-105); a workspace's call is noted (A2A-106).
+    fn announce_reply(&self, call: &Call, body: &Bytes, took: Duration) {
+        match call.caller {
+            Caller::Canvas => self.inner.events.live(EventType::A2aResponse, call.route.id, || {
+                let response = serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
+                json!({ "response_body": response, "method": call.request.method, "duration_ms": millis(took) })
+            }),
+            Caller::Workspace(id) => {
+                self.inner.outbound.lock().insert(id, now());
+            }
+        }
+    }
+
+    /// Stores when workspaces last reached another one (A2A-106). Best effort: a failure is logged.
+    pub async fn flush_outbound(&self) {
+        let calls = std::mem::take(&mut *self.inner.outbound.lock());
+        for (id, at) in calls {
+            if let Err(error) = self.inner.store.touch_outbound(id, at).await {
+                tracing::warn!(workspace = %id, %error, "outbound call not noted");
+            }
+        }
+    }
+}
+
+fn alarm(error: &StoreError) {
+    metrics::counter!("molecule_activity_write_failures_total").increment(1);
+    tracing::error!(%error, "the record of a call was lost");
+}

@@ -1,0 +1,368 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use molecule_core::{DeliveryMode, EventType, Runtime, WorkspaceId, WorkspaceStatus, runtime::Allowlist};
+use molecule_store::{
+    Store, StoreError,
+    events::NewEvent,
+    secrets::{NewSecret, Origin},
+    workspaces::{NewLayout, NewWorkspace},
+};
+use molecule_wire::orgs::{ImportOrg, ImportedOrg, ImportedWorkspace, MissingEnv, OrgTemplateView};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::yaml::{
+    EnvRequirement, ImportOverrides, NodePlan, OrgErrorKind, OrgLibrary, OrgPlan, OrgTemplate, OrgYamlError,
+    PlanContext, config_files,
+};
+use crate::{
+    config::Config,
+    directory::Directory,
+    events::Events,
+    lifecycle,
+    provisioning::{Provisioner, StartFiles, StartPlan},
+    secrets::{SecretError, Secrets},
+    templates::Catalogue,
+};
+
+/// Why nothing was imported (PROV-133). `Display` is the wire's text.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Neither `dir` nor `template`.
+    #[error("provide 'dir' or 'template'")]
+    NothingGiven,
+    /// The path leaves the library.
+    #[error("invalid org directory")]
+    BadDirectory,
+    /// `!include` failed.
+    #[error("org template expansion failed")]
+    Expansion(#[source] OrgYamlError),
+    /// Not the shape of an organisation.
+    #[error("invalid org template")]
+    BadTemplate(#[source] OrgYamlError),
+    /// No such template.
+    #[error("org template not found: {0}")]
+    NotFound(String),
+    /// An unknown runtime in the request.
+    #[error("unknown runtime: {0}")]
+    BadRuntime(String),
+    /// Required environment that nobody set; nothing was created (PROV-134).
+    #[error("missing required environment variables")]
+    MissingEnv(Box<MissingEnv>),
+    /// Whether it is set could not be found out (PROV-133).
+    #[error("could not verify required environment variables; try again")]
+    Unverified(#[source] SecretError),
+}
+
+/// Imports organisations. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Orgs {
+    inner: Arc<Parts>,
+}
+
+/// What the service is made of.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "one field per service it uses")]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub directory: Directory,
+    pub events: Events,
+    pub secrets: Secrets,
+    pub provisioner: Provisioner,
+    pub catalogue: Arc<Catalogue>,
+    pub allowlist: Arc<Allowlist>,
+    pub library: Arc<OrgLibrary>,
+}
+
+/// How one node failed; ends the walk (PROV-140).
+struct Stopped(String);
+
+struct Walk {
+    created: Vec<ImportedWorkspace>,
+    slots: Arc<Semaphore>,
+}
+
+impl Orgs {
+    /// Puts the service together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+
+    /// Templates that can be imported (PROV-131).
+    #[must_use]
+    pub fn templates(&self) -> Vec<OrgTemplateView> {
+        let summaries = self.inner.library.list();
+        summaries
+            .into_iter()
+            .map(|org| OrgTemplateView {
+                dir: org.dir,
+                name: org.name,
+                description: org.description,
+                workspaces: org.workspaces,
+                required_env: wire(&org.required_env),
+                recommended_env: wire(&org.recommended_env),
+            })
+            .collect()
+    }
+
+    /// Creates every workspace of a template, parents first, and begins their starts (PROV-133…150). Stops at the
+    /// first node that cannot be created; `error` then says why, and earlier ones stay.
+    ///
+    /// # Errors
+    /// [`ImportError`]; nothing was created.
+    pub async fn import(&self, request: ImportOrg) -> Result<ImportedOrg, ImportError> {
+        let (template, label) = self.read(&request)?;
+        let overrides = overrides(&request)?;
+        let process_env = |name: &str| std::env::var(name).ok();
+        let plan = template
+            .plan(PlanContext {
+                allowlist: &self.inner.allowlist,
+                catalogue: &self.inner.catalogue,
+                plugins: None,
+                process_env: &process_env,
+                overrides: &overrides,
+            })
+            .map_err(|error| classify(error, &label))?;
+        self.preflight(&plan, &label).await?;
+        Ok(self.create_all(&plan).await)
+    }
+
+    fn read(&self, request: &ImportOrg) -> Result<(OrgTemplate, String), ImportError> {
+        match (&request.dir, &request.template) {
+            (Some(dir), _) if !dir.is_empty() => {
+                let template = self.inner.library.open(dir).map_err(|error| classify(error, dir))?;
+                Ok((template, dir.clone()))
+            }
+            (_, Some(template)) => {
+                let template = OrgTemplate::inline(template).map_err(|error| classify(error, "inline"))?;
+                let label = template.document.name.clone();
+                Ok((template, label))
+            }
+            _ => Err(ImportError::NothingGiven),
+        }
+    }
+
+    /// Configured means a global secret with a value; there is no way round it (PROV-134, PROV-135).
+    async fn preflight(&self, plan: &OrgPlan, label: &str) -> Result<(), ImportError> {
+        if plan.required_env.is_empty() {
+            return Ok(());
+        }
+        let rows = self
+            .inner
+            .secrets
+            .list_global()
+            .await
+            .map_err(ImportError::Unverified)?;
+        let configured: BTreeSet<String> = rows
+            .into_iter()
+            .filter(|row| {
+                self.inner
+                    .secrets
+                    .open(&row.value)
+                    .is_ok_and(|value| !value.expose_secret().is_empty())
+            })
+            .map(|row| row.key)
+            .collect();
+        let missing: Vec<EnvRequirement> = plan
+            .required_env
+            .iter()
+            .filter(|need| !need.is_met(|name| configured.contains(name)))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(ImportError::MissingEnv(Box::new(MissingEnv {
+            error: "missing required environment variables".to_owned(),
+            missing_env: wire(&missing),
+            required_env: wire(&plan.required_env),
+            template: label.to_owned(),
+            suggestion: "store them as global secrets with POST /settings/secrets, then import again".to_owned(),
+        })))
+    }
+
+    async fn create_all(&self, plan: &OrgPlan) -> ImportedOrg {
+        let mut walk = Walk {
+            created: Vec::with_capacity(plan.count()),
+            slots: Arc::new(Semaphore::new(self.inner.config.provision_concurrency)),
+        };
+        let mut error = None;
+        for root in &plan.roots {
+            if let Err(Stopped(reason)) = self.create_tree(root, None, &mut walk).await {
+                tracing::error!(org = plan.name, reason, "import stopped");
+                error = Some(reason);
+                break;
+            }
+        }
+        ImportedOrg {
+            org: plan.name.clone(),
+            count: walk.created.len(),
+            workspaces: walk.created,
+            error,
+        }
+    }
+
+    /// A node, then its children, depth first.
+    async fn create_tree(&self, node: &NodePlan, parent: Option<WorkspaceId>, walk: &mut Walk) -> Result<(), Stopped> {
+        let id = self.create_node(node, parent).await?;
+        walk.created.push(ImportedWorkspace {
+            id,
+            name: node.name.clone(),
+            tier: node.tier,
+        });
+        if node.runtime != Runtime::External {
+            self.begin(id, node, &walk.slots).await;
+        }
+        for child in &node.children {
+            Box::pin(self.create_tree(child, Some(id), walk)).await?;
+            tokio::time::sleep(self.inner.config.import_pause).await;
+        }
+        Ok(())
+    }
+
+    /// A slot is taken before the start is spawned and freed when it has ended (PROV-139).
+    async fn begin(&self, id: WorkspaceId, node: &NodePlan, slots: &Arc<Semaphore>) {
+        let permit = slots.clone().acquire_owned().await.ok();
+        let files = StartFiles::Given {
+            template_dir: node.template_dir.clone(),
+            files: config_files(node),
+        };
+        let started = self.inner.provisioner.start(
+            id,
+            StartPlan {
+                files,
+                reset_session: false,
+            },
+        );
+        tokio::spawn(async move {
+            // A panic was logged by the supervisor; the slot is freed either way.
+            started.await.ok();
+            drop(permit);
+        });
+    }
+
+    async fn create_node(&self, node: &NodePlan, parent: Option<WorkspaceId>) -> Result<WorkspaceId, Stopped> {
+        let mount = node
+            .mount()
+            .map_err(|error| Stopped(format!("workspace {}: {error}", node.name)))?;
+        let failed = |reason: &dyn std::fmt::Display| {
+            tracing::error!(workspace = node.name, %reason, "import node not created");
+            Stopped(format!("failed to create {}", node.name))
+        };
+        let id = WorkspaceId::random();
+        let external = node.runtime == Runtime::External;
+        let (status, event) = initial(id, node, parent);
+        let new = NewWorkspace {
+            id,
+            name: node.name.clone(),
+            role: Some(node.role.clone()).filter(|role| !role.is_empty()),
+            tier: node.tier,
+            runtime: node.runtime.as_str().to_owned(),
+            status,
+            parent_id: parent,
+            template: None,
+            agent_card: None,
+            url: node.url.clone().unwrap_or_default(),
+            delivery_mode: match (external, &node.url) {
+                (true, None) => Some(DeliveryMode::Poll),
+                _ => Some(DeliveryMode::Push),
+            },
+            workspace_dir: mount.dir.map(|dir| dir.to_string_lossy().into_owned()),
+            workspace_access: mount.access,
+            budget_limit: None,
+            max_concurrent_tasks: node.max_concurrent_tasks,
+            inbound_secret: None,
+            layout: NewLayout {
+                x: node.position.x,
+                y: node.position.y,
+            },
+            secrets: self.secrets(node).map_err(|error| failed(&error))?,
+            token: None,
+            events: vec![event],
+        };
+        let seq = self
+            .inner
+            .store
+            .create_workspace(new)
+            .await
+            .map_err(|error: StoreError| failed(&error))?;
+        self.inner.directory.invalidate(id);
+        self.inner.events.passed(seq).await;
+        Ok(id)
+    }
+
+    /// The template's `.env` plus model and provider, so that the second boot knows them too (PROV-146, PROV-O6).
+    fn secrets(&self, node: &NodePlan) -> Result<Vec<NewSecret>, SecretError> {
+        let mut secrets = Vec::new();
+        for (key, value) in &node.env {
+            secrets.push(self.inner.secrets.prepare(key, value.expose_secret(), Origin::Set)?);
+        }
+        if let Some(model) = &node.model {
+            secrets.extend(
+                self.inner
+                    .secrets
+                    .model_secrets(model, node.env.contains_key("LLM_PROVIDER"))?,
+            );
+        }
+        Ok(secrets)
+    }
+}
+
+/// Status and event a node begins with (PROV-140, PROV-149, PROV-O13).
+fn initial(id: WorkspaceId, node: &NodePlan, parent: Option<WorkspaceId>) -> (WorkspaceStatus, NewEvent) {
+    match (node.runtime, &node.url) {
+        (Runtime::External, Some(_)) => {
+            let payload = json!({ "name": node.name, "external": true });
+            (WorkspaceStatus::Online, lifecycle::online(id, payload))
+        }
+        (Runtime::External, None) => (
+            WorkspaceStatus::AwaitingAgent,
+            lifecycle::awaiting_agent(id, &node.name),
+        ),
+        _ => {
+            let mut payload = json!({
+                "name": node.name, "tier": node.tier, "runtime": node.runtime, "x": node.offset.x, "y": node.offset.y,
+            });
+            if let Some(parent) = parent {
+                payload["parent_id"] = json!(parent);
+            }
+            let event = NewEvent {
+                event: EventType::WorkspaceProvisioning,
+                workspace_id: id,
+                payload,
+            };
+            (WorkspaceStatus::Provisioning, event)
+        }
+    }
+}
+
+fn overrides(request: &ImportOrg) -> Result<ImportOverrides, ImportError> {
+    let runtime = match request.runtime.as_deref().filter(|runtime| !runtime.is_empty()) {
+        None => None,
+        Some(name) => Some(Runtime::parse(name).ok_or_else(|| ImportError::BadRuntime(name.to_owned()))?),
+    };
+    Ok(ImportOverrides {
+        runtime,
+        model: request.model.clone().filter(|model| !model.is_empty()),
+    })
+}
+
+fn classify(error: OrgYamlError, label: &str) -> ImportError {
+    tracing::warn!(org = label, %error, "org template refused");
+    match error.kind() {
+        OrgErrorKind::NotFound => ImportError::NotFound(label.to_owned()),
+        OrgErrorKind::InvalidDirectory => ImportError::BadDirectory,
+        OrgErrorKind::Expansion => ImportError::Expansion(error),
+        OrgErrorKind::InvalidTemplate => ImportError::BadTemplate(error),
+    }
+}
+
+fn wire(requirements: &[EnvRequirement]) -> Vec<Value> {
+    requirements
+        .iter()
+        .map(|need| serde_json::to_value(need).unwrap_or_default())
+        .collect()
+}

@@ -1,0 +1,304 @@
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use molecule_backends::Backend;
+use molecule_core::{limits, runtime::Allowlist};
+use molecule_store::{Store, StoreError, activity::ActivityWriter};
+
+use crate::{
+    activity::ActivityLog,
+    config::Config,
+    credentials::{Credentials, InboundSecrets},
+    directory::Directory,
+    events::Events,
+    history::EventHistory,
+    lifecycle::Lifecycle,
+    messaging::{self, Messenger},
+    orgs::{self, Orgs, yaml::OrgLibrary},
+    provisioning::{self, Provisioner, RecoverError, Recovered},
+    registry::{self, Overrides, Pulses, Registry, Watch},
+    secrets::{Keyring, Secrets},
+    settings::Settings,
+    supervise::Supervisor,
+    templates::{Catalogue, ProvisionTimeouts},
+    workspaces::{self, Workspaces},
+};
+
+/// How often beats are stored.
+const PULSE_FLUSH_PERIOD: Duration = Duration::from_secs(1);
+
+/// Where templates are found, first match wins.
+#[derive(Debug, Clone, Default)]
+pub struct Paths {
+    /// Roots of workspace templates.
+    pub templates: Vec<PathBuf>,
+    /// Roots of org templates.
+    pub orgs: Vec<PathBuf>,
+}
+
+/// What a platform is built of.
+pub struct Setup {
+    /// Settings.
+    pub config: Config,
+    /// State.
+    pub store: Store,
+    /// Keys of the secrets.
+    pub keyring: Keyring,
+    /// Where workspaces run; `None` is the only way to say nowhere.
+    pub backend: Option<Arc<dyn Backend>>,
+    /// Templates.
+    pub paths: Paths,
+    /// Runtimes this installation accepts.
+    pub allowlist: Allowlist,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the services could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Every service, put together. Cheap to clone.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "one field per service")]
+pub struct Platform {
+    pub config: Arc<Config>,
+    pub credentials: Credentials,
+    pub events: Events,
+    pub registry: Registry,
+    pub messenger: Messenger,
+    pub activity: ActivityLog,
+    pub secrets: Secrets,
+    pub settings: Settings,
+    pub workspaces: Workspaces,
+    pub orgs: Orgs,
+    pub catalogue: Arc<Catalogue>,
+    pub history: EventHistory,
+    pub provisioner: Provisioner,
+    pub supervisor: Supervisor,
+    writer: ActivityWriter,
+    store: Store,
+    ready: Arc<AtomicBool>,
+}
+
+impl Platform {
+    /// Puts the services together. Nothing runs yet: see [`Platform::begin`].
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn build(setup: Setup) -> Result<Self, BuildError> {
+        let Setup {
+            config,
+            store,
+            keyring,
+            backend,
+            paths,
+            allowlist,
+        } = setup;
+        let config = Arc::new(config);
+        let supervisor = Supervisor::default();
+        let directory = Directory::new(store.clone());
+        let events = Events::open(store.clone(), directory.clone()).await?;
+        let credentials = Credentials::new(store.clone(), config.admin_token.clone());
+        let secrets = Secrets::new(store.clone(), keyring);
+        let inbound = InboundSecrets::new(store.clone(), secrets.clone());
+        let lifecycle = Lifecycle::new(store.clone(), events.clone(), directory.clone(), credentials.clone());
+        let writer = ActivityWriter::start(&store)?;
+        let catalogue = Arc::new(Catalogue::new(paths.templates));
+        let library = Arc::new(OrgLibrary::new(paths.orgs));
+        let allowlist = Arc::new(allowlist);
+        let timeouts = Arc::new(ProvisionTimeouts::new((*catalogue).clone(), config.provision_timeout));
+        let provisioner = Provisioner::new(provisioning::Parts {
+            config: config.clone(),
+            store: store.clone(),
+            directory: directory.clone(),
+            lifecycle: lifecycle.clone(),
+            credentials: credentials.clone(),
+            inbound: inbound.clone(),
+            secrets: secrets.clone(),
+            catalogue: catalogue.clone(),
+            allowlist: allowlist.clone(),
+            timeouts,
+            supervisor: supervisor.clone(),
+            backend,
+        });
+        let pulses = Pulses::new(store.clone());
+        let overrides = Overrides::default();
+        let registry = Registry::new(registry::Parts {
+            config: config.clone(),
+            store: store.clone(),
+            directory: directory.clone(),
+            events: events.clone(),
+            lifecycle,
+            credentials: credentials.clone(),
+            inbound: inbound.clone(),
+            provisioner: provisioner.clone(),
+            pulses: pulses.clone(),
+            overrides: overrides.clone(),
+        });
+        let messenger = Messenger::new(messaging::Parts {
+            config: config.clone(),
+            store: store.clone(),
+            writer: writer.clone(),
+            directory: directory.clone(),
+            events: events.clone(),
+            inbound: inbound.clone(),
+            provisioner: provisioner.clone(),
+            pulses: pulses.clone(),
+            overrides: overrides.clone(),
+            supervisor: supervisor.clone(),
+        });
+        let workspaces = Workspaces::new(workspaces::Parts {
+            config: config.clone(),
+            store: store.clone(),
+            directory: directory.clone(),
+            events: events.clone(),
+            credentials: credentials.clone(),
+            inbound,
+            secrets: secrets.clone(),
+            provisioner: provisioner.clone(),
+            catalogue: catalogue.clone(),
+            allowlist: allowlist.clone(),
+            orgs: library.clone(),
+            pulses,
+            overrides,
+        });
+        let orgs = Orgs::new(orgs::Parts {
+            config: config.clone(),
+            store: store.clone(),
+            directory,
+            events: events.clone(),
+            secrets: secrets.clone(),
+            provisioner: provisioner.clone(),
+            catalogue: catalogue.clone(),
+            allowlist,
+            library,
+        });
+        Ok(Self {
+            activity: ActivityLog::new(store.clone(), writer.clone(), events.clone()),
+            settings: Settings::new(store.clone(), secrets.clone(), provisioner.clone()),
+            history: EventHistory::new(store.clone()),
+            config,
+            credentials,
+            events,
+            registry,
+            messenger,
+            secrets,
+            workspaces,
+            orgs,
+            catalogue,
+            provisioner,
+            supervisor,
+            writer,
+            store,
+            ready: Arc::default(),
+        })
+    }
+
+    /// Settles what an earlier server left behind and starts the background loops. Call once requests are served:
+    /// agents that are adopted or started talk to the platform at once.
+    ///
+    /// # Errors
+    /// What runs, or ought to run, could not be found out.
+    pub async fn begin(&self) -> Result<Recovered, RecoverError> {
+        let interrupted = self.store.close_interrupted_activity().await?;
+        if interrupted > 0 {
+            tracing::warn!(
+                rows = interrupted,
+                "streams that a stopped server left open were closed as interrupted"
+            );
+        }
+        self.start_loops();
+        let recovered = self.provisioner.recover().await?;
+        self.ready.store(true, Ordering::Release);
+        Ok(recovered)
+    }
+
+    /// Was what an earlier server left behind settled?
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Is there no workspace at all, removed ones apart?
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.store.workspaces().await?.is_empty())
+    }
+
+    fn start_loops(&self) {
+        let events = self.events.clone();
+        self.supervisor.run_last("broadcaster", move |stop, beat| {
+            let events = events.clone();
+            async move { events.pump(stop, || beat.tick()).await }
+        });
+        let provisioner = self.provisioner.clone();
+        self.supervisor.run("exit-watch", move |stop, beat| {
+            let provisioner = provisioner.clone();
+            async move { provisioner.watch_exits(stop, beat).await }
+        });
+        let (registry, messenger) = (self.registry.clone(), self.messenger.clone());
+        self.supervisor.every("pulse-flush", PULSE_FLUSH_PERIOD, move || {
+            let (registry, messenger) = (registry.clone(), messenger.clone());
+            async move {
+                messenger.flush_outbound().await;
+                registry.flush().await
+            }
+        });
+        let (registry, watch) = (
+            self.registry.clone(),
+            Arc::new(tokio::sync::Mutex::new(Watch::default())),
+        );
+        self.supervisor
+            .every("health-sweep", limits::HEALTH_SWEEP_PERIOD, move || {
+                let (registry, watch) = (registry.clone(), watch.clone());
+                async move { registry.sweep(&mut *watch.lock().await).await }
+            });
+        let (activity, age) = (self.activity.clone(), self.config.activity_retention);
+        self.supervisor
+            .every("activity-retention", limits::ACTIVITY_CLEANUP_PERIOD, move || {
+                let activity = activity.clone();
+                async move { activity.prune(age).await }
+            });
+        let provisioner = self.provisioner.clone();
+        self.supervisor
+            .every("provision-timeout-sweep", limits::PROVISION_SWEEP_PERIOD, move || {
+                let provisioner = provisioner.clone();
+                async move { provisioner.sweep_timeouts().await }
+            });
+    }
+
+    /// Drains work in flight, stores what is only in memory and closes the store. `false`: something did not end in
+    /// time.
+    pub async fn shutdown(self) -> bool {
+        let drained = self.supervisor.shutdown(limits::SHUTDOWN_DRAIN).await;
+        self.messenger.flush_outbound().await;
+        if let Err(error) = self.registry.flush().await {
+            tracing::error!(%error, "last beats not stored");
+        }
+        let Self { writer, store, .. } = self;
+        writer.finish().await;
+        if let Err(error) = store.close().await {
+            tracing::warn!(%error, "store not closed cleanly");
+        }
+        drained
+    }
+}

@@ -1,0 +1,183 @@
+//! The start door and the stop door: everything that makes a workspace run, and nothing else, calls the backend.
+
+mod cycle;
+mod failure;
+mod pipeline;
+mod recover;
+mod slots;
+mod watch;
+
+pub use failure::StartFailure;
+pub use pipeline::{StartFiles, StartPlan};
+pub use recover::{RecoverError, Recovered};
+pub use slots::Cycle;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
+
+use molecule_backends::{Backend, BackendError};
+use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
+use molecule_store::Store;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::{
+    config::Config,
+    credentials::{Credentials, InboundSecrets},
+    directory::Directory,
+    lifecycle::Lifecycle,
+    secrets::Secrets,
+    supervise::Supervisor,
+    templates::{Catalogue, ProvisionTimeouts},
+};
+
+/// Starts that run at once, over all workspaces.
+const CONCURRENT_STARTS: usize = 8;
+
+/// Starts, stops and watches workspaces. Cheap to clone.
+#[derive(Clone)]
+pub struct Provisioner {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Provisioner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provisioner")
+            .field("backend", &self.backend_name())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    config: Arc<Config>,
+    store: Store,
+    directory: Directory,
+    lifecycle: Lifecycle,
+    credentials: Credentials,
+    inbound: InboundSecrets,
+    secrets: Secrets,
+    catalogue: Arc<Catalogue>,
+    allowlist: Arc<Allowlist>,
+    timeouts: Arc<ProvisionTimeouts>,
+    supervisor: Supervisor,
+    /// `None` is the only way to say that there is none (LIFE-50).
+    backend: Option<Arc<dyn Backend>>,
+    slots: slots::Slots,
+    starts: Semaphore,
+    crashes: Mutex<HashMap<WorkspaceId, Crashes>>,
+}
+
+/// Ends in quick succession, for the pause before the next start.
+#[derive(Debug, Clone, Copy)]
+struct Crashes {
+    count: u32,
+    last: Instant,
+}
+
+/// What the provisioner is made of.
+#[allow(missing_docs, reason = "one field per service it uses")]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub directory: Directory,
+    pub lifecycle: Lifecycle,
+    pub credentials: Credentials,
+    pub inbound: InboundSecrets,
+    pub secrets: Secrets,
+    pub catalogue: Arc<Catalogue>,
+    pub allowlist: Arc<Allowlist>,
+    pub timeouts: Arc<ProvisionTimeouts>,
+    pub supervisor: Supervisor,
+    pub backend: Option<Arc<dyn Backend>>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+impl Provisioner {
+    /// Puts the provisioner together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let inner = Inner {
+            config: parts.config,
+            store: parts.store,
+            directory: parts.directory,
+            lifecycle: parts.lifecycle,
+            credentials: parts.credentials,
+            inbound: parts.inbound,
+            secrets: parts.secrets,
+            catalogue: parts.catalogue,
+            allowlist: parts.allowlist,
+            timeouts: parts.timeouts,
+            supervisor: parts.supervisor,
+            backend: parts.backend,
+            slots: slots::Slots::default(),
+            starts: Semaphore::new(CONCURRENT_STARTS),
+            crashes: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Is any backend there? Every gate asks this (LIFE-44).
+    #[must_use]
+    pub fn has_backend(&self) -> bool {
+        self.inner.backend.is_some()
+    }
+
+    /// Its name, or `none`.
+    #[must_use]
+    pub fn backend_name(&self) -> &'static str {
+        self.inner.backend.as_deref().map_or("none", Backend::name)
+    }
+
+    /// Are addresses of managed agents given by the backend (D13)?
+    #[must_use]
+    pub fn assigns_endpoints(&self) -> bool {
+        self.has_backend()
+    }
+
+    /// The one accessor of start deadlines (LIFE-191).
+    #[must_use]
+    pub fn timeouts(&self) -> &ProvisionTimeouts {
+        &self.inner.timeouts
+    }
+
+    /// Resolves a stored runtime; unknown names become the default and are logged (LIFE-4).
+    #[must_use]
+    pub fn runtime(&self, stored: &str) -> Runtime {
+        let resolved = self.inner.allowlist.resolve(stored);
+        if resolved.unknown {
+            tracing::warn!(
+                runtime = %molecule_core::text::Quoted(stored), used = %resolved.runtime, "unknown runtime"
+            );
+        }
+        resolved.runtime
+    }
+
+    /// Starts a workspace whose row says `provisioning`: the start door of create and import. Returns at once; how it
+    /// ended is in status and events. Without a backend the row is marked failed here (LIFE-49).
+    pub fn start(&self, id: WorkspaceId, plan: StartPlan) -> tokio::task::JoinHandle<Option<()>> {
+        let this = self.clone();
+        self.inner.supervisor.spawn("workspace-start", async move {
+            let slot = this.inner.slots.of(id);
+            let _turn = slot.operation().await;
+            this.start_guarded(id, &slot, plan).await;
+        })
+    }
+
+    /// The end of a managed instance's output.
+    ///
+    /// # Errors
+    /// No backend, or the log could not be read.
+    pub async fn logs(&self, id: WorkspaceId, max_bytes: usize) -> Result<molecule_backends::LogTail, BackendError> {
+        match &self.inner.backend {
+            Some(backend) => backend.logs(id, max_bytes).await,
+            None => Err(BackendError::Unsupported {
+                backend: "none",
+                operation: "logs",
+            }),
+        }
+    }
+}

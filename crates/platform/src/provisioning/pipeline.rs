@@ -1,0 +1,379 @@
+//! The start pipeline (PROV §2), the same for every backend.
+
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+
+use futures_util::FutureExt;
+use molecule_backends::{Backend, BackendError, Started, WorkspaceSpec};
+use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus, limits, validate::WorkspaceAccess};
+use molecule_store::workspaces::{NewUrl, Workspace};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use super::{Provisioner, StartFailure, slots::Slot};
+use crate::{
+    credentials::InboundError,
+    secrets::SecretError,
+    supervise::panic_text,
+    templates::{self, generate::GeneratedConfig},
+};
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub enum StartFiles {
+    /// A template directory, then files written over it.
+    Given {
+        /// Copied first.
+        template_dir: Option<PathBuf>,
+        /// Win over the template's.
+        files: BTreeMap<String, Vec<u8>>,
+    },
+    /// Generated from the row.
+    Generated,
+    /// What the volume holds, user edits included (LIFE-133).
+    Existing,
+}
+
+/// What to start with.
+#[derive(Debug, Clone)]
+pub struct StartPlan {
+    /// Configuration.
+    pub files: StartFiles,
+    /// Discard the session first (LIFE-126).
+    pub reset_session: bool,
+}
+
+impl StartPlan {
+    /// A restart that changes nothing.
+    #[must_use]
+    pub fn restart() -> Self {
+        Self {
+            files: StartFiles::Existing,
+            reset_session: false,
+        }
+    }
+}
+
+impl Provisioner {
+    /// Runs one start under the slot: deadline, cancellation and panics end in the ordinary failure path. Afterwards
+    /// the row is read again: an instance that nobody wants any more is stopped (D17).
+    pub(super) async fn start_guarded(&self, id: WorkspaceId, slot: &Slot, plan: StartPlan) {
+        let row = match self.inner.store.workspace(id).await {
+            Ok(Some(row)) if row.status == WorkspaceStatus::Provisioning => row,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::error!(workspace = %id, %error, "start not begun: the row could not be read");
+                return;
+            }
+        };
+        tracing::info!(
+            workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
+        );
+        let cancel = slot.begin_start();
+        match self.attempt(&row, plan, &cancel).await {
+            Outcome::Started(started) => self.settle(&row, started).await,
+            Outcome::Cancelled => {
+                tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
+                self.stop_backend(id).await.ok();
+            }
+            Outcome::Failed(failure) => self.mark_failed(id, row.generation, &failure).await,
+        }
+    }
+
+    async fn attempt(&self, row: &Workspace, plan: StartPlan, cancel: &CancellationToken) -> Outcome {
+        let Some(backend) = self.inner.backend.clone() else {
+            return Outcome::Failed(StartFailure::NoBackend);
+        };
+        let begin = async {
+            // Never closed; waiting for the turn is part of the start, but not of its deadline.
+            let _permit = self.inner.starts.acquire().await.ok();
+            let run = AssertUnwindSafe(self.run(row, plan, &backend)).catch_unwind();
+            match tokio::time::timeout(limits::PROVISION_DEADLINE, run).await {
+                Ok(Ok(Ok(started))) => Outcome::Started(started),
+                Ok(Ok(Err(failure))) => Outcome::Failed(failure),
+                Ok(Err(panic)) => {
+                    tracing::error!(workspace = %row.id, reason = panic_text(&*panic), "start panicked");
+                    Outcome::Failed(StartFailure::Panicked)
+                }
+                Err(_) => Outcome::Failed(StartFailure::Deadline),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Outcome::Cancelled,
+            outcome = begin => outcome,
+        }
+    }
+
+    async fn run(&self, row: &Workspace, plan: StartPlan, backend: &Arc<dyn Backend>) -> Result<Started, StartFailure> {
+        let runtime = self.runtime(&row.runtime);
+        let env = self.assemble_env(row, runtime).await?;
+        let (template_dir, config_files) = self.config(row, runtime, plan.files, backend, &env).await?;
+        preflight(&config_files, &env)?;
+        let (workspace_dir, workspace_access) = self.mount(row);
+        let auth_token = self.inner.credentials.rotate(row.id).await?.into_secret();
+        let inbound_secret = self.inner.inbound.mint(row.id).await.map_err(|error| match error {
+            InboundError::Store(error) => StartFailure::Store(error),
+            other => StartFailure::Credentials(other),
+        })?;
+        let spec = WorkspaceSpec {
+            id: row.id,
+            generation: row.generation,
+            runtime,
+            tier: row.tier,
+            env,
+            template_dir,
+            config_files,
+            auth_token,
+            inbound_secret,
+            platform_url: self.inner.config.platform_url.clone(),
+            workspace_dir,
+            workspace_access,
+            reset_session: plan.reset_session,
+        };
+        backend.start(&spec).await.map_err(|error| match error {
+            BackendError::EndedDuringStart(reason) => ended(&reason),
+            other => StartFailure::Backend(other),
+        })
+    }
+
+    /// Steps 2–5 of the pipeline: secrets, git identity, model, role, parent (PROV-14…22).
+    async fn assemble_env(
+        &self,
+        row: &Workspace,
+        runtime: Runtime,
+    ) -> Result<BTreeMap<String, SecretString>, StartFailure> {
+        let mut env = self.inner.secrets.values(row.id).await.map_err(|error| match error {
+            SecretError::Undecryptable(keys) => StartFailure::Undecryptable {
+                workspace: keys.iter().any(|key| key.starts_with("workspace:")),
+            },
+            other => StartFailure::SecretsUnavailable(other),
+        })?;
+        git_identity(&mut env, &row.name);
+        let model = env
+            .get("MODEL_PROVIDER")
+            .filter(|model| !model.expose_secret().is_empty())
+            .cloned();
+        if let Some(model) = model {
+            if runtime == Runtime::Hermes {
+                env.insert("HERMES_DEFAULT_MODEL".to_owned(), model.clone());
+            }
+            env.insert("MODEL".to_owned(), model);
+        }
+        if let Some(role) = row.role.as_deref().filter(|role| !role.is_empty()) {
+            env.insert("MOLECULE_AGENT_ROLE".to_owned(), role.into());
+        }
+        env.insert("MOLECULE_WORKSPACE_NAME".to_owned(), row.name.as_str().into());
+        // Absent, never empty: agents read it at boot (LIFE-43, PROV-22).
+        match row.parent_id {
+            Some(parent) => env.insert("PARENT_ID".to_owned(), parent.to_string().into()),
+            None => env.remove("PARENT_ID"),
+        };
+        Ok(env)
+    }
+
+    /// Steps 8–9: where `config.yaml` comes from (PROV-28…30, PROV-43).
+    async fn config(
+        &self,
+        row: &Workspace,
+        runtime: Runtime,
+        files: StartFiles,
+        backend: &Arc<dyn Backend>,
+        env: &BTreeMap<String, SecretString>,
+    ) -> Result<(Option<PathBuf>, BTreeMap<String, Vec<u8>>), StartFailure> {
+        let (template_dir, files) = match files {
+            StartFiles::Given { template_dir, files } => (template_dir, files),
+            StartFiles::Generated => {
+                let model = env.get("MODEL").map(ExposeSecret::expose_secret);
+                let config = GeneratedConfig {
+                    name: &row.name,
+                    role: row.role.as_deref().unwrap_or_default(),
+                    tier: row.tier,
+                    runtime,
+                    model,
+                };
+                (
+                    None,
+                    BTreeMap::from([("config.yaml".to_owned(), config.render().into_bytes())]),
+                )
+            }
+            StartFiles::Existing => (None, BTreeMap::new()),
+        };
+        let in_memory = files.get("config.yaml").is_some_and(|file| !file.is_empty());
+        let in_template = template_dir
+            .as_ref()
+            .is_some_and(|dir| dir.join("config.yaml").is_file());
+        if in_memory || in_template {
+            return Ok((template_dir, files));
+        }
+        match backend.has_config(row.id).await {
+            Ok(true) => Ok((template_dir, files)),
+            Ok(false) => match self.inner.catalogue.recover(runtime) {
+                Some(found) => {
+                    tracing::warn!(workspace = %row.id, template = found.id, "empty configuration recovered");
+                    Ok((Some(found.dir), files))
+                }
+                None => Err(StartFailure::NoConfigSource(row.id)),
+            },
+            Err(error) => {
+                tracing::warn!(workspace = %row.id, %error, "configuration volume not readable; starting regardless");
+                Ok((template_dir, files))
+            }
+        }
+    }
+
+    /// Directory and access: the row, else the operator's directory (PROV-27). Without an access mode nothing is
+    /// mounted.
+    fn mount(&self, row: &Workspace) -> (Option<PathBuf>, WorkspaceAccess) {
+        let dir = row
+            .workspace_dir
+            .clone()
+            .map(PathBuf::from)
+            .or_else(|| self.inner.config.workspace_dir.clone());
+        (
+            dir.filter(|_| row.workspace_access != WorkspaceAccess::None),
+            row.workspace_access,
+        )
+    }
+
+    /// After a start: store where it is, unless the workspace has moved on (D17).
+    async fn settle(&self, row: &Workspace, started: Started) {
+        let url = started.endpoint.map(|url| NewUrl { url, assigned: true });
+        let kept = match self
+            .inner
+            .store
+            .set_instance(row.id, row.generation, url, started.instance_ref)
+            .await
+        {
+            Ok(current) => current && self.still_wanted(row).await,
+            Err(error) => {
+                tracing::error!(workspace = %row.id, %error, "started instance not recorded");
+                self.mark_failed(row.id, row.generation, &StartFailure::Store(error))
+                    .await;
+                false
+            }
+        };
+        self.inner.directory.invalidate(row.id);
+        if kept {
+            tracing::info!(workspace = %row.id, generation = row.generation, "workspace started");
+            return;
+        }
+        tracing::warn!(workspace = %row.id, generation = row.generation, "started instance is not wanted any more");
+        self.stop_backend(row.id).await.ok();
+    }
+
+    async fn still_wanted(&self, row: &Workspace) -> bool {
+        match self.inner.store.workspace(row.id).await {
+            Ok(Some(now)) => {
+                now.generation == row.generation
+                    && matches!(
+                        now.status,
+                        WorkspaceStatus::Provisioning | WorkspaceStatus::Online | WorkspaceStatus::Degraded
+                    )
+            }
+            Ok(None) => false,
+            // Uncertainty must not recycle a healthy agent.
+            Err(_) => true,
+        }
+    }
+
+    /// Stops the instance; the caller holds the slot. An error is logged here.
+    pub(super) async fn stop_backend(&self, id: WorkspaceId) -> Result<(), BackendError> {
+        let Some(backend) = &self.inner.backend else {
+            return Ok(());
+        };
+        backend.stop(id).await.inspect_err(|error| {
+            tracing::error!(workspace = %id, %error, "LEAK-SUSPECT: the instance could not be stopped");
+        })
+    }
+}
+
+/// What the agent declared is its first line; the output below it belongs in the log (PROV-35).
+fn ended(reason: &str) -> StartFailure {
+    tracing::warn!(reason, "instance ended during start");
+    StartFailure::Ended(reason.lines().next().unwrap_or_default().trim_end_matches("; its last output:").to_owned())
+}
+
+enum Outcome {
+    Started(Started),
+    Cancelled,
+    Failed(StartFailure),
+}
+
+/// Names in the in-memory `config.yaml` that are absent or empty (PROV-24). Template directories are not checked: their
+/// list names one credential of several acceptable ones.
+fn preflight(files: &BTreeMap<String, Vec<u8>>, env: &BTreeMap<String, SecretString>) -> Result<(), StartFailure> {
+    let Some(config) = files.get("config.yaml") else {
+        return Ok(());
+    };
+    let missing: Vec<String> = templates::required_env(config)
+        .into_iter()
+        .filter(|name| env.get(name).is_none_or(|value| value.expose_secret().is_empty()))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(StartFailure::MissingEnv(missing))
+    }
+}
+
+/// Git identity of the workspace, where it has none (PROV-18).
+fn git_identity(env: &mut BTreeMap<String, SecretString>, name: &str) {
+    let name = name.trim();
+    if name.is_empty() {
+        return;
+    }
+    let mut slug = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let email = format!("{}@agents.moleculesai.app", slug.trim_matches('-'));
+    for (key, value) in [
+        ("GIT_AUTHOR_NAME", format!("Molecule AI {name}")),
+        ("GIT_COMMITTER_NAME", format!("Molecule AI {name}")),
+        ("GIT_AUTHOR_EMAIL", email.clone()),
+        ("GIT_COMMITTER_EMAIL", email),
+    ] {
+        env.entry(key.to_owned()).or_insert_with(|| value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_identity_fills_only_what_is_absent() {
+        // PROV-18
+        let mut env = BTreeMap::from([("GIT_AUTHOR_NAME".to_owned(), SecretString::default())]);
+        git_identity(&mut env, " Lead  Dev! ");
+        assert_eq!(env["GIT_AUTHOR_NAME"].expose_secret(), "");
+        assert_eq!(env["GIT_COMMITTER_NAME"].expose_secret(), "Molecule AI Lead  Dev!");
+        assert_eq!(
+            env["GIT_AUTHOR_EMAIL"].expose_secret(),
+            "lead-dev@agents.moleculesai.app"
+        );
+        let mut empty = BTreeMap::new();
+        git_identity(&mut empty, "  ");
+        assert!(empty.is_empty());
+    }
+
+    #[test]
+    fn preflight_names_what_is_missing_in_order() {
+        // PROV-24, PROV-25
+        let yaml = b"runtime_config:\n  required_env: [B_KEY, A_KEY, C_KEY]\n".to_vec();
+        let files = BTreeMap::from([("config.yaml".to_owned(), yaml)]);
+        let env = BTreeMap::from([
+            ("A_KEY".to_owned(), SecretString::from("x")),
+            ("C_KEY".to_owned(), SecretString::default()),
+        ]);
+        let Err(StartFailure::MissingEnv(missing)) = preflight(&files, &env) else {
+            panic!("passed")
+        };
+        assert_eq!(missing, ["B_KEY", "C_KEY"]);
+        assert!(preflight(&BTreeMap::new(), &env).is_ok());
+    }
+}

@@ -1,0 +1,165 @@
+//! What is noticed without being asked: ends of instances, and starts that never complete.
+
+use std::time::{Duration, Instant};
+
+use molecule_backends::{Exit, Running};
+use molecule_core::{Trigger, WorkspaceId, WorkspaceStatus};
+use molecule_store::{
+    StoreError, now,
+    workspaces::{Change, Guard, NewUrl, Workspace},
+};
+use serde_json::{Map, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Crashes, Provisioner, StartFailure};
+use crate::{
+    lifecycle::{self, Ask, is_external},
+    supervise::Beat,
+};
+
+/// An instance that ran shorter than this crashed.
+const CRASH_WITHIN: Duration = Duration::from_secs(60);
+/// Pause before the second restart in a row; doubles with each, up to [`CRASH_PAUSE_MAX`].
+const CRASH_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause between restarts of an agent that keeps crashing.
+const CRASH_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+impl Provisioner {
+    /// Is the instance dead? Marks it offline and begins its restart if so (A2A-83…85, LIFE-20, LIFE-21). Uncertainty,
+    /// external workspaces and the absence of a backend mean no.
+    pub async fn check_running(&self, id: WorkspaceId, generation: i64) -> bool {
+        let Some(backend) = &self.inner.backend else {
+            return false;
+        };
+        match self.inner.directory.route(id).await {
+            Ok(Some(route)) if !route.is_external() => {}
+            _ => return false,
+        }
+        match backend.running(id).await {
+            Running::Yes => false,
+            Running::Unknown(error) => {
+                tracing::warn!(workspace = %id, %error, "cannot tell whether the instance runs; assuming it does");
+                false
+            }
+            Running::No => {
+                self.gone(id, generation, "the instance is not running").await;
+                true
+            }
+        }
+    }
+
+    /// Watches for ends of instances until stopped. They are noticed at once, not by a missed heartbeat.
+    pub async fn watch_exits(&self, stop: CancellationToken, beat: Beat) {
+        let Some(mut exits) = self.inner.backend.as_ref().and_then(|backend| backend.exits()) else {
+            return;
+        };
+        loop {
+            beat.tick();
+            let exit = tokio::select! {
+                () = stop.cancelled() => return,
+                exit = exits.recv() => exit,
+            };
+            let Some(exit) = exit else { return };
+            self.exited(exit).await;
+            beat.done(Ok::<_, StoreError>(()));
+        }
+    }
+
+    async fn exited(&self, exit: Exit) {
+        tracing::warn!(workspace = %exit.id, generation = exit.generation, reason = exit.reason, "instance ended");
+        match self.inner.store.workspace(exit.id).await {
+            Ok(Some(row)) if row.generation != exit.generation => {}
+            // It was ready, but ended before it registered.
+            Ok(Some(row)) if row.status == WorkspaceStatus::Provisioning => {
+                self.mark_failed(exit.id, exit.generation, &StartFailure::Ended(exit.reason))
+                    .await;
+            }
+            Ok(_) => self.gone(exit.id, exit.generation, &exit.reason).await,
+            Err(error) => tracing::error!(workspace = %exit.id, %error, "end of an instance not recorded"),
+        }
+    }
+
+    async fn gone(&self, id: WorkspaceId, generation: i64, reason: &str) {
+        let change = Change {
+            url: Some(NewUrl::none()),
+            sample_error: Some(format!("agent stopped: {reason}")),
+            ..Change::default()
+        };
+        let ask = Ask::from(Trigger::InstanceGone).change(change).generation(generation);
+        let applied = self
+            .inner
+            .lifecycle
+            .apply(id, ask, |row, _| lifecycle::offline(row))
+            .await;
+        if matches!(applied, Ok(Some(_))) {
+            self.auto_restart_after(id, self.crash_pause(id));
+        }
+    }
+
+    /// The first restart is immediate; an agent that keeps crashing is given ever longer pauses.
+    fn crash_pause(&self, id: WorkspaceId) -> Duration {
+        let mut crashes = self.inner.crashes.lock();
+        let at = Instant::now();
+        let entry = crashes.entry(id).or_insert(Crashes { count: 0, last: at });
+        let quick = at.duration_since(entry.last) < CRASH_WITHIN + CRASH_PAUSE_MAX;
+        let count = if quick { entry.count } else { 0 };
+        *entry = Crashes {
+            count: count.saturating_add(1),
+            last: at,
+        };
+        if count == 0 {
+            Duration::ZERO
+        } else {
+            (CRASH_PAUSE * 2u32.saturating_pow(count - 1)).min(CRASH_PAUSE_MAX)
+        }
+    }
+
+    /// Ends starts that took too long (LIFE-189…192).
+    ///
+    /// # Errors
+    /// The rows could not be read.
+    pub async fn sweep_timeouts(&self) -> Result<(), StoreError> {
+        let at = now();
+        for row in self.inner.store.workspaces_in(&[WorkspaceStatus::Provisioning]).await? {
+            let deadline = self.timeouts().provision_timeout(self.runtime(&row.runtime));
+            // Age equal to the deadline is due.
+            if !is_external(&row.runtime) && at.since(row.status_changed_at) >= deadline {
+                self.time_out(&row, deadline).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn time_out(&self, row: &Workspace, deadline: Duration) {
+        let secs = deadline.as_secs();
+        let started = if row.url.is_empty() {
+            ""
+        } else {
+            "the instance was started but "
+        };
+        let text = format!(
+            "provisioning timed out after {secs} s: {started}the agent never called /registry/register; see its logs"
+        );
+        let more = Map::from_iter([
+            ("timeout_secs".to_owned(), json!(secs)),
+            ("runtime".to_owned(), json!(row.runtime)),
+            ("source".to_owned(), json!("provision_timeout_sweep")),
+        ]);
+        let guard = Guard {
+            unchanged_since: Some(now().minus(deadline)),
+            generation: Some(row.generation),
+            silent_since: None,
+        };
+        let change = Change {
+            sample_error: Some(text.clone()),
+            url: Some(NewUrl::none()),
+            ..Change::default()
+        };
+        let ask = Ask::from(Trigger::StartFailed).change(change).guard(guard);
+        let event = |_: &_, _| vec![lifecycle::provision_failed(row.id, &text, more.clone())];
+        if matches!(self.inner.lifecycle.apply(row.id, ask, event).await, Ok(Some(_))) {
+            // Whatever is half started would only come back as a stranger.
+            self.stop(row.id).await.ok();
+        }
+    }
+}

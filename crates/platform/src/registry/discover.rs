@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use molecule_core::{WorkspaceId, netguard::Check};
+use molecule_store::{StoreError, workspaces::Workspace};
+use molecule_wire::registry::Discovered;
+
+use super::Registry;
+use crate::dial;
+
+/// Why a target was not disclosed (REG-83…85).
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// The hierarchy forbids it; also for unknown targets.
+    #[error("not authorized to discover this workspace")]
+    Forbidden,
+    /// No such workspace (self only; others are forbidden).
+    #[error("workspace not found")]
+    NotFound,
+    /// Its status does not allow it to be reached.
+    #[error("workspace not available")]
+    Unavailable(molecule_core::WorkspaceStatus),
+    /// Its URL may not be handed out (SEC-174).
+    #[error("workspace URL failed safety check")]
+    Unsafe,
+    /// The lookup failed.
+    #[error("lookup failed")]
+    Store(#[from] StoreError),
+}
+
+/// Peers of a workspace, in the order of REG-86.
+pub type PeerList = Vec<Workspace>;
+
+impl Registry {
+    /// May the two talk? (REG-81)
+    pub async fn check_access(&self, caller: WorkspaceId, target: WorkspaceId) -> bool {
+        self.inner.directory.can_communicate(caller, target).await
+    }
+
+    /// Where `caller` reaches `target` (REG-84, REG-85). Agents whose address the backend assigned accept only the
+    /// platform (D13), and poll-mode agents none at all: for them it is the platform's own address.
+    ///
+    /// # Errors
+    /// [`DiscoverError`].
+    pub async fn discover(&self, caller: WorkspaceId, target: WorkspaceId) -> Result<Discovered, DiscoverError> {
+        if !self.inner.directory.can_communicate(caller, target).await {
+            return Err(DiscoverError::Forbidden);
+        }
+        let route = self
+            .inner
+            .directory
+            .route(target)
+            .await?
+            .ok_or(DiscoverError::NotFound)?;
+        let reported = route.is_external() && !route.url.is_empty() && !route.url_assigned;
+        if reported {
+            let from_container = self
+                .inner
+                .directory
+                .route(caller)
+                .await?
+                .is_some_and(|route| !route.is_external());
+            let url = if from_container {
+                for_container(&route.url)
+            } else {
+                route.url.to_string()
+            };
+            dial::check(&url, Check::Dispatch, self.inner.config.netguard)
+                .await
+                .map_err(|_| DiscoverError::Unsafe)?;
+            return Ok(Discovered {
+                id: target,
+                url,
+                name: route.name.to_string(),
+            });
+        }
+        if !route.status.is_alive() && !route.is_external() {
+            return Err(DiscoverError::Unavailable(route.status));
+        }
+        let url = format!(
+            "{}/workspaces/{target}/a2a",
+            self.inner.config.platform_url.trim_end_matches('/')
+        );
+        Ok(Discovered {
+            id: target,
+            url,
+            name: route.name.to_string(),
+        })
+    }
+
+    /// Siblings, children, parent (REG-86), filtered by `query` in name or role (REG-88).
+    ///
+    /// # Errors
+    /// [`DiscoverError::NotFound`] for an unknown id, or the lookup failed.
+    pub async fn peers(&self, id: WorkspaceId, query: Option<&str>) -> Result<PeerList, DiscoverError> {
+        let route = self.inner.directory.route(id).await?.ok_or(DiscoverError::NotFound)?;
+        let mut peers = self.inner.store.peers(id, route.parent).await?;
+        if let Some(query) = query.map(str::trim).filter(|query| !query.is_empty()) {
+            let query = query.to_lowercase();
+            let matches = |text: &str| text.to_lowercase().contains(&query);
+            peers.retain(|peer| matches(&peer.name) || peer.role.as_deref().is_some_and(matches));
+        }
+        for peer in &mut peers {
+            if let Some(pulse) = self.inner.pulses.latest(peer.id) {
+                peer.active_tasks = pulse.active_tasks;
+            }
+        }
+        Ok(peers)
+    }
+}
+
+/// The platform host as a container sees it: the first loopback spelling of each kind is replaced (REG-84).
+fn for_container(url: &Arc<str>) -> String {
+    url.replacen("127.0.0.1", "host.docker.internal", 1)
+        .replacen("localhost", "host.docker.internal", 1)
+}

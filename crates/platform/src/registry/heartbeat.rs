@@ -1,0 +1,171 @@
+use molecule_core::{EventType, Facts, Trigger, WorkspaceId, WorkspaceStatus, limits, status};
+use molecule_store::{
+    StoreError, now,
+    pulse::Pulse,
+    workspaces::{Change, Workspace},
+};
+use molecule_wire::registry::Heartbeat;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Registry;
+use crate::{
+    credentials::{GateRefusal, Identity},
+    directory::Route,
+    lifecycle::{self, Ask},
+};
+
+/// Why a beat was refused (REG-50).
+#[derive(Debug, thiserror::Error)]
+pub enum HeartbeatError {
+    /// No or no valid `workspace_id`.
+    #[error("invalid request body")]
+    BadRequest,
+    /// The gate (REG-10…12).
+    #[error(transparent)]
+    Refused(#[from] GateRefusal),
+    /// No such workspace; nothing happened.
+    #[error("workspace not found")]
+    NotFound,
+    /// The status could not be written.
+    #[error("failed to update")]
+    Store(#[from] StoreError),
+}
+
+/// A beat that was taken.
+#[derive(Debug)]
+pub struct HeartbeatReply {
+    /// Redelivered on every beat (REG-55).
+    pub inbound_secret: Option<SecretString>,
+}
+
+#[derive(Serialize)]
+struct BeatPayload {
+    active_tasks: i64,
+    uptime_seconds: i64,
+}
+
+impl Registry {
+    /// Takes a beat. Only a change does work: the beat itself goes into the pulse batcher (architecture §3).
+    ///
+    /// # Errors
+    /// [`HeartbeatError`].
+    pub async fn heartbeat(&self, identity: &Identity, beat: Heartbeat) -> Result<HeartbeatReply, HeartbeatError> {
+        let id: WorkspaceId = beat.workspace_id.parse().map_err(|_| HeartbeatError::BadRequest)?;
+        let route = self.admit(id, identity).await?;
+        let overrides = self.inner.overrides.of(id);
+        let wedged = beat.runtime_state == "wedged";
+        let pulse = pulse_of(id, &beat);
+        let facts = Facts {
+            wedged,
+            error_rate: pulse.error_rate,
+            native_status: overrides.status_mgmt,
+            active_tasks: pulse.active_tasks,
+            external: route.is_external(),
+            ..Facts::default()
+        };
+        self.take(&route, pulse);
+        if status::next(route.status, Trigger::Heartbeat, facts).is_some() {
+            self.transition(&route, facts, &beat.sample_error).await?;
+        }
+        // New declarations apply after this beat's transitions (REG-57).
+        if let Some(metadata) = &beat.runtime_metadata {
+            self.inner.overrides.declare(id, metadata);
+        }
+        Ok(HeartbeatReply {
+            inbound_secret: self.deliver_inbound(id).await,
+        })
+    }
+
+    async fn admit(&self, id: WorkspaceId, identity: &Identity) -> Result<std::sync::Arc<Route>, HeartbeatError> {
+        let own = identity.require_workspace(id);
+        let Some(route) = self.inner.directory.route(id).await? else {
+            // Only who may know learns that there is no such workspace.
+            return Err(if identity.is_admin() {
+                HeartbeatError::NotFound
+            } else {
+                own.err().map_or(HeartbeatError::NotFound, Into::into)
+            });
+        };
+        if route.status == WorkspaceStatus::Removed {
+            let refusal = if identity.presented {
+                GateRefusal::Invalid
+            } else {
+                GateRefusal::Missing
+            };
+            return Err(refusal.into());
+        }
+        if let Err(refusal) = own {
+            let bootstrap = identity.open && !identity.presented && !self.inner.credentials.has_live_token(id).await?;
+            if !bootstrap {
+                return Err(refusal.into());
+            }
+        }
+        Ok(route)
+    }
+
+    fn take(&self, route: &Route, pulse: Pulse) {
+        let (id, active_tasks, uptime_seconds) = (route.id, pulse.active_tasks, pulse.uptime_seconds);
+        let current_task = pulse.current_task.clone();
+        let difference = self.inner.pulses.take(pulse, &route.current_task);
+        if difference.task_changed {
+            let payload = || json!({ "current_task": current_task, "active_tasks": active_tasks });
+            self.inner.events.live(EventType::TaskUpdated, id, payload);
+        }
+        // On every beat: it keeps the idle timer of calls in flight alive (REG-54).
+        self.inner
+            .events
+            .live(EventType::WorkspaceHeartbeat, id, || BeatPayload {
+                active_tasks,
+                uptime_seconds,
+            });
+    }
+
+    async fn transition(&self, route: &Route, facts: Facts, sample_error: &str) -> Result<(), HeartbeatError> {
+        let ask = Ask::from(Trigger::Heartbeat)
+            .facts(facts)
+            .change(Change {
+                beat: true,
+                ..Change::default()
+            })
+            .generation(route.generation);
+        let events = |row: &Workspace, to: WorkspaceStatus| {
+            vec![match (row.status, to) {
+                (_, WorkspaceStatus::Degraded) if facts.wedged => lifecycle::degraded(
+                    row.id,
+                    json!({ "runtime_state": "wedged", "sample_error": sample_error }),
+                ),
+                (_, WorkspaceStatus::Degraded) => lifecycle::degraded(
+                    row.id,
+                    json!({ "error_rate": facts.error_rate, "sample_error": sample_error }),
+                ),
+                (WorkspaceStatus::Provisioning | WorkspaceStatus::AwaitingAgent, _) => {
+                    lifecycle::online(row.id, json!({ "recovered_from": row.status }))
+                }
+                _ => lifecycle::online(row.id, json!({})),
+            }]
+        };
+        self.inner.lifecycle.apply(route.id, ask, events).await?;
+        Ok(())
+    }
+}
+
+fn pulse_of(id: WorkspaceId, beat: &Heartbeat) -> Pulse {
+    let spend = (beat.monthly_spend != 0).then(|| beat.monthly_spend.clamp(0, limits::MONTHLY_SPEND_CENTS));
+    let text = |text: &str| molecule_core::text::storable(text).into_owned();
+    Pulse {
+        workspace: id,
+        last_beat_at: now(),
+        uptime_seconds: beat.uptime_seconds,
+        error_rate: if beat.error_rate.is_finite() {
+            beat.error_rate
+        } else {
+            0.0
+        },
+        sample_error: text(&beat.sample_error),
+        active_tasks: beat.active_tasks,
+        current_task: text(&beat.current_task),
+        monthly_spend: spend,
+    }
+}

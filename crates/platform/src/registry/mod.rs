@@ -1,0 +1,96 @@
+//! The registry: who is there. Register, heartbeat, cards, discovery, and what is noticed when somebody falls silent.
+
+mod discover;
+mod heartbeat;
+mod overrides;
+mod pulses;
+mod register;
+mod sweep;
+
+pub use discover::{DiscoverError, PeerList};
+pub use heartbeat::{HeartbeatError, HeartbeatReply};
+pub use overrides::{Overrides, RuntimeOverrides};
+pub use pulses::Pulses;
+pub use register::{RegisterError, RegisterReply};
+pub use sweep::Watch;
+
+use std::sync::Arc;
+
+use molecule_store::Store;
+
+use crate::{
+    config::Config,
+    credentials::{Credentials, InboundSecrets},
+    directory::Directory,
+    events::Events,
+    lifecycle::Lifecycle,
+    provisioning::Provisioner,
+};
+
+/// The registry service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Arc<Config>,
+    store: Store,
+    directory: Directory,
+    events: Events,
+    lifecycle: Lifecycle,
+    credentials: Credentials,
+    inbound: InboundSecrets,
+    provisioner: Provisioner,
+    pulses: Pulses,
+    overrides: Overrides,
+}
+
+/// What the registry is made of.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "one field per service it uses")]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub directory: Directory,
+    pub events: Events,
+    pub lifecycle: Lifecycle,
+    pub credentials: Credentials,
+    pub inbound: InboundSecrets,
+    pub provisioner: Provisioner,
+    pub pulses: Pulses,
+    pub overrides: Overrides,
+}
+
+impl Registry {
+    /// Puts the registry together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            config,
+            store,
+            directory,
+            events,
+            lifecycle,
+            credentials,
+            inbound,
+            provisioner,
+            pulses,
+            overrides,
+        } = parts;
+        let inner = Inner {
+            config,
+            store,
+            directory,
+            events,
+            lifecycle,
+            credentials,
+            inbound,
+            provisioner,
+            pulses,
+            overrides,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}

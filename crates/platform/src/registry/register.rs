@@ -1,0 +1,296 @@
+use molecule_core::{
+    DeliveryMode, Trigger, WorkspaceId, WorkspaceStatus,
+    credential::PlainToken,
+    netguard::{Check, Refusal},
+    validate::WorkspaceAccess,
+};
+use molecule_store::{
+    StoreError,
+    workspaces::{Change, NewLayout, NewUrl, NewWorkspace, Workspace},
+};
+use molecule_wire::registry::{Register, UpdateCard};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::Registry;
+use crate::{
+    credentials::{GateRefusal, Identity},
+    dial,
+    lifecycle::{self, Ask, is_external},
+};
+
+/// Why a registration was refused (REG §3).
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Not a UUID, or a required member is missing.
+    #[error("invalid request body")]
+    BadRequest,
+    /// `delivery_mode` is neither `push` nor `poll` (REG-22).
+    #[error("delivery_mode must be 'push' or 'poll'")]
+    BadMode,
+    /// The gate (REG-10…12).
+    #[error(transparent)]
+    Refused(#[from] GateRefusal),
+    /// Push mode needs a URL that may be dialled (REG-25).
+    #[error("{0}")]
+    BadUrl(#[from] Refusal),
+    /// No such workspace, and the caller may not create one by registering (D3).
+    #[error("workspace not found")]
+    NotFound,
+    /// The row could not be written (REG-29).
+    #[error("registration failed")]
+    Store(#[from] StoreError),
+}
+
+/// A registration that was taken.
+#[derive(Debug)]
+pub struct RegisterReply {
+    /// Mode in force.
+    pub delivery_mode: DeliveryMode,
+    /// Only when one was minted.
+    pub auth_token: Option<PlainToken>,
+    /// On every register (REG-33).
+    pub inbound_secret: Option<SecretString>,
+}
+
+impl Registry {
+    /// Takes a registration (REG-23): parse, mode, gate, resolve, URL, upsert, event, token, secret.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing changed.
+    pub async fn register(&self, identity: &Identity, request: Register) -> Result<RegisterReply, RegisterError> {
+        let id: WorkspaceId = request.id.parse().map_err(|_| RegisterError::BadRequest)?;
+        if request.agent_card.is_null() {
+            return Err(RegisterError::BadRequest);
+        }
+        let said = match request.delivery_mode.as_str() {
+            "" => None,
+            text => Some(DeliveryMode::parse(text).ok_or(RegisterError::BadMode)?),
+        };
+        let row = self.inner.store.workspace(id).await?;
+        self.gate(id, row.as_ref(), identity).await?;
+        let runtime = row.as_ref().and_then(|row| molecule_core::Runtime::parse(&row.runtime));
+        let mode = DeliveryMode::resolve(said, row.as_ref().and_then(|row| row.delivery_mode), runtime);
+        let url = self.effective_url(row.as_ref(), mode, &request.url).await?;
+        match row {
+            Some(row) => self.reregister(&row, mode, url, &request.agent_card).await?,
+            None => self.insert_unknown(id, mode, url, &request.agent_card).await?,
+        }
+        Ok(RegisterReply {
+            delivery_mode: mode,
+            auth_token: self.first_token(id).await,
+            inbound_secret: self.deliver_inbound(id).await,
+        })
+    }
+
+    /// Stores a new card (REG-70).
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing changed.
+    pub async fn update_card(&self, identity: &Identity, request: UpdateCard) -> Result<(), RegisterError> {
+        let id: WorkspaceId = request.workspace_id.parse().map_err(|_| RegisterError::BadRequest)?;
+        if request.agent_card.is_null() {
+            return Err(RegisterError::BadRequest);
+        }
+        let row = self.inner.store.workspace(id).await?;
+        let row = row.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
+        self.gate(id, Some(&row), identity).await?;
+        let event = lifecycle::card_updated(id, &request.agent_card);
+        let seq = self
+            .inner
+            .store
+            .set_agent_card(id, request.agent_card.to_string(), event)
+            .await?;
+        let seq = seq.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
+        self.inner.directory.invalidate(id);
+        self.inner.events.passed(seq).await;
+        Ok(())
+    }
+
+    /// REG-10…12 with D3: the workspace's own token; without one only where a first registration is allowed.
+    pub(super) async fn gate(
+        &self,
+        id: WorkspaceId,
+        row: Option<&Workspace>,
+        identity: &Identity,
+    ) -> Result<(), RegisterError> {
+        match row {
+            None if identity.is_admin() => Ok(()),
+            None => match identity.require_workspace(id) {
+                // A token of an unknown workspace does not exist; keep the answer of a wrong one.
+                Ok(()) | Err(GateRefusal::Invalid) => Err(GateRefusal::Invalid.into()),
+                Err(missing) => Err(missing.into()),
+            },
+            Some(row) if row.status == WorkspaceStatus::Removed => {
+                let refusal = if identity.presented {
+                    GateRefusal::Invalid
+                } else {
+                    GateRefusal::Missing
+                };
+                Err(refusal.into())
+            }
+            Some(_) => match identity.require_workspace(id) {
+                Ok(()) => Ok(()),
+                Err(refusal) => {
+                    // Bootstrap without a token exists in open mode only (D3); control-plane starts carry theirs.
+                    let bootstrap =
+                        identity.open && !identity.presented && !self.inner.credentials.has_live_token(id).await?;
+                    if bootstrap { Ok(()) } else { Err(refusal.into()) }
+                }
+            },
+        }
+    }
+
+    /// The address to store: none in poll mode, the assigned one where the backend gave it, else the reported one
+    /// after the guard (REG-25, REG-26, REG-27, D13, SEC-173).
+    async fn effective_url(
+        &self,
+        row: Option<&Workspace>,
+        mode: DeliveryMode,
+        reported: &str,
+    ) -> Result<Option<NewUrl>, RegisterError> {
+        // What a managed agent reports about itself says nothing: its backend knows (D13).
+        let managed = row.is_some_and(|row| !is_external(&row.runtime));
+        if managed && self.inner.provisioner.assigns_endpoints() {
+            return Ok(None);
+        }
+        let policy = self.inner.config.netguard;
+        match mode {
+            DeliveryMode::Push => {
+                dial::check(reported, Check::Registration, policy).await?;
+                Ok(Some(NewUrl {
+                    url: reported.to_owned(),
+                    assigned: false,
+                }))
+            }
+            DeliveryMode::Poll => Ok(match dial::check(reported, Check::Registration, policy).await {
+                Ok(()) => Some(NewUrl {
+                    url: reported.to_owned(),
+                    assigned: false,
+                }),
+                Err(_) => None,
+            }),
+        }
+    }
+
+    async fn reregister(
+        &self,
+        row: &Workspace,
+        mode: DeliveryMode,
+        url: Option<NewUrl>,
+        card: &Value,
+    ) -> Result<(), RegisterError> {
+        let shown = url.as_ref().map_or(row.url.clone(), |url| url.url.clone());
+        let change = Change {
+            url: url.clone(),
+            agent_card: Some(card.to_string()),
+            delivery_mode: Some(mode),
+            sample_error: Some(String::new()),
+            beat: true,
+            ..Change::default()
+        };
+        // Bound to the incarnation that was gated: a restart in between revoked the token that was shown.
+        let ask = Ask::from(Trigger::Registered).change(change).generation(row.generation);
+        let event = |row: &Workspace, _| vec![lifecycle::online(row.id, json!({ "url": shown, "agent_card": card }))];
+        if self.inner.lifecycle.apply(row.id, ask, event).await?.is_some() {
+            return Ok(());
+        }
+        // Paused or hibernated: the agent is remembered, the status stays (OP-3). Removed since: nothing happens.
+        let refreshed = self
+            .inner
+            .store
+            .refresh_registration(row.id, url, card.to_string(), mode)
+            .await?;
+        self.inner.directory.invalidate(row.id);
+        if refreshed {
+            Ok(())
+        } else {
+            Err(GateRefusal::Invalid.into())
+        }
+    }
+
+    /// An admin-class caller registers an id nobody created: a row named after it appears (REG-27, LIFE-11).
+    async fn insert_unknown(
+        &self,
+        id: WorkspaceId,
+        mode: DeliveryMode,
+        url: Option<NewUrl>,
+        card: &Value,
+    ) -> Result<(), RegisterError> {
+        let url = url.map(|url| url.url).unwrap_or_default();
+        let event = lifecycle::online(id, json!({ "url": url, "agent_card": card }));
+        let seq = self
+            .inner
+            .store
+            .create_workspace(NewWorkspace {
+                id,
+                name: id.to_string(),
+                role: None,
+                tier: 1,
+                runtime: molecule_core::Runtime::External.as_str().to_owned(),
+                status: WorkspaceStatus::Online,
+                parent_id: None,
+                template: None,
+                agent_card: Some(card.to_string()),
+                url,
+                delivery_mode: Some(mode),
+                workspace_dir: None,
+                workspace_access: WorkspaceAccess::None,
+                budget_limit: None,
+                max_concurrent_tasks: 1,
+                inbound_secret: None,
+                layout: NewLayout::default(),
+                secrets: Vec::new(),
+                token: None,
+                events: vec![event],
+            })
+            .await?;
+        self.inner.directory.invalidate(id);
+        self.inner.events.passed(seq).await;
+        Ok(())
+    }
+
+    /// Zero live tokens after the upsert: mint one, shown once (REG-32). Failure is logged; the reply goes without.
+    async fn first_token(&self, id: WorkspaceId) -> Option<PlainToken> {
+        match self.inner.credentials.has_live_token(id).await {
+            Ok(true) => None,
+            Ok(false) => self.inner.credentials.mint_first(id).await.unwrap_or_else(|error| {
+                tracing::error!(workspace = %id, %error, "first token not minted");
+                None
+            }),
+            Err(error) => {
+                tracing::error!(workspace = %id, %error, "token lookup failed");
+                None
+            }
+        }
+    }
+
+    /// The inbound secret, delivered every time; liveness outranks it (SEC-116, SEC-117).
+    pub(super) async fn deliver_inbound(&self, id: WorkspaceId) -> Option<SecretString> {
+        match self.inner.inbound.read_or_heal(id).await {
+            Ok(healed) => Some(healed.secret),
+            Err(error) => {
+                tracing::error!(workspace = %id, %error, "inbound secret not delivered");
+                None
+            }
+        }
+    }
+
+    /// Is the workspace one that the platform does not start?
+    pub(super) fn external(row: &Workspace) -> bool {
+        is_external(&row.runtime)
+    }
+}
+
+impl RegisterReply {
+    /// The wire form; the only place where the two secrets become text.
+    #[must_use]
+    pub fn into_wire(self) -> molecule_wire::registry::Registered {
+        molecule_wire::registry::Registered {
+            status: "registered".to_owned(),
+            delivery_mode: self.delivery_mode,
+            auth_token: self.auth_token.map(|token| token.expose().to_owned()),
+            platform_inbound_secret: self.inbound_secret.map(|secret| secret.expose_secret().to_owned()),
+        }
+    }
+}

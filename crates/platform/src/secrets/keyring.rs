@@ -1,0 +1,236 @@
+use aes_gcm::{
+    Aes256Gcm, KeyInit,
+    aead::{Aead, Nonce},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use molecule_store::secrets::Sealed;
+use rand::{TryRngCore, rngs::OsRng};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+/// Bytes of a key (SEC-130).
+const KEY_BYTES: usize = 32;
+/// Bytes of a nonce, stored before the ciphertext (SEC-131).
+const NONCE_BYTES: usize = 12;
+/// `encryption_version` of AES-256-GCM.
+const GCM: i32 = 1;
+/// `encryption_version` of rows an older product left unencrypted; readable, never written (D5).
+const PLAIN: i32 = 0;
+
+/// `SECRETS_ENCRYPTION_KEY` is unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("SECRETS_ENCRYPTION_KEY must be the base64 of 32 bytes, or 32 raw bytes")]
+pub struct KeyError;
+
+/// A value could not be sealed or opened. Says nothing of the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The system's random number generator failed.
+    #[error("no randomness")]
+    NoRandomness,
+    /// The cipher failed.
+    #[error("encryption failed")]
+    Encrypt,
+    /// Tampered with, or sealed by a key that is gone.
+    #[error("decryption failed (key id {key_id})")]
+    Decrypt {
+        /// Which key sealed it.
+        key_id: String,
+    },
+    /// Not a version this binary knows (SEC-132).
+    #[error("unknown encryption version {0}")]
+    UnknownVersion(i32),
+    /// What was sealed is not text.
+    #[error("the value is not UTF-8")]
+    NotText,
+}
+
+/// The key that seals secrets, and those that only open what they once sealed.
+pub struct Keyring {
+    current: Key,
+    retired: Vec<Key>,
+}
+
+struct Key {
+    id: String,
+    cipher: Aes256Gcm,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keyring")
+            .field("current", &self.current.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        let id = hex::encode(&Sha256::digest(bytes)[..4]);
+        Self {
+            id,
+            cipher: Aes256Gcm::new(bytes.into()),
+        }
+    }
+}
+
+impl Keyring {
+    /// A ring with one key, given as `SECRETS_ENCRYPTION_KEY` is (SEC-130).
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn new(key: &SecretString) -> Result<Self, KeyError> {
+        Ok(Self {
+            current: Key::new(&parse(key.expose_secret())?),
+            retired: Vec::new(),
+        })
+    }
+
+    /// A ring with one key.
+    #[must_use]
+    pub fn of(key: &[u8; KEY_BYTES]) -> Self {
+        Self {
+            current: Key::new(key),
+            retired: Vec::new(),
+        }
+    }
+
+    /// Adds a key that opens what it sealed before.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn with_retired(mut self, key: &SecretString) -> Result<Self, KeyError> {
+        self.retired.push(Key::new(&parse(key.expose_secret())?));
+        Ok(self)
+    }
+
+    /// A fresh key, in the form [`Keyring::new`] takes.
+    ///
+    /// # Errors
+    /// [`SealError::NoRandomness`].
+    pub fn generate() -> Result<SecretString, SealError> {
+        let mut bytes = [0; KEY_BYTES];
+        OsRng.try_fill_bytes(&mut bytes).map_err(|_| SealError::NoRandomness)?;
+        Ok(STANDARD.encode(bytes).into())
+    }
+
+    /// Encrypts a value.
+    ///
+    /// # Errors
+    /// No randomness, or the cipher failed.
+    pub fn seal(&self, value: &str) -> Result<Sealed, SealError> {
+        let mut nonce = [0; NONCE_BYTES];
+        OsRng.try_fill_bytes(&mut nonce).map_err(|_| SealError::NoRandomness)?;
+        let cipher_nonce: &Nonce<Aes256Gcm> = (&nonce).into();
+        let sealed = self
+            .current
+            .cipher
+            .encrypt(cipher_nonce, value.as_bytes())
+            .map_err(|_| SealError::Encrypt)?;
+        let mut bytes = nonce.to_vec();
+        bytes.extend(sealed);
+        Ok(Sealed {
+            bytes,
+            version: GCM,
+            key_id: self.current.id.clone(),
+        })
+    }
+
+    /// Decrypts a value by its recorded version; never guesses (SEC-132).
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn open(&self, sealed: &Sealed) -> Result<SecretString, SealError> {
+        let text = match sealed.version {
+            PLAIN => sealed.bytes.clone(),
+            GCM => self.decrypt(sealed)?,
+            other => return Err(SealError::UnknownVersion(other)),
+        };
+        String::from_utf8(text).map(Into::into).map_err(|_| SealError::NotText)
+    }
+
+    fn decrypt(&self, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
+        let refused = || SealError::Decrypt {
+            key_id: sealed.key_id.clone(),
+        };
+        let (nonce, text) = sealed.bytes.split_first_chunk::<NONCE_BYTES>().ok_or_else(refused)?;
+        let nonce: &Nonce<Aes256Gcm> = nonce.into();
+        let keys = std::iter::once(&self.current).chain(&self.retired);
+        // A row without a key id is an older product's; any key may have sealed it.
+        keys.filter(|key| sealed.key_id.is_empty() || key.id == sealed.key_id)
+            .find_map(|key| key.cipher.decrypt(nonce, text).ok())
+            .ok_or_else(refused)
+    }
+}
+
+/// Base64 of 32 bytes, else 32 raw bytes. A 32-character text that decodes to another length is raw (SEC-130).
+fn parse(text: &str) -> Result<[u8; KEY_BYTES], KeyError> {
+    let text = text.trim();
+    let decoded = STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes).ok());
+    decoded.or_else(|| text.as_bytes().try_into().ok()).ok_or(KeyError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(key: &str) -> Keyring {
+        Keyring::new(&key.to_owned().into()).unwrap()
+    }
+
+    #[test]
+    fn keys_are_base64_or_raw() {
+        // SEC-130
+        assert!(Keyring::new(&STANDARD.encode([1; 32]).into()).is_ok());
+        assert!(Keyring::new(&"abcdefghijklmnopqrstuvwxyzABCDEF".to_owned().into()).is_ok());
+        for bad in ["", "short", &STANDARD.encode([1; 16])] {
+            assert_eq!(Keyring::new(&bad.to_owned().into()).unwrap_err(), KeyError);
+        }
+    }
+
+    #[test]
+    fn opens_what_it_sealed_and_nothing_else() {
+        // SEC-131, SEC-132
+        let ours = ring(&"a".repeat(32));
+        let sealed = ours.seal("hunter2").unwrap();
+        assert_eq!(ours.open(&sealed).unwrap().expose_secret(), "hunter2");
+        assert_ne!(ours.seal("hunter2").unwrap().bytes, sealed.bytes, "nonces differ");
+        assert!(ring(&"b".repeat(32)).open(&sealed).is_err());
+        let mut tampered = sealed.clone();
+        *tampered.bytes.last_mut().unwrap() ^= 1;
+        assert!(ours.open(&tampered).is_err());
+        let short = Sealed {
+            bytes: vec![1, 2],
+            ..sealed.clone()
+        };
+        assert!(ours.open(&short).is_err());
+        assert_eq!(
+            ours.open(&Sealed { version: 9, ..sealed }).unwrap_err(),
+            SealError::UnknownVersion(9)
+        );
+    }
+
+    #[test]
+    fn reads_rows_of_the_older_product() {
+        // SEC-132: version 0 is plaintext, also after a key appears.
+        let sealed = Sealed {
+            bytes: b"plain".to_vec(),
+            version: 0,
+            key_id: String::new(),
+        };
+        assert_eq!(ring(&"a".repeat(32)).open(&sealed).unwrap().expose_secret(), "plain");
+    }
+
+    #[test]
+    fn retired_keys_still_open() {
+        // D5
+        let old = ring(&"a".repeat(32));
+        let sealed = old.seal("x").unwrap();
+        let new = ring(&"b".repeat(32)).with_retired(&"a".repeat(32).into()).unwrap();
+        assert_eq!(new.open(&sealed).unwrap().expose_secret(), "x");
+        assert!(!format!("{new:?}").contains("aaaa"));
+    }
+}

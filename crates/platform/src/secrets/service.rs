@@ -1,0 +1,278 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use molecule_core::{WorkspaceId, limits, model::derive_provider, validate};
+use molecule_store::{
+    Store, StoreError,
+    secrets::{NewSecret, Origin, Sealed, SecretRow},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Keyring, SealError};
+
+/// Key of the model slug, despite its name (PROV-108).
+const MODEL_KEY: &str = "MODEL_PROVIDER";
+/// Key of the provider (PROV-109).
+const PROVIDER_KEY: &str = "LLM_PROVIDER";
+
+/// Why a secret could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The key cannot be an environment variable (PROV-O9).
+    #[error("invalid secret key")]
+    InvalidKey,
+    /// The value could not be sealed.
+    #[error("failed to encrypt secret")]
+    Encrypt(#[source] SealError),
+    /// Values that do not open; names only (SEC-134).
+    #[error("secrets failed to decrypt: {}", .0.join(", "))]
+    Undecryptable(Vec<String>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where a secret applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretScope {
+    /// One workspace; wins.
+    Workspace,
+    /// Every workspace.
+    Global,
+}
+
+impl SecretScope {
+    /// The wire spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workspace => "workspace",
+            Self::Global => "global",
+        }
+    }
+}
+
+/// Model or provider of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSetting {
+    /// `None` means the default.
+    pub value: Option<String>,
+}
+
+/// Seals, stores and assembles secrets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    store: Store,
+    keyring: Arc<Keyring>,
+}
+
+impl Secrets {
+    /// Over a store and its keys.
+    #[must_use]
+    pub fn new(store: Store, keyring: Keyring) -> Self {
+        Self {
+            store,
+            keyring: Arc::new(keyring),
+        }
+    }
+
+    /// Seals a value for a column of its own.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn seal(&self, value: &str) -> Result<Sealed, SealError> {
+        self.keyring.seal(value)
+    }
+
+    /// Opens a sealed column.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn open(&self, sealed: &Sealed) -> Result<SecretString, SealError> {
+        self.keyring.open(sealed)
+    }
+
+    /// A secret ready to be stored with its workspace.
+    ///
+    /// # Errors
+    /// Bad key, or it could not be sealed.
+    pub fn prepare(&self, key: &str, value: &str, origin: Origin) -> Result<NewSecret, SecretError> {
+        if !validate::is_secret_key(key) {
+            return Err(SecretError::InvalidKey);
+        }
+        let value = self.keyring.seal(value).map_err(SecretError::Encrypt)?;
+        Ok(NewSecret {
+            key: key.to_owned(),
+            value,
+            origin,
+        })
+    }
+
+    /// Rows of the merged list: the workspace's own, sorted, then the global ones it does not override (PROV-118).
+    ///
+    /// # Errors
+    /// The workspace's own could not be read. Unreadable global ones are logged and left out (PROV-119).
+    pub async fn list(&self, workspace: WorkspaceId) -> Result<Vec<(SecretScope, SecretRow)>, SecretError> {
+        let own = self.store.workspace_secrets(workspace).await?;
+        let names: BTreeSet<String> = own.iter().map(|row| row.key.clone()).collect();
+        let global = self.list_global().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "global secrets could not be listed");
+            Vec::new()
+        });
+        let own = own.into_iter().map(|row| (SecretScope::Workspace, row));
+        let global = global
+            .into_iter()
+            .filter(|row| !names.contains(&row.key))
+            .map(|row| (SecretScope::Global, row));
+        Ok(own.chain(global).collect())
+    }
+
+    /// Rows of the global list.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn list_global(&self) -> Result<Vec<SecretRow>, SecretError> {
+        Ok(self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?)
+    }
+
+    /// Global plus own values; own ones win (PROV-14). All or nothing.
+    ///
+    /// # Errors
+    /// [`SecretError::Undecryptable`] with every failing key, or the store failed.
+    pub async fn values(&self, workspace: WorkspaceId) -> Result<BTreeMap<String, SecretString>, SecretError> {
+        let mut values = BTreeMap::new();
+        let mut failed = Vec::new();
+        let scopes = [
+            (
+                SecretScope::Global,
+                self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?,
+            ),
+            (SecretScope::Workspace, self.store.workspace_secrets(workspace).await?),
+        ];
+        for (scope, rows) in scopes {
+            for row in rows {
+                match self.keyring.open(&row.value) {
+                    Ok(value) => {
+                        values.insert(row.key, value);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, scope = scope.as_str(), key = row.key, "secret does not decrypt");
+                        failed.push(format!("{}:{}", scope.as_str(), row.key));
+                    }
+                }
+            }
+        }
+        if failed.is_empty() {
+            Ok(values)
+        } else {
+            Err(SecretError::Undecryptable(failed))
+        }
+    }
+
+    /// Stores a secret of a workspace.
+    ///
+    /// # Errors
+    /// [`SecretError`]; nothing changed.
+    pub async fn set(&self, workspace: WorkspaceId, key: &str, value: &str) -> Result<(), SecretError> {
+        let secret = self.prepare(key, value, Origin::Set)?;
+        Ok(self
+            .store
+            .change_workspace_secrets(workspace, vec![secret], Vec::new())
+            .await?)
+    }
+
+    /// Deletes a secret of a workspace; tells whether there was one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn delete(&self, workspace: WorkspaceId, key: &str) -> Result<bool, SecretError> {
+        Ok(self.store.delete_workspace_secret(workspace, key).await?)
+    }
+
+    /// Stores a global secret.
+    ///
+    /// # Errors
+    /// [`SecretError`]; nothing changed.
+    pub async fn set_global(&self, key: &str, value: &str) -> Result<(), SecretError> {
+        let secret = self.prepare(key, value, Origin::Set)?;
+        Ok(self.store.put_global_secret(key, secret.value).await?)
+    }
+
+    /// Deletes a global secret; tells whether there was one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn delete_global(&self, key: &str) -> Result<bool, SecretError> {
+        Ok(self.store.delete_global_secret(key).await?)
+    }
+
+    /// The secrets that hold model and provider of a new workspace (PROV-113, PROV-O10): the slug verbatim and the
+    /// provider derived from it, unless one was given.
+    ///
+    /// # Errors
+    /// They could not be sealed.
+    pub fn model_secrets(&self, model: &str, provider_given: bool) -> Result<Vec<NewSecret>, SecretError> {
+        let mut secrets = vec![self.prepare(MODEL_KEY, model, Origin::Set)?];
+        if let Some(provider) = derive_provider(model).filter(|_| !provider_given) {
+            secrets.push(self.prepare(PROVIDER_KEY, provider, Origin::Derived)?);
+        }
+        Ok(secrets)
+    }
+
+    /// The model slug in force.
+    ///
+    /// # Errors
+    /// It does not decrypt, or the store failed.
+    pub async fn model(&self, workspace: WorkspaceId) -> Result<StoredSetting, SecretError> {
+        self.setting(workspace, MODEL_KEY).await
+    }
+
+    /// The provider in force.
+    ///
+    /// # Errors
+    /// It does not decrypt, or the store failed.
+    pub async fn provider(&self, workspace: WorkspaceId) -> Result<StoredSetting, SecretError> {
+        self.setting(workspace, PROVIDER_KEY).await
+    }
+
+    /// Stores or clears the model slug; never touches the provider (PROV-112).
+    ///
+    /// # Errors
+    /// [`SecretError`]; nothing changed.
+    pub async fn set_model(&self, workspace: WorkspaceId, model: &str) -> Result<(), SecretError> {
+        self.change_setting(workspace, MODEL_KEY, model).await
+    }
+
+    /// Stores or clears the provider; never touches the model (PROV-112).
+    ///
+    /// # Errors
+    /// [`SecretError`]; nothing changed.
+    pub async fn set_provider(&self, workspace: WorkspaceId, provider: &str) -> Result<(), SecretError> {
+        self.change_setting(workspace, PROVIDER_KEY, provider).await
+    }
+
+    async fn setting(&self, workspace: WorkspaceId, key: &str) -> Result<StoredSetting, SecretError> {
+        let Some(row) = self.store.workspace_secret(workspace, key).await? else {
+            return Ok(StoredSetting { value: None });
+        };
+        let value = self.keyring.open(&row.value).map_err(|error| {
+            tracing::error!(%error, key, "setting does not decrypt");
+            SecretError::Undecryptable(vec![format!("workspace:{key}")])
+        })?;
+        Ok(StoredSetting {
+            value: Some(value.expose_secret().to_owned()).filter(|value| !value.is_empty()),
+        })
+    }
+
+    async fn change_setting(&self, workspace: WorkspaceId, key: &str, value: &str) -> Result<(), SecretError> {
+        if value.is_empty() {
+            return Ok(self
+                .store
+                .change_workspace_secrets(workspace, Vec::new(), vec![key.to_owned()])
+                .await?);
+        }
+        self.set(workspace, key, value).await
+    }
+}

@@ -1,0 +1,123 @@
+use futures_util::{StreamExt, stream};
+use molecule_core::{WorkspaceId, limits};
+use molecule_store::{StoreError, workspaces::Removed};
+use molecule_wire::workspaces::{ChildRef, ConfirmationRequired, DeletedWorkspace, StopFailures};
+
+use super::Workspaces;
+
+/// Why a delete did not end well (LIFE §8).
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// It has live children; nothing changed (LIFE-99).
+    #[error("confirmation_required")]
+    ConfirmationRequired(ConfirmationRequired),
+    /// LIFE-100.
+    #[error("failed to check children")]
+    Children(#[source] StoreError),
+    /// The rows could not be marked; nothing changed, nothing was stopped (OP-10).
+    #[error("failed to remove workspace")]
+    Store(#[source] StoreError),
+    /// The rows are removed, but something may still run (LIFE-108).
+    #[error("{}", .0.error)]
+    Stops(StopFailures),
+    /// LIFE-112.
+    #[error("purge failed")]
+    Purge(#[source] StoreError),
+}
+
+/// Stops that run at once.
+const PARALLEL_STOPS: usize = 16;
+
+impl Workspaces {
+    /// Removes a workspace with its subtree, then stops everything in it, then purges if asked (LIFE-99…115).
+    /// Repeating the call is safe.
+    ///
+    /// # Errors
+    /// [`DeleteError`].
+    pub async fn delete(&self, id: WorkspaceId, confirm: bool, purge: bool) -> Result<DeletedWorkspace, DeleteError> {
+        if !confirm {
+            self.ask_for_confirmation(id).await?;
+        }
+        let removed = self.inner.store.remove_subtree(id).await.map_err(DeleteError::Store)?;
+        let Some(removed) = removed else {
+            // Unknown ids are as gone as they can be (LIFE-109).
+            return Ok(answer(purge, 0));
+        };
+        self.forget(&removed).await;
+        self.stop_all(&removed, purge).await?;
+        if purge {
+            let purged = self
+                .inner
+                .store
+                .purge(removed.scope.clone())
+                .await
+                .map_err(DeleteError::Purge)?;
+            tracing::info!(workspace = %id, rows = purged.rows, "workspaces purged");
+            removed.scope.iter().for_each(|id| self.inner.directory.invalidate(*id));
+        }
+        Ok(answer(purge, removed.cascade))
+    }
+
+    async fn ask_for_confirmation(&self, id: WorkspaceId) -> Result<(), DeleteError> {
+        let children = self.inner.store.children(id).await.map_err(DeleteError::Children)?;
+        if children.is_empty() {
+            return Ok(());
+        }
+        let count = children.len();
+        Err(DeleteError::ConfirmationRequired(ConfirmationRequired {
+            status: "confirmation_required".to_owned(),
+            message: format!("workspace has {count} children, which will be removed too; repeat with ?confirm=true"),
+            children: children
+                .into_iter()
+                .map(|child| ChildRef {
+                    id: child.id,
+                    name: child.name,
+                })
+                .collect(),
+            children_count: count,
+        }))
+    }
+
+    /// Caches first: from here on nobody gets in any more.
+    async fn forget(&self, removed: &Removed) {
+        self.inner.credentials.withdrawn();
+        for id in &removed.scope {
+            self.inner.directory.invalidate(*id);
+            self.inner.pulses.forget(*id);
+            self.inner.overrides.forget(*id);
+        }
+        self.inner.events.passed(removed.seq).await;
+        removed.scope.iter().for_each(|id| self.inner.events.forget(*id));
+    }
+
+    /// One attempt each, in parallel, within 30 s altogether (LIFE-104, LIFE-108).
+    async fn stop_all(&self, removed: &Removed, purge: bool) -> Result<(), DeleteError> {
+        let total = removed.scope.len();
+        let stops = stream::iter(removed.scope.clone())
+            .map(|id| async move { self.inner.provisioner.retire(id, purge).await })
+            .buffer_unordered(PARALLEL_STOPS)
+            .collect::<Vec<_>>();
+        let (failures, reason) = match tokio::time::timeout(limits::DELETE_STOP_DEADLINE, stops).await {
+            Ok(outcomes) => {
+                let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+                (failed.len(), "the backend reported an error")
+            }
+            Err(_) => (total, "not everything stopped in time"),
+        };
+        if failures == 0 {
+            return Ok(());
+        }
+        Err(DeleteError::Stops(StopFailures {
+            error: format!("workspaces were removed, but stopping failed ({reason}); repeat the request to try again"),
+            removed_count: u64::try_from(total).unwrap_or(u64::MAX),
+            stop_failures: u64::try_from(failures).unwrap_or(u64::MAX),
+        }))
+    }
+}
+
+fn answer(purge: bool, cascade_deleted: u64) -> DeletedWorkspace {
+    DeletedWorkspace {
+        status: if purge { "purged" } else { "removed" }.to_owned(),
+        cascade_deleted,
+    }
+}

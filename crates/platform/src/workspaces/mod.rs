@@ -1,0 +1,64 @@
+//! Workspaces as users handle them: create, read, change, restart, delete.
+
+mod connection;
+mod create;
+mod delete;
+mod patch;
+mod read;
+mod restart;
+
+pub use create::CreateError;
+pub use delete::DeleteError;
+pub use patch::PatchError;
+pub use read::{Seen, StateAnswer};
+pub use restart::{LogsError, RestartError};
+
+use std::sync::Arc;
+
+use molecule_core::runtime::Allowlist;
+use molecule_store::Store;
+
+use crate::{
+    config::Config,
+    credentials::{Credentials, InboundSecrets},
+    directory::Directory,
+    events::Events,
+    orgs::yaml::OrgLibrary,
+    provisioning::Provisioner,
+    registry::{Overrides, Pulses},
+    secrets::Secrets,
+    templates::Catalogue,
+};
+
+/// The workspaces service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workspaces {
+    inner: Arc<Parts>,
+}
+
+/// What the service is made of.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "one field per service it uses")]
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub directory: Directory,
+    pub events: Events,
+    pub credentials: Credentials,
+    pub inbound: InboundSecrets,
+    pub secrets: Secrets,
+    pub provisioner: Provisioner,
+    pub catalogue: Arc<Catalogue>,
+    pub allowlist: Arc<Allowlist>,
+    pub orgs: Arc<OrgLibrary>,
+    pub pulses: Pulses,
+    pub overrides: Overrides,
+}
+
+impl Workspaces {
+    /// Puts the service together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
+    }
+}
