@@ -10,8 +10,10 @@
 //! - [`reply`]: what the platform reads in an agent's answer (A2A-86, 104, 107, 170).
 //! - [`jsonrpc`]: typed envelopes and messages, for an agent that serves A2A itself (RUN-51…53).
 //! - [`request`]: facts the platform reads in a stored request, and requests it writes itself.
+//! - [`assemble`]: what a stream of events amounts to.
 //! - [`sse`], [`card`], [`upstream`]: event frames, agent cards, judging a failed call.
 
+pub mod assemble;
 pub mod card;
 pub mod jsonrpc;
 mod method;

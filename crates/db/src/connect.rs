@@ -70,13 +70,10 @@ impl Db {
             Engine::Sqlite => {
                 sqlite_path = Some(file_of(url)?);
                 // The writer first: it creates the file and switches it to WAL.
-                let writer = Database::connect(sqlite_options(url, 1))
-                    .await
-                    .map_err(DbError::Connect)?;
-                let reader = Database::connect(sqlite_options(url, POOL_CONNECTIONS))
-                    .await
-                    .map_err(DbError::Connect)?;
-                (reader, Writer::exclusive(writer))
+                let writer = open_sqlite(url, Access::Write).await?;
+                let relaxed = open_sqlite(url, Access::WriteRelaxed).await?;
+                let reader = open_sqlite(url, Access::Read).await?;
+                (reader, Writer::exclusive(writer, relaxed))
             }
             Engine::Postgres => {
                 let pool = Database::connect(pool_options(url, POOL_CONNECTIONS))
@@ -147,7 +144,7 @@ impl Db {
     /// A connection failed while closing.
     pub async fn close(self) -> Result<(), DbError> {
         self.reader.close().await?;
-        self.writer.into_connection().close().await?;
+        self.writer.close().await?;
         Ok(())
     }
 }
@@ -176,17 +173,35 @@ fn pool_options(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
+/// What connections to a SQLite file are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// A pool that refuses to write.
+    Read,
+    /// One connection whose commits survive a power cut.
+    Write,
+    /// One connection whose commits survive a killed process.
+    WriteRelaxed,
+}
+
 /// Pragmas go through the connect options, so that every connection of the pool has them.
-fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
-    let mut options = pool_options(url, connections);
-    let writes = connections == 1;
+async fn open_sqlite(url: &str, access: Access) -> Result<DatabaseConnection, DbError> {
+    let writes = access != Access::Read;
+    let mut options = pool_options(url, if writes { 1 } else { POOL_CONNECTIONS });
     options.map_sqlx_sqlite_opts(move |sqlite| {
         let sqlite = sqlite
-            .create_if_missing(writes)
+            .create_if_missing(access == Access::Write)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .pragma("cache_size", format!("-{SQLITE_CACHE_KIB}"))
-            .pragma("synchronous", "FULL");
+            .pragma(
+                "synchronous",
+                if access == Access::WriteRelaxed {
+                    "NORMAL"
+                } else {
+                    "FULL"
+                },
+            );
         if writes {
             sqlite.pragma("journal_mode", "WAL")
         } else {
@@ -197,7 +212,7 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
     if writes {
         options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     }
-    options
+    Database::connect(options).await.map_err(DbError::Connect)
 }
 
 /// Key of the advisory lock that a server holds on its PostgreSQL database: "molecule" in ASCII.

@@ -10,8 +10,9 @@ struct Applied {
     version: String,
 }
 
-/// Key of the advisory lock that lets one server at a time migrate a PostgreSQL database.
-const LOCK: i64 = 0x6d6f_6c65_6375_6c65;
+/// Key of the advisory lock that lets one server at a time migrate a PostgreSQL database: "migrate!" in ASCII. Not the
+/// key of the server's own lock, which is held for as long as a server runs.
+const LOCK: i64 = 0x6d69_6772_6174_6521;
 
 /// Brings the schema up to date. Idempotent, all or nothing, and safe when several servers begin at once.
 ///

@@ -1,7 +1,8 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -32,38 +33,62 @@ impl WriteGate {
 pub(crate) struct Writer {
     connection: DatabaseConnection,
     /// Present on SQLite.
-    gate: Option<WriteGate>,
+    exclusive: Option<Exclusive>,
+}
+
+/// What SQLite's writers need in addition.
+#[derive(Debug, Clone)]
+struct Exclusive {
+    gate: WriteGate,
+    /// For commits that a power cut may undo. A connection of its own, because the setting belongs to the connection
+    /// and must never be left behind by a transaction that is dropped half-way.
+    relaxed: DatabaseConnection,
 }
 
 impl Writer {
-    pub(crate) fn exclusive(connection: DatabaseConnection) -> Self {
+    pub(crate) fn exclusive(connection: DatabaseConnection, relaxed: DatabaseConnection) -> Self {
+        let exclusive = Exclusive {
+            gate: WriteGate::default(),
+            relaxed,
+        };
         Self {
             connection,
-            gate: Some(WriteGate::default()),
+            exclusive: Some(exclusive),
         }
     }
 
     pub(crate) fn pooled(connection: DatabaseConnection) -> Self {
-        Self { connection, gate: None }
+        Self {
+            connection,
+            exclusive: None,
+        }
     }
 
     pub(crate) fn gate(&self) -> Option<WriteGate> {
-        self.gate.clone()
+        self.exclusive.as_ref().map(|exclusive| exclusive.gate.clone())
     }
 
-    pub(crate) fn into_connection(self) -> DatabaseConnection {
-        self.connection
-    }
-
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        if self.gate.is_none() {
-            return self.connection.begin().await;
+    pub(crate) async fn close(self) -> Result<(), DbErr> {
+        if let Some(exclusive) = self.exclusive {
+            exclusive.relaxed.close().await?;
         }
+        self.connection.close().await
+    }
+
+    async fn begin(&self, relaxed: bool) -> Result<DatabaseTransaction, DbErr> {
+        let Some(exclusive) = &self.exclusive else {
+            let tx = self.connection.begin().await?;
+            if relaxed {
+                tx.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
+            }
+            return Ok(tx);
+        };
         let immediate = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.connection.begin_with_options(immediate).await
+        let connection = if relaxed { &exclusive.relaxed } else { &self.connection };
+        connection.begin_with_options(immediate).await
     }
 }
 
@@ -78,12 +103,33 @@ impl Db {
         F: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, E>> + Send,
         E: From<DbErr>,
     {
+        self.transact(false, work).await
+    }
+
+    /// Like [`Db::tx`], but what it commits survives a killed process only: a power cut may undo it (D15). For what is
+    /// observed again anyway, such as heartbeats, and too frequent to wait for the disk.
+    ///
+    /// # Errors
+    /// Whatever `work` returns, or the engine's error on begin and commit.
+    pub async fn tx_relaxed<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, E>> + Send,
+        E: From<DbErr>,
+    {
+        self.transact(true, work).await
+    }
+
+    async fn transact<T, E, F>(&self, relaxed: bool, work: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, E>> + Send,
+        E: From<DbErr>,
+    {
         let writer = self.writer();
-        let _turn = match &writer.gate {
-            Some(gate) => Some(gate.enter().await),
+        let _turn = match &writer.exclusive {
+            Some(exclusive) => Some(exclusive.gate.enter().await),
             None => None,
         };
-        let tx = writer.begin().await?;
+        let tx = writer.begin(relaxed).await?;
         match work(&tx).await {
             Ok(value) => {
                 tx.commit().await?;

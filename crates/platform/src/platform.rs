@@ -30,6 +30,8 @@ use crate::{
     workspaces::{self, Workspaces},
 };
 
+/// How long a shutdown waits for the activity writer.
+const WRITER_END: Duration = Duration::from_secs(5);
 /// How often beats are stored.
 const PULSE_FLUSH_PERIOD: Duration = Duration::from_secs(1);
 
@@ -118,7 +120,14 @@ impl Platform {
         let credentials = Credentials::new(store.clone(), config.admin_token.clone());
         let secrets = Secrets::new(store.clone(), keyring);
         let inbound = InboundSecrets::new(store.clone(), secrets.clone());
-        let lifecycle = Lifecycle::new(store.clone(), events.clone(), directory.clone(), credentials.clone());
+        let pulses = Pulses::new(store.clone());
+        let lifecycle = Lifecycle::new(
+            store.clone(),
+            events.clone(),
+            directory.clone(),
+            credentials.clone(),
+            pulses.clone(),
+        );
         let writer = ActivityWriter::start(&store)?;
         let catalogue = Arc::new(Catalogue::new(paths.templates));
         let library = Arc::new(OrgLibrary::new(paths.orgs));
@@ -138,7 +147,6 @@ impl Platform {
             supervisor: supervisor.clone(),
             backend,
         });
-        let pulses = Pulses::new(store.clone());
         let overrides = Overrides::default();
         let registry = Registry::new(registry::Parts {
             config: config.clone(),
@@ -294,8 +302,13 @@ impl Platform {
         if let Err(error) = self.registry.flush().await {
             tracing::error!(%error, "last beats not stored");
         }
-        let Self { writer, store, .. } = self;
-        writer.finish().await;
+        let (writer, store) = (self.writer.clone(), self.store.clone());
+        // The writer ends with its last handle, and the services hold some.
+        drop(self);
+        if tokio::time::timeout(WRITER_END, writer.finish()).await.is_err() {
+            // Whoever recorded a row has waited for it; nothing is lost.
+            tracing::warn!("something still holds the activity writer");
+        }
         if let Err(error) = store.close().await {
             tracing::warn!(%error, "store not closed cleanly");
         }

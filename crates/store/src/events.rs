@@ -131,10 +131,10 @@ impl Store {
     /// The query failed.
     pub async fn events_head(&self) -> Result<Seq, StoreError> {
         let newest = event::Entity::find()
-            .order_by_desc(event::Column::Seq)
-            .one(self.db.reader())
-            .await?;
-        Ok(newest.map_or(Seq(0), |row| Seq(row.seq)))
+            .select_only()
+            .column(event::Column::Seq)
+            .order_by_desc(event::Column::Seq);
+        Ok(newest.into_tuple().one(self.db.reader()).await?.map_or(Seq(0), Seq))
     }
 
     /// Events after `seq`, oldest first.

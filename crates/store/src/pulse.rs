@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, text::storable};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Statement, Value};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, workspaces::parse_status};
@@ -33,38 +32,23 @@ pub struct Pulse {
 /// Largest batch of one transaction.
 pub const FLUSH_ROWS: usize = 256;
 
-/// Writes a batch in the order of ids, so that two servers that flush the same workspaces do not wait for each other.
-/// A spend of −1 keeps what is stored.
-const UPSERT: &str = "INSERT INTO workspace_pulse
+/// Rows of one statement. Few sizes, so that each statement is prepared once and not anew for every size of a batch.
+const PIECES: [usize; 5] = [256, 64, 16, 4, 1];
+
+/// Writes `{beats}`, of which there are parameters from `$2` on. A spend of −1 keeps what is stored.
+const UPSERT: &str = "WITH b (id, beat_at, uptime, error_rate, error, tasks, task, spend) AS (VALUES {beats})
+    INSERT INTO workspace_pulse
     (workspace_id, last_beat_at, uptime_seconds, error_rate, sample_error, active_tasks, current_task, monthly_spend)
     SELECT w.id, b.beat_at, b.uptime, b.error_rate, b.error, b.tasks, b.task,
         COALESCE(b.spend, CASE WHEN p.workspace_id IS NULL THEN 0 ELSE -1 END)
-    FROM ({beats}) b CROSS JOIN workspaces w LEFT JOIN workspace_pulse p ON p.workspace_id = w.id
-    WHERE w.id = b.id AND w.status <> $2 ORDER BY w.id
+    FROM b CROSS JOIN workspaces w LEFT JOIN workspace_pulse p ON p.workspace_id = w.id
+    WHERE w.id = b.id AND w.status <> $1 ORDER BY w.id
     ON CONFLICT (workspace_id) DO UPDATE SET
         last_beat_at = excluded.last_beat_at, uptime_seconds = excluded.uptime_seconds,
         error_rate = excluded.error_rate, sample_error = excluded.sample_error,
         active_tasks = excluded.active_tasks, current_task = excluded.current_task,
         monthly_spend = CASE WHEN excluded.monthly_spend < 0 THEN workspace_pulse.monthly_spend
             ELSE excluded.monthly_spend END";
-
-const STATUSES: &str = "SELECT w.id, w.status FROM ({beats}) b CROSS JOIN workspaces w WHERE w.id = b.id";
-
-/// The rows of the JSON array `$1`. One parameter, because statements of unchanging text are prepared once, whatever
-/// the size of the batch.
-fn beats(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Postgres => {
-            "SELECT * FROM json_to_recordset($1::json) AS beat (id uuid, beat_at bigint, uptime bigint,
-             error_rate double precision, error text, tasks bigint, task text, spend bigint)"
-        }
-        _ => {
-            "SELECT unhex(value ->> 'id', '-') AS id, value ->> 'beat_at' AS beat_at, value ->> 'uptime' AS uptime,
-             value ->> 'error_rate' AS error_rate, value ->> 'error' AS error, value ->> 'tasks' AS tasks,
-             value ->> 'task' AS task, value ->> 'spend' AS spend FROM json_each($1)"
-        }
-    }
-}
 
 #[derive(FromQueryResult)]
 struct StatusRow {
@@ -81,8 +65,12 @@ impl Store {
     pub async fn flush_pulses(&self, pulses: &[Pulse]) -> Result<Vec<(WorkspaceId, WorkspaceStatus)>, StoreError> {
         let mut statuses = Vec::with_capacity(pulses.len());
         for chunk in pulses.chunks(FLUSH_ROWS) {
-            let batch = encode(chunk);
-            let rows = self.db.tx(|tx| Box::pin(async move { flush(tx, batch).await })).await?;
+            let batch = latest(chunk);
+            // Beats come again; they need not wait for the disk.
+            let rows = self
+                .db
+                .tx_relaxed(|tx| Box::pin(async move { flush(tx, &batch).await }))
+                .await?;
             statuses.extend(rows);
         }
         Ok(statuses)
@@ -94,7 +82,7 @@ impl Store {
     /// The update failed.
     pub async fn touch_outbound(&self, workspace: WorkspaceId, at: Timestamp) -> Result<(), StoreError> {
         self.db
-            .tx(|tx| {
+            .tx_relaxed(|tx| {
                 Box::pin(async move {
                     let statement = Statement::from_sql_and_values(
                         tx.get_database_backend(),
@@ -115,41 +103,71 @@ impl Store {
     }
 }
 
-async fn flush(tx: &DatabaseTransaction, batch: String) -> Result<Vec<(WorkspaceId, WorkspaceStatus)>, StoreError> {
-    let backend = tx.get_database_backend();
-    tx.execute_raw(upsert(backend, batch.clone())).await?;
-    StatusRow::find_by_statement(statuses(backend, batch))
-        .all(tx)
-        .await?
-        .into_iter()
-        .map(|row| Ok((WorkspaceId::from_uuid(row.id), parse_status(&row.status)?)))
-        .collect()
-}
-
-pub(crate) fn upsert(backend: DbBackend, batch: String) -> Statement {
-    let values: [Value; 2] = [batch.into(), WorkspaceStatus::Removed.as_str().into()];
-    Statement::from_sql_and_values(backend, UPSERT.replace("{beats}", beats(backend)), values)
-}
-
-pub(crate) fn statuses(backend: DbBackend, batch: String) -> Statement {
-    Statement::from_sql_and_values(backend, STATUSES.replace("{beats}", beats(backend)), [batch.into()])
-}
-
-/// The batch as a JSON array, the latest beat of each workspace only. What agents say of themselves must not fail the
-/// beats of others.
-pub(crate) fn encode(pulses: &[Pulse]) -> String {
+/// The latest beat of each workspace, in the order of ids: two servers that flush the same workspaces must not wait for
+/// each other.
+fn latest(pulses: &[Pulse]) -> Vec<Pulse> {
     let latest: BTreeMap<WorkspaceId, &Pulse> = pulses.iter().map(|pulse| (pulse.workspace, pulse)).collect();
-    let rows = latest.into_values().map(|pulse| {
-        json!({
-            "id": pulse.workspace,
-            "beat_at": pulse.last_beat_at.micros(),
-            "uptime": pulse.uptime_seconds,
-            "error_rate": if pulse.error_rate.is_finite() { pulse.error_rate } else { 0.0 },
-            "error": storable(&pulse.sample_error),
-            "tasks": pulse.active_tasks,
-            "task": storable(&pulse.current_task),
-            "spend": pulse.monthly_spend.filter(|cents| *cents >= 0),
+    latest.into_values().cloned().collect()
+}
+
+async fn flush(
+    tx: &DatabaseTransaction,
+    mut batch: &[Pulse],
+) -> Result<Vec<(WorkspaceId, WorkspaceStatus)>, StoreError> {
+    let backend = tx.get_database_backend();
+    let mut found = Vec::with_capacity(batch.len());
+    for size in PIECES {
+        while let Some((piece, rest)) = batch.split_at_checked(size) {
+            tx.execute_raw(upsert(backend, piece)).await?;
+            let rows = StatusRow::find_by_statement(statuses(backend, piece)).all(tx).await?;
+            for row in rows {
+                found.push((WorkspaceId::from_uuid(row.id), parse_status(&row.status)?));
+            }
+            batch = rest;
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn upsert(backend: DbBackend, beats: &[Pulse]) -> Statement {
+    let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into()];
+    let mut rows = Vec::with_capacity(beats.len());
+    for beat in beats {
+        let row = parameters(beat);
+        let marks: Vec<String> = (values.len() + 1..=values.len() + row.len())
+            .map(|n| format!("${n}"))
+            .collect();
+        rows.push(format!("({})", marks.join(", ")));
+        values.extend(row);
+    }
+    Statement::from_sql_and_values(backend, UPSERT.replace("{beats}", &rows.join(", ")), values)
+}
+
+/// A row of the statement. What an agent says of itself must not fail the beats of others.
+fn parameters(beat: &Pulse) -> [Value; 8] {
+    [
+        beat.workspace.uuid().into(),
+        beat.last_beat_at.micros().into(),
+        beat.uptime_seconds.into(),
+        (if beat.error_rate.is_finite() {
+            beat.error_rate
+        } else {
+            0.0
         })
-    });
-    serde_json::Value::Array(rows.collect()).to_string()
+        .into(),
+        storable(&beat.sample_error).into_owned().into(),
+        beat.active_tasks.into(),
+        storable(&beat.current_task).into_owned().into(),
+        beat.monthly_spend.filter(|cents| *cents >= 0).into(),
+    ]
+}
+
+pub(crate) fn statuses(backend: DbBackend, beats: &[Pulse]) -> Statement {
+    let marks: Vec<String> = (1..=beats.len()).map(|n| format!("${n}")).collect();
+    let sql = format!("SELECT id, status FROM workspaces WHERE id IN ({})", marks.join(", "));
+    Statement::from_sql_and_values(
+        backend,
+        sql,
+        beats.iter().map(|beat| Value::from(beat.workspace.uuid())),
+    )
 }

@@ -273,7 +273,7 @@ impl Store {
     pub async fn touch_tokens(&self, mut uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
         uses.sort_unstable();
         self.db
-            .tx(|tx| {
+            .tx_relaxed(|tx| {
                 Box::pin(async move {
                     for (token, at) in uses {
                         auth_token::Entity::update_many()

@@ -41,6 +41,30 @@ molecule_testkit::both_engines! {
         assert_eq!(keys(&db).await, [1]);
     }
 
+    // D15: relaxed commits are seen by everybody at once, and take turns with the others.
+    async fn relaxed_commits_take_turns(url: String) {
+        let db = open(&url).await;
+        let mut tasks = JoinSet::new();
+        for key in 0..40 {
+            let db = db.clone();
+            tasks.spawn(async move {
+                if key % 2 == 0 {
+                    db.tx(|tx| Box::pin(async move { insert(tx, key).await })).await.unwrap();
+                } else {
+                    db.tx_relaxed(|tx| Box::pin(async move { insert(tx, key).await })).await.unwrap();
+                }
+                assert!(keys(&db).await.contains(&key));
+            });
+        }
+        timeout(PATIENCE, tasks.join_all()).await.unwrap();
+        assert_eq!(keys(&db).await.len(), 40);
+        let refused = db.tx_relaxed(|tx| Box::pin(async move { insert(tx, 100).await?; insert(tx, 1).await })).await;
+        assert_eq!(DbErrorKind::of(&refused.unwrap_err()), DbErrorKind::Unique);
+        assert!(!keys(&db).await.contains(&100));
+        db.close().await.unwrap();
+        assert_eq!(keys(&Db::connect(&url).await.unwrap()).await.len(), 40);
+    }
+
     // A caller that goes away in the middle leaves nothing, and nobody waits for him.
     async fn dropped_in_the_middle(url: String) {
         let db = open(&url).await;

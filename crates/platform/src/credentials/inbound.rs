@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use moka::sync::Cache;
 use molecule_core::{
@@ -43,7 +46,16 @@ pub struct Healed {
 pub struct InboundSecrets {
     store: Store,
     secrets: Secrets,
-    cache: Arc<Cache<WorkspaceId, SecretString>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    cache: Cache<WorkspaceId, SecretString>,
+    /// Raised by every change. What was read before it is not cached, or it would outlive the change.
+    epoch: AtomicU64,
+    /// Held while a secret is stored and cached: of two minted at once the cache must keep the one the row keeps.
+    minting: tokio::sync::Mutex<()>,
 }
 
 impl InboundSecrets {
@@ -57,16 +69,16 @@ impl InboundSecrets {
         Self {
             store,
             secrets,
-            cache: Arc::new(cache),
+            shared: Arc::new(Shared {
+                cache,
+                epoch: AtomicU64::new(0),
+                minting: tokio::sync::Mutex::default(),
+            }),
         }
     }
 
-    /// A fresh secret, plain and sealed, for a caller that stores it in its own transaction and then calls
-    /// [`InboundSecrets::minted`].
-    ///
-    /// # Errors
-    /// No randomness, or it could not be sealed.
-    pub fn prepare(&self) -> Result<(SecretString, Sealed), InboundError> {
+    /// A fresh secret, plain and sealed.
+    fn prepare(&self) -> Result<(SecretString, Sealed), InboundError> {
         let mut bytes = [0; TOKEN_BYTES];
         OsRng
             .try_fill_bytes(&mut bytes)
@@ -81,22 +93,25 @@ impl InboundSecrets {
     /// # Errors
     /// [`InboundError`]; nothing changed.
     pub async fn mint(&self, workspace: WorkspaceId) -> Result<SecretString, InboundError> {
+        let _turn = self.shared.minting.lock().await;
+        self.mint_now(workspace).await
+    }
+
+    /// The caller holds the turn.
+    async fn mint_now(&self, workspace: WorkspaceId) -> Result<SecretString, InboundError> {
         let (secret, sealed) = self.prepare()?;
         if !self.store.set_inbound_secret(workspace, sealed).await? {
             return Err(InboundError::NoWorkspace);
         }
-        self.minted(workspace, &secret);
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        self.shared.cache.insert(workspace, secret.clone());
         Ok(secret)
-    }
-
-    /// Notes a secret that was stored elsewhere.
-    pub fn minted(&self, workspace: WorkspaceId, secret: &SecretString) {
-        self.cache.insert(workspace, secret.clone());
     }
 
     /// Forgets a workspace that is gone (SEC-114a).
     pub fn forget(&self, workspace: WorkspaceId) {
-        self.cache.invalidate(&workspace);
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        self.shared.cache.invalidate(&workspace);
     }
 
     /// The secret, minted if absent (SEC-115). Absence and errors are never cached.
@@ -104,20 +119,36 @@ impl InboundSecrets {
     /// # Errors
     /// [`InboundError`]; a read failure never mints.
     pub async fn read_or_heal(&self, workspace: WorkspaceId) -> Result<Healed, InboundError> {
-        if let Some(secret) = self.cache.get(&workspace) {
+        if let Some(secret) = self.read(workspace).await? {
             return Ok(Healed { secret, healed: false });
         }
-        let route = self.store.route(workspace).await?.ok_or(InboundError::NoWorkspace)?;
-        match route.inbound_secret {
-            Some(sealed) => {
-                let secret = self.secrets.open(&sealed).map_err(InboundError::Unreadable)?;
-                self.cache.insert(workspace, secret.clone());
-                Ok(Healed { secret, healed: false })
-            }
-            None => Ok(Healed {
-                secret: self.mint(workspace).await?,
-                healed: true,
-            }),
+        let _turn = self.shared.minting.lock().await;
+        // Somebody else may have minted it meanwhile.
+        if let Some(secret) = self.read(workspace).await? {
+            return Ok(Healed { secret, healed: false });
         }
+        let secret = self.mint_now(workspace).await?;
+        Ok(Healed { secret, healed: true })
+    }
+
+    async fn read(&self, workspace: WorkspaceId) -> Result<Option<SecretString>, InboundError> {
+        let Shared { cache, epoch, .. } = &*self.shared;
+        if let Some(secret) = cache.get(&workspace) {
+            return Ok(Some(secret));
+        }
+        let before = epoch.load(Ordering::Acquire);
+        let route = self.store.route(workspace).await?.ok_or(InboundError::NoWorkspace)?;
+        let Some(sealed) = route.inbound_secret else {
+            return Ok(None);
+        };
+        let secret = self.secrets.open(&sealed).map_err(InboundError::Unreadable)?;
+        if epoch.load(Ordering::Acquire) == before {
+            cache.insert(workspace, secret.clone());
+            // A change between the check and the insert would be lost; look again.
+            if epoch.load(Ordering::Acquire) != before {
+                cache.invalidate(&workspace);
+            }
+        }
+        Ok(Some(secret))
     }
 }

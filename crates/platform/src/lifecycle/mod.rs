@@ -13,7 +13,7 @@ use molecule_store::{
     workspaces::{Change, Guard, Moved, Transition, Workspace},
 };
 
-use crate::{credentials::Credentials, directory::Directory, events::Events};
+use crate::{credentials::Credentials, directory::Directory, events::Events, registry::Pulses};
 
 /// How often a transition is tried again when the row moved between read and write.
 const RACES: usize = 4;
@@ -25,6 +25,7 @@ pub struct Lifecycle {
     events: Events,
     directory: Directory,
     credentials: Credentials,
+    pulses: Pulses,
 }
 
 /// A transition that took place.
@@ -41,12 +42,19 @@ pub struct Applied {
 impl Lifecycle {
     /// Over a store and the bus its events go to.
     #[must_use]
-    pub fn new(store: Store, events: Events, directory: Directory, credentials: Credentials) -> Self {
+    pub fn new(
+        store: Store,
+        events: Events,
+        directory: Directory,
+        credentials: Credentials,
+        pulses: Pulses,
+    ) -> Self {
         Self {
             store,
             events,
             directory,
             credentials,
+            pulses,
         }
     }
 
@@ -66,7 +74,7 @@ impl Lifecycle {
         match self.attempt(id, &ask, events).await {
             Ok(applied) => {
                 if let Some(applied) = &applied {
-                    self.settle(id, ask.change.restart, applied).await;
+                    self.settle(id, &ask.change, applied).await;
                 }
                 Ok(applied)
             }
@@ -125,9 +133,10 @@ impl Lifecycle {
         Ok(None)
     }
 
-    async fn settle(&self, id: WorkspaceId, restart: bool, applied: &Applied) {
+    async fn settle(&self, id: WorkspaceId, change: &Change, applied: &Applied) {
         self.directory.invalidate(id);
-        if restart {
+        self.pulses.changed(id, change);
+        if change.restart {
             self.credentials.withdrawn();
         }
         metrics::counter!("molecule_workspace_transitions_total", "to" => applied.to.as_str()).increment(1);

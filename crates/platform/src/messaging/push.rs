@@ -8,7 +8,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use molecule_a2a::{
     VERSION_HEADER,
     upstream::{self, TransportFailure},
@@ -19,6 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Delivered, MessagingError, Messenger, deliver::Call, relay};
 use crate::dial::{DialError, Endpoint};
+
+/// Read of a reply before its share of the budget is reserved: most replies are shorter.
+const UNRESERVED_BYTES: usize = 64 << 10;
 
 /// What the agent answered, before it is judged.
 #[derive(Debug)]
@@ -196,6 +199,7 @@ impl Messenger {
             delivery_confirmed: status.as_u16() < 400,
         };
         let mut body = response.into_body();
+        let length = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
         let mut buffer = BytesMut::new();
         let mut budget: Option<OwnedSemaphorePermit> = None;
         let mut active = Instant::now();
@@ -210,11 +214,18 @@ impl Messenger {
                 continue;
             };
             active = Instant::now();
-            if buffer.len() + data.len() > limits::A2A_REPLY_BYTES {
+            let read = buffer.len() + data.len();
+            if length.unwrap_or(read).max(read) > limits::A2A_REPLY_BYTES {
                 tracing::warn!(target = %call.route.id, limit = limits::A2A_REPLY_BYTES, "agent reply too long");
                 return Err(unreadable);
             }
-            budget = Some(self.reserve(budget, buffer.len() + data.len()).await);
+            if budget.is_none() && read > UNRESERVED_BYTES {
+                budget = Some(tokio::select! {
+                    biased;
+                    budget = self.reserve(length.unwrap_or(limits::A2A_REPLY_BYTES)) => budget,
+                    failure = self.expired(call, clocks, active) => return Err(PushFailure::Transport(failure)),
+                });
+            }
             buffer.extend_from_slice(&data);
         }
         Ok(Upstream {
@@ -224,20 +235,13 @@ impl Messenger {
         })
     }
 
-    /// Makes the share of the reply budget cover `bytes`; waits while other replies use it up (D15).
-    async fn reserve(&self, held: Option<OwnedSemaphorePermit>, bytes: usize) -> OwnedSemaphorePermit {
-        let wanted = bytes.div_ceil(1024).max(1);
-        let missing = wanted.saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
-        let count = u32::try_from(missing).unwrap_or(u32::MAX);
-        let more = self.inner.buffers.clone().acquire_many_owned(count).await;
-        match (held, more) {
-            (Some(mut held), Ok(more)) => {
-                held.merge(more);
-                held
-            }
-            (None, Ok(more)) => more,
-            // The semaphore is never closed.
-            (_, Err(_)) => unreachable!("the reply budget is never closed"),
+    /// A share of the reply budget; waits while other replies use it up (D15). Taken once and whole: replies that each
+    /// held a part of theirs and waited for the rest would wait for each other.
+    async fn reserve(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let count = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        match self.inner.buffers.clone().acquire_many_owned(count).await {
+            Ok(share) => share,
+            Err(_) => unreachable!("the reply budget is never closed"),
         }
     }
 

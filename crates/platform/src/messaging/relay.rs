@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use molecule_a2a::{ReplyTranslator, reply::Reply, sse};
+use molecule_a2a::{ProtocolVersion, ReplyTranslator, assemble::Assembly, sse};
 use molecule_core::limits;
 use tokio::sync::mpsc;
 
@@ -22,6 +22,8 @@ use super::{
 
 /// Frames that may wait for a slow reader. A reader that falls further behind slows the agent down.
 const FRAMES: usize = 64;
+/// How long a frame waits for a reader that takes nothing.
+const READER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The frames of an agent's reply, encoded for the wire.
 #[derive(Debug)]
@@ -49,14 +51,18 @@ pub(super) async fn begin(
     messenger.inner.supervisor.spawn("a2a-stream", async move {
         let mut relay = Relay {
             translator: call.request.reply_translator(call.target_version),
-            last: None,
+            recorder: ReplyTranslator::new(call.target_version, ProtocolVersion::V0_3, call.request.known_method()),
+            reply: Assembly::new(limits::A2A_REPLY_BYTES),
             frames: Some(frames),
         };
         let failure = relay.run(&this, &call, &clocks, response.into_body()).await.err();
         if let Some(failure) = failure {
-            relay.send(sse::Frame::data(interrupted(&call, failure)).encode()).await;
+            relay
+                .send(sse::Frame::data(interrupted(&call, failure)).encode())
+                .await;
         }
-        this.finish_stream_row(&call, row, relay.last.as_ref(), clocks.elapsed(), failure)
+        let reply = relay.reply.reply().map(Bytes::from);
+        this.finish_stream_row(&call, row, reply.as_ref(), clocks.elapsed(), failure)
             .await;
     });
     Ok(Delivered::Stream(FrameStream(reader)))
@@ -72,9 +78,12 @@ fn interrupted(call: &Call, failure: PushFailure) -> String {
 }
 
 struct Relay {
+    /// Into the caller's version.
     translator: Option<ReplyTranslator>,
-    /// The last frame that says something: what the row keeps as the reply.
-    last: Option<Bytes>,
+    /// Into the version that rows keep.
+    recorder: Option<ReplyTranslator>,
+    /// What the row keeps as the reply.
+    reply: Assembly,
     /// `None` once the reader has gone.
     frames: Option<mpsc::Sender<Bytes>>,
 }
@@ -109,6 +118,10 @@ impl Relay {
                 self.relay(frame).await;
             }
         }
+        // An agent that ends its stream without the last blank line has said it all the same.
+        if let Some(frame) = parser.finish() {
+            self.relay(frame).await;
+        }
         Ok(())
     }
 
@@ -116,11 +129,9 @@ impl Relay {
         if frame.data.is_empty() {
             return;
         }
-        let data = Bytes::from(frame.data.clone());
-        let says = |body: &Bytes| Reply::parse(body).is_some_and(|r| r.text().is_some() || r.rpc_error().is_some());
-        // The final frame of a stream may be a bare status; it must not hide the text before it.
-        if says(&data) || self.last.as_ref().is_none_or(|last| !says(last)) {
-            self.last = Some(data);
+        match self.recorder.as_ref().and_then(|recorder| recorder.frame(&frame.data)) {
+            Some(recorded) => self.reply.push(&recorded),
+            None => self.reply.push(&frame.data),
         }
         let translated = match &self.translator {
             Some(translator) => translator.frame(&frame.data).unwrap_or(frame.data),
@@ -136,11 +147,13 @@ impl Relay {
         .await;
     }
 
+    /// A reader that has gone, or takes nothing for a while, is given up; the rest is drained and recorded.
     async fn send(&mut self, frame: String) {
-        if let Some(frames) = &self.frames
-            && frames.send(frame.into()).await.is_err()
-        {
-            self.frames = None;
+        if let Some(frames) = &self.frames {
+            let sent = tokio::time::timeout(READER_PATIENCE, frames.send(frame.into())).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                self.frames = None;
+            }
         }
     }
 }

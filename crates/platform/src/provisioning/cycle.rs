@@ -85,6 +85,7 @@ impl Provisioner {
             if due > Instant::now() {
                 tokio::select! {
                     () = tokio::time::sleep_until(due.into()) => {}
+                    () = slot.moved() => {}
                     // What has not begun is found again at the next boot.
                     () = stopping.cancelled() => return,
                 }

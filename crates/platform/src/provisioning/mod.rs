@@ -14,11 +14,11 @@ pub use slots::Cycle;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
 
-use molecule_backends::{Backend, BackendError};
+use molecule_backends::{Backend, BackendError, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
 use molecule_store::Store;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     config::Config,
@@ -64,6 +64,8 @@ struct Inner {
     slots: slots::Slots,
     starts: Semaphore,
     crashes: Mutex<HashMap<WorkspaceId, Crashes>>,
+    /// Ends of instances. A backend hands them out once, but the loop that reads them may be begun again.
+    exits: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
 }
 
 /// Ends in quick succession, for the pause before the next start.
@@ -100,6 +102,7 @@ impl Provisioner {
     /// Puts the provisioner together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let exits = parts.backend.as_ref().and_then(|backend| backend.exits());
         let inner = Inner {
             config: parts.config,
             store: parts.store,
@@ -116,6 +119,7 @@ impl Provisioner {
             slots: slots::Slots::default(),
             starts: Semaphore::new(CONCURRENT_STARTS),
             crashes: Mutex::default(),
+            exits: tokio::sync::Mutex::new(exits),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -75,7 +75,13 @@ impl Provisioner {
                 tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
                 self.stop_backend(id).await.ok();
             }
-            Outcome::Failed(failure) => self.mark_failed(id, row.generation, &failure).await,
+            Outcome::Failed(failure) => {
+                self.mark_failed(id, row.generation, &failure).await;
+                // A backend that was interrupted has not cleaned up behind itself.
+                if matches!(failure, StartFailure::Deadline | StartFailure::Panicked) {
+                    self.stop_backend(id).await.ok();
+                }
+            }
         }
     }
 
@@ -131,7 +137,10 @@ impl Provisioner {
             reset_session: plan.reset_session,
         };
         backend.start(&spec).await.map_err(|error| match error {
-            BackendError::EndedDuringStart(reason) => ended(&reason),
+            BackendError::EndedDuringStart(reason) => {
+                tracing::warn!(workspace = %row.id, reason, "instance ended during start");
+                StartFailure::Ended(declared(&reason).to_owned())
+            }
             other => StartFailure::Backend(other),
         })
     }
@@ -259,6 +268,12 @@ impl Provisioner {
         }
         tracing::warn!(workspace = %row.id, generation = row.generation, "started instance is not wanted any more");
         self.stop_backend(row.id).await.ok();
+        // Its address must not be left either: somebody else may have it next.
+        let none = Some(NewUrl::none());
+        if let Err(error) = self.inner.store.set_instance(row.id, row.generation, none, None).await {
+            tracing::error!(workspace = %row.id, %error, "address of a stopped instance not cleared");
+        }
+        self.inner.directory.invalidate(row.id);
     }
 
     async fn still_wanted(&self, row: &Workspace) -> bool {
@@ -288,9 +303,8 @@ impl Provisioner {
 }
 
 /// What the agent declared is its first line; the output below it belongs in the log (PROV-35).
-fn ended(reason: &str) -> StartFailure {
-    tracing::warn!(reason, "instance ended during start");
-    StartFailure::Ended(reason.lines().next().unwrap_or_default().trim_end_matches("; its last output:").to_owned())
+pub(super) fn declared(reason: &str) -> &str {
+    reason.lines().next().unwrap_or_default().trim_end_matches("; its last output:")
 }
 
 enum Outcome {

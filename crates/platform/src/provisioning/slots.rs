@@ -2,7 +2,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use molecule_core::WorkspaceId;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::StartPlan;
@@ -19,13 +19,15 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    /// What was asked for twice is done once; what a person asked for is kept.
+    /// What was asked for twice is done once; what a person asked for is kept, and does not wait for anything.
     fn absorb(&mut self, other: Self) {
         if other.written {
             self.written = true;
             self.plan = other.plan;
+            self.not_before = other.not_before;
+        } else if !self.written {
+            self.not_before = self.not_before.max(other.not_before);
         }
-        self.not_before = self.not_before.max(other.not_before);
     }
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Slot {
     cycle: Mutex<CycleState>,
     /// Cancels the start in progress.
     start: Mutex<CancellationToken>,
+    /// The waiting cycle is due earlier, or not at all any more.
+    moved: Notify,
 }
 
 impl Slot {
@@ -76,6 +80,7 @@ impl Slot {
             }
             CycleState::Waiting(waiting) => {
                 waiting.absorb(cycle);
+                self.moved.notify_one();
                 false
             }
             CycleState::Running(Some(pending)) => {
@@ -95,6 +100,11 @@ impl Slot {
             CycleState::Waiting(cycle) => Some(cycle.not_before),
             CycleState::Idle | CycleState::Running(_) => None,
         }
+    }
+
+    /// Resolves when [`Slot::due`] may have changed.
+    pub(super) async fn moved(&self) {
+        self.moved.notified().await;
     }
 
     /// The waiting cycle begins.
@@ -129,6 +139,7 @@ impl Slot {
             CycleState::Running(_) => CycleState::Running(None),
             CycleState::Idle | CycleState::Waiting(_) => CycleState::Idle,
         };
+        self.moved.notify_one();
     }
 }
 
@@ -182,6 +193,19 @@ mod tests {
         assert!(!slot.request(cycle(true)));
         assert!(slot.begin_cycle().unwrap().written, "what a person asked for is kept");
         assert!(!slot.end_cycle());
+    }
+
+    #[test]
+    fn a_person_waits_for_no_pause() {
+        // LIFE-122: neither for the back-off of a crash loop nor for further settings.
+        let slot = Slot::default();
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(60);
+        assert!(slot.request(Cycle { not_before: later, ..cycle(false) }));
+        assert!(!slot.request(Cycle { not_before: now, ..cycle(true) }));
+        assert_eq!(slot.due(), Some(now));
+        assert!(!slot.request(Cycle { not_before: later, ..cycle(false) }));
+        assert_eq!(slot.due(), Some(now));
     }
 
     #[test]

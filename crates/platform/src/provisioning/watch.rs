@@ -11,7 +11,7 @@ use molecule_store::{
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Crashes, Provisioner, StartFailure};
+use super::{Crashes, Provisioner, StartFailure, pipeline::declared};
 use crate::{
     lifecycle::{self, Ask, is_external},
     supervise::Beat,
@@ -23,6 +23,22 @@ const CRASH_WITHIN: Duration = Duration::from_secs(60);
 const CRASH_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause between restarts of an agent that keeps crashing.
 const CRASH_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+impl Crashes {
+    /// Counts one more; the pause before the restart.
+    fn another(&mut self, at: Instant) -> Duration {
+        let quick = at.duration_since(self.last) < CRASH_WITHIN + CRASH_PAUSE_MAX;
+        let before = if quick { self.count } else { 0 };
+        *self = Self {
+            count: before.saturating_add(1),
+            last: at,
+        };
+        match before {
+            0 => Duration::ZERO,
+            _ => CRASH_PAUSE.saturating_mul(2u32.saturating_pow(before - 1)).min(CRASH_PAUSE_MAX),
+        }
+    }
+}
 
 impl Provisioner {
     /// Is the instance dead? Marks it offline and begins its restart if so (A2A-83…85, LIFE-20, LIFE-21). Uncertainty,
@@ -50,7 +66,8 @@ impl Provisioner {
 
     /// Watches for ends of instances until stopped. They are noticed at once, not by a missed heartbeat.
     pub async fn watch_exits(&self, stop: CancellationToken, beat: Beat) {
-        let Some(mut exits) = self.inner.backend.as_ref().and_then(|backend| backend.exits()) else {
+        let mut exits = self.inner.exits.lock().await;
+        let Some(exits) = exits.as_mut() else {
             return;
         };
         loop {
@@ -71,8 +88,8 @@ impl Provisioner {
             Ok(Some(row)) if row.generation != exit.generation => {}
             // It was ready, but ended before it registered.
             Ok(Some(row)) if row.status == WorkspaceStatus::Provisioning => {
-                self.mark_failed(exit.id, exit.generation, &StartFailure::Ended(exit.reason))
-                    .await;
+                let failure = StartFailure::Ended(declared(&exit.reason).to_owned());
+                self.mark_failed(exit.id, exit.generation, &failure).await;
             }
             Ok(_) => self.gone(exit.id, exit.generation, &exit.reason).await,
             Err(error) => tracing::error!(workspace = %exit.id, %error, "end of an instance not recorded"),
@@ -82,7 +99,7 @@ impl Provisioner {
     async fn gone(&self, id: WorkspaceId, generation: i64, reason: &str) {
         let change = Change {
             url: Some(NewUrl::none()),
-            sample_error: Some(format!("agent stopped: {reason}")),
+            sample_error: Some(format!("agent stopped: {}", declared(reason))),
             ..Change::default()
         };
         let ask = Ask::from(Trigger::InstanceGone).change(change).generation(generation);
@@ -100,18 +117,7 @@ impl Provisioner {
     fn crash_pause(&self, id: WorkspaceId) -> Duration {
         let mut crashes = self.inner.crashes.lock();
         let at = Instant::now();
-        let entry = crashes.entry(id).or_insert(Crashes { count: 0, last: at });
-        let quick = at.duration_since(entry.last) < CRASH_WITHIN + CRASH_PAUSE_MAX;
-        let count = if quick { entry.count } else { 0 };
-        *entry = Crashes {
-            count: count.saturating_add(1),
-            last: at,
-        };
-        if count == 0 {
-            Duration::ZERO
-        } else {
-            (CRASH_PAUSE * 2u32.saturating_pow(count - 1)).min(CRASH_PAUSE_MAX)
-        }
+        crashes.entry(id).or_insert(Crashes { count: 0, last: at }).another(at)
     }
 
     /// Ends starts that took too long (LIFE-189…192).
@@ -161,5 +167,22 @@ impl Provisioner {
             // Whatever is half started would only come back as a stranger.
             self.stop(row.id).await.ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_an_agent_keeps_crashing() {
+        let begin = Instant::now();
+        let mut crashes = Crashes { count: 0, last: begin };
+        let secs: Vec<u64> = (0..9).map(|crash| crashes.another(begin + Duration::from_secs(crash)).as_secs()).collect();
+        assert_eq!(secs, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        // One that held out for a while begins anew.
+        assert_eq!(crashes.another(begin + Duration::from_secs(9 + 120)), Duration::ZERO);
+        let mut many = Crashes { count: u32::MAX, last: begin };
+        assert_eq!(many.another(begin), CRASH_PAUSE_MAX);
     }
 }

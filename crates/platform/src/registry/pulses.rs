@@ -4,7 +4,7 @@ use std::{
 };
 
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus};
-use molecule_store::{Store, StoreError, pulse::Pulse};
+use molecule_store::{Store, StoreError, pulse::Pulse, workspaces::Change};
 use parking_lot::Mutex;
 
 /// Beats that arrived since the last flush, and the last beat of everybody heard of on this node. Cheap to clone.
@@ -19,6 +19,16 @@ pub struct Pulses {
 struct State {
     latest: HashMap<WorkspaceId, Pulse>,
     dirty: HashSet<WorkspaceId>,
+}
+
+/// A workspace whose beat was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flushed {
+    pub(super) id: WorkspaceId,
+    /// Its stored status.
+    pub(super) status: WorkspaceStatus,
+    /// Its stored spend has changed.
+    pub(super) spent: bool,
 }
 
 /// A beat against the one before it.
@@ -69,6 +79,22 @@ impl Pulses {
         self.state.lock().latest.get(&workspace).map(|pulse| pulse.last_beat_at)
     }
 
+    /// Notes what the store was told of a workspace beside its beats, so that a beat which was not flushed yet does not
+    /// undo it: why it failed, and that a new incarnation has no tasks.
+    pub fn changed(&self, workspace: WorkspaceId, change: &Change) {
+        let mut state = self.state.lock();
+        let Some(pulse) = state.latest.get_mut(&workspace) else {
+            return;
+        };
+        if let Some(error) = &change.sample_error {
+            pulse.sample_error.clone_from(error);
+        }
+        if change.restart {
+            pulse.active_tasks = 0;
+            pulse.current_task.clear();
+        }
+    }
+
     /// Forgets a workspace that is gone.
     pub fn forget(&self, workspace: WorkspaceId) {
         let mut state = self.state.lock();
@@ -81,7 +107,7 @@ impl Pulses {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn flush(&self) -> Result<Vec<(WorkspaceId, WorkspaceStatus)>, StoreError> {
+    pub(super) async fn flush(&self) -> Result<Vec<Flushed>, StoreError> {
         let _turn = self.flushing.lock().await;
         let batch: Vec<Pulse> = {
             let mut state = self.state.lock();
@@ -101,6 +127,9 @@ impl Pulses {
                 .collect();
             state.dirty.extend(again);
         }
-        outcome
+        let spent: HashSet<WorkspaceId> =
+            batch.iter().filter(|pulse| pulse.monthly_spend.is_some()).map(|pulse| pulse.workspace).collect();
+        let stored = outcome?.into_iter();
+        Ok(stored.map(|(id, status)| Flushed { id, status, spent: spent.contains(&id) }).collect())
     }
 }

@@ -78,7 +78,11 @@ impl Registry {
         }
         Ok(RegisterReply {
             delivery_mode: mode,
-            auth_token: self.first_token(id).await,
+            // Who proved itself had a token. If it has none now, a restart or removal has just revoked it.
+            auth_token: match identity.workspace() {
+                Some(_) => None,
+                None => self.first_token(id).await,
+            },
             inbound_secret: self.deliver_inbound(id).await,
         })
     }
@@ -163,13 +167,14 @@ impl Registry {
                     assigned: false,
                 }))
             }
-            DeliveryMode::Poll => Ok(match dial::check(reported, Check::Registration, policy).await {
-                Ok(()) => Some(NewUrl {
+            // What may not be dialled is not kept, nor is an address of the time before the workspace polled.
+            DeliveryMode::Poll => Ok(Some(match dial::check(reported, Check::Registration, policy).await {
+                Ok(()) => NewUrl {
                     url: reported.to_owned(),
                     assigned: false,
-                }),
-                Err(_) => None,
-            }),
+                },
+                Err(_) => NewUrl::none(),
+            })),
         }
     }
 
@@ -195,7 +200,12 @@ impl Registry {
         if self.inner.lifecycle.apply(row.id, ask, event).await?.is_some() {
             return Ok(());
         }
-        // Paused or hibernated: the agent is remembered, the status stays (OP-3). Removed since: nothing happens.
+        // Paused or hibernated: the agent is remembered, the status stays (OP-3). Removed or restarted since: nothing
+        // happens.
+        let same = self.inner.store.workspace(row.id).await?;
+        if same.is_none_or(|now| now.generation != row.generation) {
+            return Err(GateRefusal::Invalid.into());
+        }
         let refreshed = self
             .inner
             .store

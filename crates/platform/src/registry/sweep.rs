@@ -8,7 +8,7 @@ use molecule_store::{
     workspaces::{Change, Guard, NewUrl, Workspace},
 };
 
-use super::Registry;
+use super::{Registry, pulses::Flushed};
 use crate::lifecycle::{self, Ask};
 
 /// What the sweep remembers between its runs (D17): it must not blame agents for the time in which nobody listened.
@@ -28,6 +28,15 @@ impl Default for Watch {
 }
 
 impl Watch {
+    /// Somebody has listened since `at`.
+    #[must_use]
+    pub fn since(at: Timestamp) -> Self {
+        Self {
+            listening_since: at,
+            last_run: None,
+        }
+    }
+
     /// A gap much longer than the cadence means that the machine slept or the server hung: listening begins anew.
     fn observe(&mut self, at: Timestamp) {
         let gap = self.last_run.map_or(Duration::ZERO, |last| at.since(last));
@@ -48,7 +57,11 @@ impl Registry {
     /// # Errors
     /// The beats are not stored yet and stay queued.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        for (id, stored) in self.inner.pulses.flush().await? {
+        for Flushed { id, status: stored, spent } in self.inner.pulses.flush().await? {
+            if spent {
+                // The budget is judged by what the route says once the beat itself is forgotten.
+                self.inner.directory.invalidate(id);
+            }
             if stored == WorkspaceStatus::Removed {
                 self.inner.pulses.forget(id);
                 self.inner.overrides.forget(id);
@@ -88,7 +101,9 @@ impl Registry {
         } else {
             limits::LIVENESS_WINDOW
         };
-        let heard = row.last_beat_at.unwrap_or(row.updated_at).max(listening_since);
+        let stored = row.last_beat_at.unwrap_or(row.updated_at);
+        // A beat may have come in since the flush.
+        let heard = stored.max(self.inner.pulses.last_beat(row.id).unwrap_or(stored)).max(listening_since);
         if at.since(heard) > window {
             return self.lost(row, at.minus(window)).await;
         }
@@ -124,5 +139,27 @@ impl Registry {
             self.inner.provisioner.auto_restart(row.id);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_begins_listening_anew_and_a_late_tick_does_not() {
+        // D17: a server that was held up, or a laptop that slept, must not blame its agents.
+        let begin = Timestamp::from_micros(1_000_000_000);
+        let mut watch = Watch::since(begin);
+        let mut at = begin;
+        watch.observe(at);
+        at = at.plus(limits::HEALTH_SWEEP_PERIOD * 2);
+        watch.observe(at);
+        assert_eq!(watch.listening_since, begin);
+        at = at.plus(limits::HEALTH_SWEEP_PERIOD * 2 + Duration::from_secs(1));
+        watch.observe(at);
+        assert_eq!(watch.listening_since, at);
+        watch.observe(at.plus(limits::HEALTH_SWEEP_PERIOD));
+        assert_eq!(watch.listening_since, at);
     }
 }

@@ -129,7 +129,7 @@ impl Supervisor {
                     () = aborted(&stop) => return,
                 };
                 let Err(panic) = outcome else { return };
-                let reason = panic_text(&panic);
+                let reason = panic_text(&*panic);
                 tracing::error!(subsystem = name, reason, "background loop panicked; restarting it");
                 beat.tick();
                 beat.done(Err::<(), _>(format!("panicked: {reason}")));
@@ -179,7 +179,7 @@ impl Supervisor {
             match AssertUnwindSafe(task).catch_unwind().await {
                 Ok(output) => Some(output),
                 Err(panic) => {
-                    tracing::error!(task = name, reason = panic_text(&panic), "task panicked");
+                    tracing::error!(task = name, reason = panic_text(&*panic), "task panicked");
                     None
                 }
             }

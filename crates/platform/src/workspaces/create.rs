@@ -85,8 +85,8 @@ struct Draft {
     secrets: Vec<NewSecret>,
 }
 
-/// Tier of a workspace that asks for none.
-const DEFAULT_TIER: i32 = 3;
+/// Tier of a workspace that asks for none (D20).
+const DEFAULT_TIER: i32 = 2;
 
 impl Workspaces {
     /// Creates a workspace and, unless it is external, begins its start (LIFE-63…76). All validation precedes any
@@ -109,7 +109,13 @@ impl Workspaces {
             "name": draft.name, "runtime": draft.runtime, "model": draft.model, "tier": draft.tier,
             "template": draft.template,
         });
-        let payload = json!({ "name": draft.name, "tier": draft.tier, "runtime": draft.runtime });
+        let mut payload = json!({ "name": draft.name, "tier": draft.tier, "runtime": draft.runtime });
+        // Where known (PROV-9a).
+        for (key, value) in [("model", &draft.model), ("template", &draft.template)] {
+            if let Some(value) = value {
+                payload[key] = json!(value);
+            }
+        }
         let event = NewEvent {
             event: EventType::WorkspaceProvisioning,
             workspace_id: id,

@@ -22,7 +22,7 @@ pub struct Finished {
 }
 
 impl Store {
-    /// Completes an open row.
+    /// Completes an open row; one that is closed already stays as it is.
     ///
     /// # Errors
     /// The row stays open.
@@ -35,7 +35,8 @@ impl Store {
             .col_expr(Column::DurationMs, Expr::value(finished.duration_ms))
             .col_expr(Column::Status, Expr::value(finished.status))
             .col_expr(Column::ErrorDetail, Expr::value(text(finished.error_detail)))
-            .filter(Column::Id.eq(id.uuid()));
+            .filter(Column::Id.eq(id.uuid()))
+            .filter(Column::Status.eq(OPEN));
         self.db
             .tx(|tx| {
                 Box::pin(async move {
@@ -59,7 +60,8 @@ impl Store {
                 Column::ErrorDetail,
                 Expr::value("interrupted: the server stopped before the reply ended"),
             )
-            .filter(Column::Status.eq(OPEN));
+            // Spelled out: as a parameter the condition of the partial index would not be recognised.
+            .filter(Expr::cust(format!("status = '{OPEN}'")));
         self.db
             .tx(|tx| Box::pin(async move { Ok(update.exec(tx).await?.rows_affected) }))
             .await

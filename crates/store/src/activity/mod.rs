@@ -6,9 +6,9 @@ mod retention;
 mod writer;
 
 pub use finish::{Finished, OPEN};
-#[cfg(test)]
-pub(crate) use query::feed;
 pub use query::{ActivityFilter, FeedError, SourceFilter};
+#[cfg(test)]
+pub(crate) use query::{Span, feed};
 pub use writer::{ActivityWriter, Durability};
 
 use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType};

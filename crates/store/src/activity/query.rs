@@ -68,54 +68,76 @@ impl From<activity::Model> for Activity {
     }
 }
 
-/// The feed's statement; `cursor` is the position of `filter.after`.
-pub(crate) fn feed(workspace: WorkspaceId, filter: &ActivityFilter, cursor: Option<Seq>) -> SelectStatement {
+/// Positions that a feed is confined to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The cursor: only rows after it, oldest first.
+    pub(crate) after: Option<Seq>,
+    /// The first row at or after [`ActivityFilter::since`].
+    pub(crate) from: Option<Seq>,
+    /// The first row that is no longer before [`ActivityFilter::before`].
+    pub(crate) until: Option<Seq>,
+}
+
+/// The feed's statement: a walk along one index, in order, that stops at the limit.
+pub(crate) fn feed(workspace: WorkspaceId, filter: &ActivityFilter, span: Span) -> SelectStatement {
     use activity::Column;
-    let order = if cursor.is_some() { Order::Asc } else { Order::Desc };
-    let rows = part(workspace, filter, cursor);
-    let Some(peer) = filter.peer else {
-        return rows.order_by(Column::Seq, order).limit(filter.limit).into_query();
+    let order = if span.after.is_some() { Order::Asc } else { Order::Desc };
+    let walk = |rows: Select<activity::Entity>| {
+        rows.order_by(Column::Seq, order.clone())
+            .limit(filter.limit)
+            .into_query()
     };
-    // Each direction walks its own index in order and stops at the limit (ACT-12a). As one condition with OR, either
-    // engine may decide to walk the whole workspace instead.
-    let direction =
-        |of: Select<activity::Entity>| of.order_by(Column::Seq, order.clone()).limit(filter.limit).into_query();
-    let inbound = direction(rows.clone().filter(Column::SourceId.eq(peer.uuid())));
-    let not_inbound = Condition::any()
-        .add(Column::SourceId.is_null())
-        .add(Column::SourceId.ne(peer.uuid()));
-    let outbound = direction(rows.filter(Column::TargetId.eq(peer.uuid())).filter(not_inbound));
-    let from =
-        |of: SelectStatement, alias: &'static str| Query::select().column(Asterisk).from_subquery(of, alias).to_owned();
-    from(inbound, "inbound")
-        .union(UnionType::All, from(outbound, "outbound"))
+    let rows = confined(workspace, filter, span);
+    let Some(peer) = filter.peer else { return walk(rows) };
+    // Each direction walks an index of its own (ACT-12a). Asked for in one condition, with OR, either engine may decide
+    // to walk the whole workspace instead.
+    let [inbound, outbound] = directions(rows, peer).map(|rows| {
+        Query::select()
+            .column(Asterisk)
+            .from_subquery(walk(rows), "direction")
+            .to_owned()
+    });
+    let mut both = inbound;
+    both.union(UnionType::All, outbound)
         .order_by(Column::Seq, order.clone())
         .limit(filter.limit)
         .to_owned()
 }
 
-/// Every condition except the peer.
-fn part(workspace: WorkspaceId, filter: &ActivityFilter, cursor: Option<Seq>) -> Select<activity::Entity> {
+/// What a peer sent, and what it was sent by others (ACT-20).
+fn directions(rows: Select<activity::Entity>, peer: WorkspaceId) -> [Select<activity::Entity>; 2] {
     use activity::Column;
-    let mut query = activity::Entity::find().filter(Column::WorkspaceId.eq(workspace.uuid()));
-    if let Some(cursor) = cursor {
-        query = query.filter(Column::Seq.gt(cursor.0));
-    }
-    if let Some(kind) = &filter.activity_type {
-        query = query.filter(Column::ActivityType.eq(kind.as_str()));
-    }
-    match filter.source {
-        Some(SourceFilter::Canvas) => query = query.filter(Column::SourceId.is_null()),
-        Some(SourceFilter::Agent) => query = query.filter(Column::SourceId.is_not_null()),
-        None => {}
-    }
-    if let Some(since) = filter.since {
-        query = query.filter(Column::CreatedAt.gte(since.micros()));
-    }
-    if let Some(before) = filter.before {
-        query = query.filter(Column::CreatedAt.lt(before.micros()));
-    }
-    query
+    let others = Condition::any()
+        .add(Column::SourceId.is_null())
+        .add(Column::SourceId.ne(peer.uuid()));
+    let inbound = rows.clone().filter(Column::SourceId.eq(peer.uuid()));
+    let outbound = rows.filter(Column::TargetId.eq(peer.uuid())).filter(others);
+    [inbound, outbound]
+}
+
+/// Every condition except the peer.
+fn confined(workspace: WorkspaceId, filter: &ActivityFilter, span: Span) -> Select<activity::Entity> {
+    use activity::Column;
+    let kind = filter
+        .activity_type
+        .as_ref()
+        .map(|kind| Column::ActivityType.eq(kind.as_str()));
+    let source = filter.source.map(|source| match source {
+        SourceFilter::Canvas => Column::SourceId.is_null(),
+        SourceFilter::Agent => Column::SourceId.is_not_null(),
+    });
+    let conditions = [
+        span.after.map(|seq| Column::Seq.gt(seq.0)),
+        span.from.map(|seq| Column::Seq.gte(seq.0)),
+        span.until.map(|seq| Column::Seq.lt(seq.0)),
+        kind,
+        source,
+        filter.since.map(|since| Column::CreatedAt.gte(since.micros())),
+        filter.before.map(|before| Column::CreatedAt.lt(before.micros())),
+    ];
+    let rows = activity::Entity::find().filter(Column::WorkspaceId.eq(workspace.uuid()));
+    conditions.into_iter().flatten().fold(rows, Select::filter)
 }
 
 impl Store {
@@ -128,11 +150,20 @@ impl Store {
         workspace: WorkspaceId,
         filter: &ActivityFilter,
     ) -> Result<Vec<Activity>, FeedError> {
-        let cursor = match filter.after {
-            Some(id) => Some(self.cursor(workspace, id).await?),
-            None => None,
-        };
-        let statement = self.db.backend().build(&feed(workspace, filter, cursor));
+        let mut span = Span::default();
+        if let Some(id) = filter.after {
+            span.after = Some(self.cursor(workspace, id).await?);
+        }
+        if let Some(since) = filter.since {
+            span.from = self.first_since(since).await?;
+            if span.from.is_none() {
+                return Ok(Vec::new());
+            }
+        }
+        if let Some(before) = filter.before {
+            span.until = self.first_since(before).await?;
+        }
+        let statement = self.db.backend().build(&feed(workspace, filter, span));
         let rows = activity::Entity::find()
             .from_raw_sql(statement)
             .all(self.db.reader())
@@ -145,10 +176,26 @@ impl Store {
     async fn cursor(&self, workspace: WorkspaceId, id: ActivityId) -> Result<Seq, FeedError> {
         let row = activity::Entity::find()
             .filter(activity::Column::Id.eq(id.uuid()))
-            .filter(activity::Column::WorkspaceId.eq(workspace.uuid()))
+            .filter(activity::Column::WorkspaceId.eq(workspace.uuid()));
+        self.position(row).await?.ok_or(FeedError::CursorGone)
+    }
+
+    /// Position of the oldest row, of any workspace, recorded at or after an instant. Rows are stamped in the order of
+    /// their positions, so that an instant divides the log in two.
+    async fn first_since(&self, at: Timestamp) -> Result<Option<Seq>, StoreError> {
+        let rows = activity::Entity::find()
+            .filter(activity::Column::CreatedAt.gte(at.micros()))
+            .order_by_asc(activity::Column::CreatedAt);
+        self.position(rows).await
+    }
+
+    async fn position(&self, rows: Select<activity::Entity>) -> Result<Option<Seq>, StoreError> {
+        let row = rows
+            .select_only()
+            .column(activity::Column::Seq)
+            .into_tuple()
             .one(self.db.reader())
-            .await
-            .map_err(StoreError::from)?;
-        row.map(|row| Seq(row.seq)).ok_or(FeedError::CursorGone)
+            .await?;
+        Ok(row.map(Seq))
     }
 }

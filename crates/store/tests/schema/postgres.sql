@@ -16,7 +16,7 @@ activity_logs.idempotency_key text;
 activity_logs.created_at bigint NOT NULL;
 activity_logs: activity_logs_pkey PRIMARY KEY (seq);
 activity_logs: activity_logs_id_key UNIQUE (id);
-CREATE INDEX activity_logs_feed ON public.activity_logs USING btree (workspace_id, activity_type, seq);
+CREATE INDEX activity_logs_feed ON public.activity_logs USING btree (workspace_id, seq, activity_type);
 CREATE INDEX activity_logs_open ON public.activity_logs USING btree (seq) WHERE (status = 'in_progress'::text);
 CREATE UNIQUE INDEX activity_logs_pkey ON public.activity_logs USING btree (seq);
 CREATE UNIQUE INDEX activity_logs_id_key ON public.activity_logs USING btree (id);

@@ -1,6 +1,6 @@
 CREATE TABLE activity_logs ( seq INTEGER NOT NULL PRIMARY KEY, id BLOB NOT NULL UNIQUE, workspace_id BLOB NOT NULL, activity_type text NOT NULL, source_id BLOB, target_id BLOB, method text, summary text, request_body text, response_body text, tool_trace text, duration_ms INTEGER, status text NOT NULL DEFAULT 'ok', error_detail text, idempotency_key text, created_at INTEGER NOT NULL ) STRICT;
 CREATE INDEX activity_logs_created ON activity_logs (created_at);
-CREATE INDEX activity_logs_feed ON activity_logs (workspace_id, activity_type, seq);
+CREATE INDEX activity_logs_feed ON activity_logs (workspace_id, seq, activity_type);
 CREATE UNIQUE INDEX activity_logs_idempotency ON activity_logs (workspace_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX activity_logs_open ON activity_logs (seq) WHERE status = 'in_progress';
 CREATE INDEX activity_logs_source ON activity_logs (workspace_id, source_id, seq) WHERE source_id IS NOT NULL;

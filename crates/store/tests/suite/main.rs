@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "everything here is a test")]
 
 mod activity_feed;
+mod activity_log;
 mod activity_writer;
+mod cost;
 mod crash;
 mod credentials;
 mod events;

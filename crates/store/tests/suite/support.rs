@@ -18,14 +18,14 @@ use tokio::{
 };
 
 /// How long a state may take to come about before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub async fn open(url: &str) -> Store {
+pub(crate) async fn open(url: &str) -> Store {
     Store::open(url).await.unwrap()
 }
 
 /// An online workspace, described but not created.
-pub fn describe(name: &str) -> NewWorkspace {
+pub(crate) fn describe(name: &str) -> NewWorkspace {
     NewWorkspace {
         id: WorkspaceId::random(),
         name: name.to_owned(),
@@ -50,7 +50,7 @@ pub fn describe(name: &str) -> NewWorkspace {
     }
 }
 
-pub async fn create(store: &Store, name: &str, parent: Option<WorkspaceId>) -> WorkspaceId {
+pub(crate) async fn create(store: &Store, name: &str, parent: Option<WorkspaceId>) -> WorkspaceId {
     let new = NewWorkspace {
         parent_id: parent,
         ..describe(name)
@@ -60,7 +60,7 @@ pub async fn create(store: &Store, name: &str, parent: Option<WorkspaceId>) -> W
     id
 }
 
-pub fn event(event: EventType, workspace_id: WorkspaceId) -> NewEvent {
+pub(crate) fn event(event: EventType, workspace_id: WorkspaceId) -> NewEvent {
     NewEvent {
         event,
         workspace_id,
@@ -68,7 +68,7 @@ pub fn event(event: EventType, workspace_id: WorkspaceId) -> NewEvent {
     }
 }
 
-pub fn sealed(text: &str) -> Sealed {
+pub(crate) fn sealed(text: &str) -> Sealed {
     Sealed {
         bytes: text.as_bytes().to_vec(),
         version: 1,
@@ -76,7 +76,7 @@ pub fn sealed(text: &str) -> Sealed {
     }
 }
 
-pub fn secret(key: &str, value: &str) -> NewSecret {
+pub(crate) fn secret(key: &str, value: &str) -> NewSecret {
     NewSecret {
         key: key.to_owned(),
         value: sealed(value),
@@ -85,7 +85,7 @@ pub fn secret(key: &str, value: &str) -> NewSecret {
 }
 
 /// The token whose text is `text`.
-pub fn token(text: &str) -> NewToken {
+pub(crate) fn token(text: &str) -> NewToken {
     NewToken {
         hash: TokenHash::of(text),
         prefix: text.chars().take(8).collect(),
@@ -93,7 +93,7 @@ pub fn token(text: &str) -> NewToken {
 }
 
 /// A transition without side effects.
-pub fn transition(id: WorkspaceId, from: &[WorkspaceStatus], to: WorkspaceStatus) -> Transition {
+pub(crate) fn transition(id: WorkspaceId, from: &[WorkspaceStatus], to: WorkspaceStatus) -> Transition {
     Transition {
         id,
         from: from.to_vec(),
@@ -104,12 +104,12 @@ pub fn transition(id: WorkspaceId, from: &[WorkspaceStatus], to: WorkspaceStatus
     }
 }
 
-pub async fn status(store: &Store, id: WorkspaceId) -> WorkspaceStatus {
+pub(crate) async fn status(store: &Store, id: WorkspaceId) -> WorkspaceStatus {
     store.workspace(id).await.unwrap().unwrap().status
 }
 
 /// Names of the recorded events with their subjects, in order.
-pub async fn recorded(store: &Store) -> Vec<(String, WorkspaceId)> {
+pub(crate) async fn recorded(store: &Store) -> Vec<(String, WorkspaceId)> {
     let rows = store
         .events_after(molecule_store::events::Seq(0), 100_000)
         .await
@@ -120,7 +120,11 @@ pub async fn recorded(store: &Store) -> Vec<(String, WorkspaceId)> {
 }
 
 /// Runs a statement behind the store's back; returns how many rows it changed.
-pub async fn execute(store: &Store, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64, StoreError> {
+pub(crate) async fn execute(
+    store: &Store,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, StoreError> {
     let statement = store.db().statement(sql, values);
     store
         .db()
@@ -129,7 +133,7 @@ pub async fn execute(store: &Store, sql: &str, values: impl IntoIterator<Item = 
 }
 
 /// The column `v` of every row.
-pub async fn column<T: TryGetable>(store: &Store, sql: &str, values: impl IntoIterator<Item = Value>) -> Vec<T> {
+pub(crate) async fn column<T: TryGetable>(store: &Store, sql: &str, values: impl IntoIterator<Item = Value>) -> Vec<T> {
     let rows = store
         .db()
         .reader()
@@ -140,7 +144,7 @@ pub async fn column<T: TryGetable>(store: &Store, sql: &str, values: impl IntoIt
 }
 
 /// Rows of `table` that meet `condition`.
-pub async fn count(store: &Store, table: &str, condition: &str, values: impl IntoIterator<Item = Value>) -> i64 {
+pub(crate) async fn count(store: &Store, table: &str, condition: &str, values: impl IntoIterator<Item = Value>) -> i64 {
     column(
         store,
         &format!("SELECT COUNT(*) AS v FROM {table} WHERE {condition}"),
@@ -150,7 +154,7 @@ pub async fn count(store: &Store, table: &str, condition: &str, values: impl Int
 }
 
 /// Inserts `rows` bare online workspaces, without layout and pulse, in one statement.
-pub async fn bulk(store: &Store, rows: i64) -> Vec<WorkspaceId> {
+pub(crate) async fn bulk(store: &Store, rows: i64) -> Vec<WorkspaceId> {
     let id = match store.engine() {
         Engine::Sqlite => "randomblob(16)",
         Engine::Postgres => "gen_random_uuid()",
@@ -168,13 +172,13 @@ pub async fn bulk(store: &Store, rows: i64) -> Vec<WorkspaceId> {
 }
 
 /// Holds back every writer of both logs until released.
-pub struct Hold {
+pub(crate) struct Hold {
     release: oneshot::Sender<()>,
     held: JoinHandle<()>,
 }
 
 impl Hold {
-    pub async fn writers(store: &Store) -> Self {
+    pub(crate) async fn writers(store: &Store) -> Self {
         let (release, released) = oneshot::channel::<()>();
         let (begun, holds) = oneshot::channel::<()>();
         let store = store.clone();
@@ -194,14 +198,14 @@ impl Hold {
         Self { release, held }
     }
 
-    pub async fn release(self) {
+    pub(crate) async fn release(self) {
         self.release.send(()).unwrap();
         self.held.await.unwrap();
     }
 }
 
 /// Runs the same work `times` times at once and returns the results.
-pub async fn at_once<T, F, W>(times: usize, work: W) -> Vec<T>
+pub(crate) async fn at_once<T, F, W>(times: usize, work: W) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -1,0 +1,49 @@
+# `make` lists the targets.
+
+CARGO ?= cargo
+CARGO_FLAGS ?=
+NODE ?= node
+# Arguments for the server of `make run`, such as ARGS="--port 9000".
+ARGS ?=
+# Arguments for the load generator of `make bench`, such as BENCH="a2a heartbeats".
+BENCH ?=
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test setup lint fmt ui bench deny
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## Build the release binary and start Molecule
+	$(CARGO) build $(CARGO_FLAGS) --release -p molecule
+	$(TARGET_DIR)/release/molecule up $(ARGS)
+
+setup: ## Install what the tests need, saying what is installed
+	@scripts/setup
+
+test: setup ## Run every test, with a private PostgreSQL shared by all of them
+	@CARGO="$(CARGO)" scripts/test $(CARGO_FLAGS)
+
+lint: ## Check formatting and lints; any warning fails
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+# The pages are static files that the binary embeds as they are: there is nothing to build, only to check.
+ui: ## Check the web pages' files and run their tests
+	@scripts/check-ui
+
+# Measures the release binary on this machine and prints one JSON object per figure; see crates/bench/README.md.
+# After the build all figures take under three minutes: loads run for 1.5 s at a time, in five interleaved rounds, so
+# that a slow moment of the machine hits every contestant alike. Close other programs first. `BENCH=a2a` takes one
+# figure, `BENCH=--quick` all of them in half a minute with more noise.
+bench: ## Measure throughput, latency, boot time and memory of the release binary
+	$(CARGO) build $(CARGO_FLAGS) --release -p molecule -p molecule-bench
+	$(TARGET_DIR)/release/molecule-bench run --binary $(TARGET_DIR)/release/molecule $(BENCH)
+
+deny: ## Check licences, advisories and sources of the dependencies (needs cargo-deny)
+	$(CARGO) deny --workspace check

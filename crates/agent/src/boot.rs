@@ -1,0 +1,406 @@
+//! From an environment to a serving agent, and its end (RUN-10…17, D18).
+
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use molecule_a2a::jsonrpc::{AgentCapabilities, AgentCard, AgentSkill};
+use molecule_core::Runtime;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    agents_md,
+    config::Config,
+    credentials::{InboundSecret, TokenStore},
+    delegation::Delegator,
+    env::{Settings, Vars},
+    heartbeat::{Cadence, Heart, Identity},
+    journal::Journal,
+    peers::Directory,
+    platform::Platform,
+    preflight,
+    prompt::PromptBuilder,
+    pulse::Pulse,
+    runtimes::{
+        Adapter,
+        echo::Echo,
+        exec::Exec,
+        native::{
+            Native, Toolbox, endpoint,
+            llm::{Llm, Patience},
+        },
+    },
+    sandbox, selfprompt,
+    server::{self, Server},
+    state::{self, Exit},
+    turns::Turns,
+};
+
+/// Time a running turn gets when the agent is told to stop.
+const TURN_GRACE: Duration = Duration::from_secs(5);
+/// Time that answers under way get to leave.
+const SERVER_GRACE: Duration = Duration::from_secs(2);
+
+/// Paces that tests shorten.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tuning {
+    /// Of the heartbeat.
+    pub cadence: Cadence,
+    /// With the model's provider.
+    pub patience: Patience,
+}
+
+/// Runs the agent until it is told to stop. Must be called while the process has one thread: the sandbox binds only
+/// the calling thread and what it starts (D18).
+#[must_use]
+pub fn main(vars: Vars) -> ExitCode {
+    let state_dir = vars.get("MOLECULE_STATE_DIR").map(std::path::PathBuf::from);
+    let settings = match Settings::from_vars(vars) {
+        Ok(settings) => settings,
+        Err(error) => return end(state_dir.as_deref(), &Exit::failed(error.to_string())),
+    };
+    let state_dir = settings.state_dir.clone();
+    if let Err(error) = std::fs::create_dir_all(&state_dir) {
+        return end(
+            None,
+            &Exit::failed(format!(
+                "the state directory {} cannot be used: {error}",
+                state_dir.display()
+            )),
+        );
+    }
+    state::clear(&state_dir);
+    match sandbox::apply(&settings) {
+        Ok(confinement) => sandbox::announce(confinement),
+        Err(error) => return end(Some(&state_dir), &Exit::failed(error.to_string())),
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return end(Some(&state_dir), &Exit::failed(format!("no async runtime: {error}"))),
+    };
+    let exit = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        if let Err(error) = stop_on_signals(stop.clone()) {
+            return Exit::failed(format!("signals cannot be handled: {error}"));
+        }
+        run(settings, Tuning::default(), stop).await
+    });
+    // What still hangs in a blocking call must not hold the process.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    end(Some(&state_dir), &exit)
+}
+
+fn end(state_dir: Option<&Path>, exit: &Exit) -> ExitCode {
+    if exit.code == 0 {
+        tracing::info!(reason = exit.reason, "agent ends");
+    } else {
+        tracing::error!(reason = exit.reason, code = exit.code, "agent ends");
+    }
+    if let Some(dir) = state_dir {
+        state::write_exit(dir, exit);
+    }
+    ExitCode::from(exit.code)
+}
+
+fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Boots, serves and stops; returns why it ended. The exit file is the caller's.
+pub async fn run(settings: Settings, tuning: Tuning, stop: CancellationToken) -> Exit {
+    match Agent::boot(settings, tuning).await {
+        Ok(agent) => agent.serve(stop).await,
+        Err(exit) => exit,
+    }
+}
+
+/// A booted agent that listens but does not serve yet.
+struct Agent {
+    settings: Settings,
+    config: Config,
+    tuning: Tuning,
+    platform: Arc<Platform>,
+    pulse: Pulse,
+    adapter: Arc<dyn Adapter>,
+    turns: Arc<Turns>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Agent {
+    async fn boot(settings: Settings, tuning: Tuning) -> Result<Self, Exit> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Somebody else's provider, set meanwhile, serves as well.
+            rustls::crypto::ring::default_provider().install_default().ok();
+        }
+        let config = Config::load(&settings.config_dir).map_err(|error| failed("configuration", &error))?;
+        let runtime = checked(&settings, &config)?;
+        prepare_work_dir(&settings);
+        let tokens = TokenStore::new(
+            &settings.credentials_dir,
+            settings.vars.secret("MOLECULE_WORKSPACE_TOKEN"),
+        );
+        let inbound = InboundSecret::new(&settings.credentials_dir);
+        let platform = Platform::new(&settings.platform_url, settings.workspace_id, tokens, inbound)
+            .map_err(|error| failed("PLATFORM_URL", &error))?;
+        let platform = Arc::new(platform);
+        std::fs::create_dir_all(&settings.state_dir).map_err(|error| failed("state directory", &error))?;
+        let journal = Journal::open(&settings.state_dir).map_err(|error| failed("journal", &error))?;
+        let adapter = build_adapter(runtime, &settings, &config, tuning, &platform, &journal)?;
+        let pulse = Pulse::default();
+        let turns = Turns::start(
+            Arc::clone(&adapter),
+            journal,
+            pulse.clone(),
+            config.runtime_config.timeout,
+        );
+        let bind = settings
+            .bind
+            .clone()
+            .unwrap_or_else(|| format!("0.0.0.0:{}", config.a2a.port));
+        let listener = TcpListener::bind(&bind)
+            .await
+            .map_err(|error| failed(&format!("cannot listen on {bind}"), &error))?;
+        let address = listener.local_addr().map_err(|error| failed("listener", &error))?;
+        Ok(Self {
+            settings,
+            config,
+            tuning,
+            platform,
+            pulse,
+            adapter,
+            turns,
+            listener,
+            address,
+        })
+    }
+
+    async fn serve(self, stop: CancellationToken) -> Exit {
+        let url = self.url();
+        self.write_agents_md();
+        let card = self.card(&url);
+        let Ok(card_json) = serde_json::to_value(&card) else {
+            return Exit::failed("the agent card cannot be written as JSON");
+        };
+        let server = Arc::new(Server {
+            turns: Arc::clone(&self.turns),
+            platform: Arc::clone(&self.platform),
+            card,
+            work_dir: self.settings.work_dir.clone(),
+            runtime: self.adapter.name(),
+        });
+        let closing = CancellationToken::new();
+        let serving = axum::serve(self.listener, server::router(server))
+            .with_graceful_shutdown(closing.clone().cancelled_owned());
+        let mut serving = tokio::spawn(serving.into_future());
+        if let Err(error) = state::write_endpoint(&self.settings.state_dir, self.address.port()) {
+            return failed("the endpoint file cannot be written", &error);
+        }
+        tracing::info!(address = %self.address, runtime = self.adapter.name(), "listening");
+
+        let identity = Identity {
+            card: card_json,
+            url,
+            metadata: self.adapter.capabilities().metadata(),
+        };
+        let heart = Heart::new(
+            Arc::clone(&self.platform),
+            self.pulse.clone(),
+            identity,
+            self.tuning.cadence,
+        );
+        let mut background = JoinSet::new();
+        background.spawn(selfprompt::initial(
+            self.config.initial_prompt,
+            self.settings.clone(),
+            Arc::clone(&self.platform),
+            heart.registration(),
+        ));
+        background.spawn(selfprompt::idle(
+            self.config.idle_prompt,
+            self.config.idle_interval,
+            Arc::clone(&self.platform),
+            self.pulse.clone(),
+        ));
+        let heart_stop = CancellationToken::new();
+        let mut heart = tokio::spawn(heart.run(heart_stop.clone()));
+        let exit = tokio::select! {
+            () = stop.cancelled() => Exit::stopped("asked to stop"),
+            end = &mut heart => match end {
+                Ok(Some(exit)) => exit,
+                Ok(None) => Exit::failed("the heartbeat ended"),
+                Err(error) => Exit::failed(format!("the heartbeat crashed: {error}")),
+            },
+            end = &mut serving => match end {
+                Ok(Ok(())) => Exit::failed("the server ended"),
+                Ok(Err(error)) => Exit::failed(format!("the server failed: {error}")),
+                Err(error) => Exit::failed(format!("the server crashed: {error}")),
+            },
+        };
+        // The heart beats on while the last turn ends, so that the platform sees it end.
+        self.turns.shut_down(TURN_GRACE).await;
+        closing.cancel();
+        if !serving.is_finished() && tokio::time::timeout(SERVER_GRACE, serving).await.is_err() {
+            tracing::warn!("some connections were still open");
+        }
+        heart_stop.cancel();
+        background.shutdown().await;
+        exit
+    }
+
+    /// Where the platform finds this agent. One that the backend bound to loopback is known to it anyway (D13).
+    fn url(&self) -> String {
+        if let Some(url) = self.settings.vars.get("AGENT_URL") {
+            return url.to_owned();
+        }
+        if !self.address.ip().is_unspecified() {
+            return format!("http://{}", self.address);
+        }
+        let machine = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = self.settings.vars.get("HOSTNAME").map_or_else(machine, str::to_owned);
+        format!("http://{host}:{}", self.address.port())
+    }
+
+    fn card(&self, url: &str) -> AgentCard {
+        let skill = |id: &String| AgentSkill {
+            id: id.clone(),
+            name: id.clone(),
+            ..AgentSkill::default()
+        };
+        AgentCard {
+            version: self.config.version.clone(),
+            capabilities: AgentCapabilities {
+                streaming: Some(self.config.a2a.streaming),
+                // There is no way to configure any, whatever the file says.
+                push_notifications: Some(false),
+                ..AgentCapabilities::default()
+            },
+            skills: self.config.skills.iter().map(skill).collect(),
+            ..AgentCard::new(&self.config.name, &self.config.description, url)
+        }
+    }
+
+    fn write_agents_md(&self) {
+        let endpoint = self.settings.vars.get("AGENT_URL").map_or_else(
+            || format!("http://localhost:{}/a2a", self.address.port()),
+            str::to_owned,
+        );
+        let path = self.settings.work_dir.join("AGENTS.md");
+        if let Err(error) = std::fs::write(&path, agents_md::render(&self.config, &endpoint)) {
+            tracing::warn!(file = %path.display(), %error, "AGENTS.md could not be written");
+        }
+    }
+}
+
+/// RUN-11: warnings are logged, failures end the boot.
+fn checked(settings: &Settings, config: &Config) -> Result<Runtime, Exit> {
+    let report = preflight::check(settings, config);
+    for warning in &report.warnings {
+        tracing::warn!("preflight: {warning}");
+    }
+    match report.runtime {
+        Some(runtime) if report.failures.is_empty() => Ok(runtime),
+        _ => Err(Exit::failed(format!(
+            "preflight failed: {}",
+            report.failures.join("; ")
+        ))),
+    }
+}
+
+/// Best effort (RUN-10). Open to all only where the directory is the container's own: elsewhere it may be somebody's
+/// project.
+fn prepare_work_dir(settings: &Settings) {
+    use std::os::unix::fs::PermissionsExt;
+    if !settings.may_write_work_dir() {
+        return;
+    }
+    for dir in [
+        settings.work_dir.clone(),
+        settings.work_dir.join(".molecule/chat-uploads"),
+    ] {
+        let made = std::fs::create_dir_all(&dir).and_then(|()| match settings.work_dir.to_str() {
+            Some("/workspace") => std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)),
+            _ => Ok(()),
+        });
+        if let Err(error) = made {
+            tracing::warn!(dir = %dir.display(), %error, "directory could not be prepared");
+        }
+    }
+}
+
+fn build_adapter(
+    runtime: Runtime,
+    settings: &Settings,
+    config: &Config,
+    tuning: Tuning,
+    platform: &Arc<Platform>,
+    journal: &Journal,
+) -> Result<Arc<dyn Adapter>, Exit> {
+    let directory = Arc::new(Directory::new(Arc::clone(platform)));
+    let delegator = Delegator::new(Arc::clone(platform), config.delegation);
+    match runtime {
+        Runtime::Echo => Ok(Arc::new(Echo::new(
+            config.name.clone(),
+            Arc::clone(platform),
+            directory,
+            delegator,
+        ))),
+        Runtime::Exec => Exec::new(&config.runtime_config, settings.work_dir.clone(), settings.vars.clone())
+            .map(|exec| Arc::new(exec) as Arc<dyn Adapter>)
+            .ok_or_else(|| Exit::failed("runtime exec needs runtime_config.command")),
+        Runtime::Native => {
+            let endpoint = endpoint::resolve(&settings.vars, config).map_err(|error| failed("native", &error))?;
+            tracing::info!(?endpoint, "model endpoint");
+            let llm = Llm::new(&endpoint, tuning.patience).map_err(|error| failed("native", &error))?;
+            let tools = Toolbox::new(
+                Arc::clone(platform),
+                Arc::clone(&directory),
+                delegator,
+                settings,
+                config.command_timeout,
+            );
+            let prompt = PromptBuilder::new(
+                directory,
+                settings.workspace_id,
+                settings.config_dir.clone(),
+                config.prompt_files.clone(),
+            );
+            Ok(Arc::new(Native::new(
+                llm,
+                tools,
+                prompt,
+                journal.clone(),
+                config.max_tool_rounds,
+            )))
+        }
+        other => Err(Exit::failed(format!(
+            "the adapter for runtime {other} is not part of this build"
+        ))),
+    }
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> Exit {
+    let mut reason = format!("{what}: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        reason = format!("{reason}: {inner}");
+        cause = inner.source();
+    }
+    Exit::failed(reason)
+}

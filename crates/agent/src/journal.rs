@@ -1,0 +1,316 @@
+//! The durable, bounded journal of messages (D14): a repeated message joins the running turn or gets the stored reply,
+//! so that an at-least-once platform (A2A-124) has its effect once.
+
+use std::{path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+/// Answered messages that are remembered. Beyond it the oldest are forgotten; running ones never are.
+pub const ENTRIES: u32 = 2_000;
+/// Bytes of one conversation that are kept.
+pub const SESSION_BYTES: usize = 400 << 10;
+/// Conversations that are kept.
+pub const SESSIONS: u32 = 200;
+
+/// The journal could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// SQLite refused.
+    #[error("journal")]
+    Database(#[from] rusqlite::Error),
+    /// The thread that ran the query died.
+    #[error("journal thread")]
+    Thread(#[from] tokio::task::JoinError),
+    /// An entry is not what this program writes.
+    #[error("a journal entry cannot be understood")]
+    Unreadable,
+}
+
+/// What identifies a message: its id and a digest of its parts. Clients that number their messages from 1 in each
+/// run repeat ids with new content; that is another message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// The key of a message with this id and content.
+    #[must_use]
+    pub fn new(message_id: &str, content: &[u8]) -> Self {
+        let digest = Sha256::digest(content);
+        let hex: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{message_id}#{hex}"))
+    }
+}
+
+/// What the journal knows of a message that just arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// New, or interrupted by a crash: run it. It is durably marked as running.
+    Fresh,
+    /// Answered before.
+    Answered {
+        /// Task under which it ran.
+        task_id: String,
+        /// The stored reply, as it was given to `finish`.
+        reply: String,
+    },
+}
+
+/// Journal and conversations of one agent, in one SQLite file.
+#[derive(Clone)]
+pub struct Journal {
+    db: Arc<Mutex<Connection>>,
+    entries: u32,
+}
+
+impl Journal {
+    /// Opens or creates the file in `dir`. Entries of an earlier process that never finished become interrupted, so
+    /// that the same message sent again runs as a fresh turn.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        Self::open_bounded(dir, ENTRIES)
+    }
+
+    /// The same with another bound.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn open_bounded(dir: &Path, entries: u32) -> Result<Self, JournalError> {
+        let db = Connection::open(dir.join("journal.db"))?;
+        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        // FULL: an entry is on disk before its turn runs and before its reply leaves.
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             CREATE TABLE IF NOT EXISTS message (
+                 seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                 key TEXT NOT NULL UNIQUE,
+                 task_id TEXT NOT NULL UNIQUE,
+                 state TEXT NOT NULL CHECK (state IN ('running', 'interrupted', 'answered')),
+                 reply TEXT
+             );
+             CREATE TABLE IF NOT EXISTS session (
+                 context_id TEXT PRIMARY KEY,
+                 used INTEGER NOT NULL,
+                 messages TEXT NOT NULL
+             );
+             UPDATE message SET state = 'interrupted' WHERE state = 'running';",
+        )?;
+        Ok(Self {
+            db: Arc::new(Mutex::new(db)),
+            entries,
+        })
+    }
+
+    /// Takes note of a message before its turn runs.
+    ///
+    /// # Errors
+    /// Nothing was recorded: the turn must not run.
+    pub async fn begin(&self, key: &Key, task_id: &str) -> Result<Begin, JournalError> {
+        let (key, task_id) = (key.0.clone(), task_id.to_owned());
+        self.run(move |db| {
+            let found = db
+                .query_row(
+                    "SELECT task_id, reply FROM message WHERE key = ?1 AND state = 'answered'",
+                    [&key],
+                    |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
+                )
+                .optional()?;
+            if let Some((task_id, reply)) = found {
+                return Ok(Begin::Answered {
+                    task_id,
+                    reply: reply.unwrap_or_default(),
+                });
+            }
+            db.execute(
+                "INSERT INTO message (key, task_id, state) VALUES (?1, ?2, 'running')
+                 ON CONFLICT (key) DO UPDATE SET task_id = excluded.task_id, state = 'running', reply = NULL",
+                params![key, task_id],
+            )?;
+            Ok(Begin::Fresh)
+        })
+        .await
+    }
+
+    /// Stores the reply before it is sent, and forgets the oldest answers beyond the bound.
+    ///
+    /// # Errors
+    /// The reply was not stored.
+    pub async fn finish(&self, key: &Key, reply: String) -> Result<(), JournalError> {
+        let (key, entries) = (key.0.clone(), self.entries);
+        self.run(move |db| {
+            let tx = db.transaction()?;
+            tx.execute(
+                "UPDATE message SET state = 'answered', reply = ?2 WHERE key = ?1",
+                params![key, reply],
+            )?;
+            tx.execute(
+                "DELETE FROM message WHERE state <> 'running' AND seq <= (
+                     SELECT seq FROM message WHERE state <> 'running' ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+                [entries],
+            )?;
+            tx.commit()
+        })
+        .await
+    }
+
+    /// The reply stored under a task id.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn answered_task(&self, task_id: &str) -> Result<Option<String>, JournalError> {
+        let task_id = task_id.to_owned();
+        self.run(move |db| {
+            db.query_row(
+                "SELECT reply FROM message WHERE task_id = ?1 AND state = 'answered'",
+                [&task_id],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+        .await
+    }
+
+    /// The conversation of a context, as it was saved.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn session(&self, context_id: &str) -> Result<Option<String>, JournalError> {
+        let context_id = context_id.to_owned();
+        self.run(move |db| {
+            db.query_row(
+                "SELECT messages FROM session WHERE context_id = ?1",
+                [&context_id],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+        .await
+    }
+
+    /// Saves a conversation; those longest unused beyond the bound are forgotten.
+    ///
+    /// # Errors
+    /// It was not saved.
+    pub async fn save_session(&self, context_id: &str, messages: String) -> Result<(), JournalError> {
+        let context_id = context_id.to_owned();
+        self.run(move |db| {
+            let tx = db.transaction()?;
+            tx.execute(
+                "INSERT INTO session (context_id, used, messages)
+                 VALUES (?1, (SELECT COALESCE(MAX(used), 0) + 1 FROM session), ?2)
+                 ON CONFLICT (context_id) DO UPDATE SET used = excluded.used, messages = excluded.messages",
+                params![context_id, messages],
+            )?;
+            tx.execute(
+                "DELETE FROM session WHERE used <= (SELECT used FROM session ORDER BY used DESC LIMIT 1 OFFSET ?1)",
+                [SESSIONS],
+            )?;
+            tx.commit()
+        })
+        .await
+    }
+
+    /// Runs a query off the async threads: a commit waits for the disk.
+    async fn run<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let db = Arc::clone(&self.db);
+        Ok(tokio::task::spawn_blocking(move || query(&mut db.lock())).await??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: usize) -> Key {
+        Key::new(&format!("m{n}"), b"[]")
+    }
+
+    #[tokio::test]
+    async fn answered_messages_are_not_run_again() {
+        // D14
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.begin(&key(1), "t1").await.unwrap(), Begin::Fresh);
+        journal.finish(&key(1), "reply".into()).await.unwrap();
+        let answered = Begin::Answered {
+            task_id: "t1".into(),
+            reply: "reply".into(),
+        };
+        assert_eq!(journal.begin(&key(1), "t2").await.unwrap(), answered);
+        drop(journal);
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(
+            journal.begin(&key(1), "t3").await.unwrap(),
+            answered,
+            "after a restart too"
+        );
+        assert_eq!(journal.answered_task("t1").await.unwrap().as_deref(), Some("reply"));
+        assert_eq!(journal.answered_task("t2").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn interrupted_messages_run_afresh() {
+        // D14
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        journal.begin(&key(1), "t1").await.unwrap();
+        drop(journal);
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.begin(&key(1), "t2").await.unwrap(), Begin::Fresh);
+        journal.finish(&key(1), "late".into()).await.unwrap();
+        assert_eq!(journal.answered_task("t2").await.unwrap().as_deref(), Some("late"));
+    }
+
+    #[test]
+    fn an_id_with_other_content_is_another_message() {
+        assert_ne!(Key::new("1", b"a"), Key::new("1", b"b"));
+        assert_eq!(Key::new("1", b"a"), Key::new("1", b"a"));
+    }
+
+    #[tokio::test]
+    async fn bounded_but_never_forgets_what_runs() {
+        // D14
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open_bounded(dir.path(), 3).unwrap();
+        journal.begin(&key(0), "running").await.unwrap();
+        for n in 1..=5 {
+            journal.begin(&key(n), &format!("t{n}")).await.unwrap();
+            journal.finish(&key(n), format!("r{n}")).await.unwrap();
+        }
+        for n in 1..=2 {
+            assert_eq!(journal.answered_task(&format!("t{n}")).await.unwrap(), None, "{n}");
+        }
+        for n in 3..=5 {
+            assert_eq!(
+                journal.answered_task(&format!("t{n}")).await.unwrap(),
+                Some(format!("r{n}"))
+            );
+        }
+        journal.finish(&key(0), "done".into()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn sessions_survive_and_the_oldest_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        for n in 0..=SESSIONS {
+            journal.save_session(&format!("c{n}"), format!("[{n}]")).await.unwrap();
+            // Use keeps a session alive.
+            journal.save_session("kept", "[]".into()).await.unwrap();
+        }
+        drop(journal);
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.session("c0").await.unwrap(), None);
+        assert_eq!(journal.session("kept").await.unwrap().as_deref(), Some("[]"));
+        assert_eq!(
+            journal.session(&format!("c{SESSIONS}")).await.unwrap(),
+            Some(format!("[{SESSIONS}]"))
+        );
+    }
+}

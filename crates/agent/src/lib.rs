@@ -1,0 +1,34 @@
+//! The workspace runtime, run as `molecule agent`: A2A server, heartbeat, prompts and the engines that answer.
+//!
+//! [`main`] boots from the environment in this order: sandbox, configuration, preflight, engine, listener, endpoint
+//! file, registration and heartbeat, initial prompt, idle loop. [`run`] is the same without process matters, for tests.
+//!
+//! - [`env`], [`config`], [`preflight`], [`sandbox`], [`state`]: what the agent is given and what it leaves behind.
+//! - [`server`], [`turns`], [`journal`]: messages come in, run one at a time, each once (D14).
+//! - [`runtimes`]: `echo`, `exec` and `native` behind one contract.
+//! - [`platform`], [`pulse`], [`heartbeat`], [`peers`], [`delegation`], [`selfprompt`]: the way to the platform.
+
+pub mod agents_md;
+mod boot;
+pub mod config;
+pub mod credentials;
+pub mod delegation;
+pub mod env;
+pub mod fsio;
+pub mod heartbeat;
+pub mod journal;
+pub mod model;
+pub mod peers;
+pub mod platform;
+pub mod preflight;
+pub mod process;
+pub mod prompt;
+pub mod pulse;
+pub mod runtimes;
+pub mod sandbox;
+pub mod selfprompt;
+pub mod server;
+pub mod state;
+pub mod turns;
+
+pub use boot::{Tuning, main, run};

@@ -1,0 +1,313 @@
+//! Running programs: in a process group of their own that ends as a whole, with bounded time and output.
+
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Program.
+    pub program: String,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Working directory.
+    pub dir: PathBuf,
+    /// The whole environment of the child.
+    pub env: BTreeMap<String, String>,
+    /// Written to its standard input, which is then closed.
+    pub stdin: Vec<u8>,
+    /// Longest run; `None` means no limit.
+    pub timeout: Option<Duration>,
+    /// Bytes of each of its outputs that are kept; the rest is read and dropped.
+    pub output_bytes: usize,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: Captured,
+    /// Standard error.
+    pub stderr: Captured,
+}
+
+/// Output of a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// The first bytes.
+    pub bytes: Vec<u8>,
+    /// There was more.
+    pub truncated: bool,
+}
+
+impl Captured {
+    /// As text, with replacement characters for what is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// It did not end by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It could not be started.
+    #[error("could not start {program}")]
+    Start {
+        /// The program.
+        program: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It was killed at its limit.
+    #[error("killed after {0:?}")]
+    Timeout(Duration),
+    /// Waiting failed.
+    #[error("lost track of the process")]
+    Lost(#[source] std::io::Error),
+}
+
+/// Kills the whole group when dropped: on the end of the program, its time-out, and cancellation alike, so that
+/// nothing it left in the background goes on.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::warn!(%error, "a process group could not be killed");
+        }
+    }
+}
+
+impl Job {
+    /// Runs to the end. Dropping the future kills the group.
+    ///
+    /// # Errors
+    /// See [`JobError`].
+    pub async fn run(self) -> Result<Ended, JobError> {
+        let mut child = Command::new(&self.program)
+            .args(&self.args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .envs(&self.env)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| JobError::Start {
+                program: self.program.clone(),
+                source,
+            })?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let work = communicate(&mut child, self.stdin, self.output_bytes, &group);
+        match self.timeout {
+            None => work.await,
+            Some(limit) => timeout(limit, work).await.unwrap_or(Err(JobError::Timeout(limit))),
+        }
+    }
+}
+
+async fn communicate(child: &mut Child, input: Vec<u8>, keep: usize, group: &Group) -> Result<Ended, JobError> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feed = async {
+        let Some(mut stdin) = stdin else { return };
+        // A program may end or close its input without reading it; that is its right.
+        if let Err(error) = stdin.write_all(&input).await {
+            tracing::debug!(%error, "the program did not read all of its input");
+        }
+    };
+    let end = async {
+        let status = child.wait().await;
+        // What it left behind holds the pipes open and would keep us reading for ever.
+        if let Some(pid) = group.0
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::debug!(%error, "left-over processes could not be killed");
+        }
+        status
+    };
+    let (status, (), stdout, stderr) = tokio::join!(end, feed, capture(stdout, keep), capture(stderr, keep));
+    let status = status.map_err(JobError::Lost)?;
+    Ok(Ended {
+        code: status.code(),
+        stdout: stdout.map_err(JobError::Lost)?,
+        stderr: stderr.map_err(JobError::Lost)?,
+    })
+}
+
+/// Reads to the end and keeps the beginning: a program that is not read from blocks.
+async fn capture(pipe: Option<impl AsyncRead + Unpin>, keep: usize) -> std::io::Result<Captured> {
+    let mut captured = Captured::default();
+    let Some(mut pipe) = pipe else { return Ok(captured) };
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let n = pipe.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok(captured);
+        }
+        let room = keep.saturating_sub(captured.bytes.len());
+        captured.bytes.extend_from_slice(&buffer[..n.min(room)]);
+        captured.truncated |= n > room;
+    }
+}
+
+/// The environment for programs that a model or a configuration chose: what tools need to work, and nothing that opens
+/// doors (RUN-33, D18).
+pub fn clean_env<'a>(vars: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    const KEPT: [&str; 14] = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TZ",
+        "TERM",
+        "SHELL",
+        "USER",
+        "LOGNAME",
+        "WORKSPACE_ID",
+        "MOLECULE_INSTANCE",
+        "MOLECULE_WORKSPACE_DIR",
+    ];
+    let mut env: BTreeMap<_, _> = vars
+        .filter(|(name, _)| {
+            KEPT.contains(name) || name.starts_with("GIT_AUTHOR_") || name.starts_with("GIT_COMMITTER_")
+        })
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    env.entry("PATH".to_owned())
+        .or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Job {
+        Job {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            dir: std::env::temp_dir(),
+            env: clean_env([("PATH", "/usr/bin:/bin")].into_iter()),
+            stdin: Vec::new(),
+            timeout: None,
+            output_bytes: 100,
+        }
+    }
+
+    #[tokio::test]
+    async fn input_output_and_code() {
+        let ended = Job {
+            stdin: b"hello".to_vec(),
+            ..sh("cat; echo oops >&2; exit 3")
+        }
+        .run()
+        .await
+        .unwrap();
+        assert_eq!(
+            (ended.code, ended.stdout.text().as_str(), ended.stderr.text().as_str()),
+            (Some(3), "hello", "oops\n")
+        );
+    }
+
+    #[tokio::test]
+    async fn long_output_is_cut_but_drained() {
+        let ended = sh("head -c 1000000 /dev/zero; echo end >&2").run().await.unwrap();
+        assert_eq!((ended.stdout.bytes.len(), ended.stdout.truncated), (100, true));
+        assert_eq!((ended.code, ended.stderr.text().as_str()), (Some(0), "end\n"));
+    }
+
+    #[tokio::test]
+    async fn unread_input_is_no_error() {
+        let ended = Job {
+            stdin: vec![b'x'; 1 << 20],
+            ..sh("exit 0")
+        }
+        .run()
+        .await
+        .unwrap();
+        assert_eq!(ended.code, Some(0));
+    }
+
+    #[tokio::test]
+    async fn background_children_neither_outlive_nor_block() {
+        let ended = sh("sleep 1000 & echo $!").run().await.unwrap();
+        let pid: i32 = ended.stdout.text().trim().parse().unwrap();
+        gone(pid).await;
+    }
+
+    #[tokio::test]
+    async fn time_out_and_cancel_kill_the_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let script = format!("sleep 1000 & echo $! > {0}.tmp; mv {0}.tmp {0}; wait", file.display());
+        let job = Job {
+            timeout: Some(Duration::from_secs(1)),
+            ..sh(&script)
+        };
+        assert!(matches!(job.run().await, Err(JobError::Timeout(_))));
+        gone(std::fs::read_to_string(&file).unwrap().trim().parse().unwrap()).await;
+        std::fs::remove_file(&file).unwrap();
+        let task = tokio::spawn(sh(&script).run());
+        let pid = loop {
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                break text.trim().parse().unwrap();
+            }
+            tokio::task::yield_now().await;
+        };
+        task.abort();
+        gone(pid).await;
+    }
+
+    /// Waits until a process is no more, or only a zombie that nobody reaped yet.
+    async fn gone(pid: i32) {
+        let stat = format!("/proc/{pid}/stat");
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_exist_is_named() {
+        let error = Job {
+            program: "/no/such/program".into(),
+            ..sh("")
+        }
+        .run()
+        .await
+        .unwrap_err();
+        assert!(error.to_string().contains("/no/such/program"));
+    }
+
+    #[test]
+    fn credentials_do_not_reach_children() {
+        // RUN-33, D18
+        let env = clean_env(
+            [
+                ("OPENAI_API_KEY", "k"),
+                ("MOLECULE_WORKSPACE_TOKEN", "t"),
+                ("HOME", "/h"),
+                ("GIT_AUTHOR_NAME", "n"),
+            ]
+            .into_iter(),
+        );
+        assert_eq!(env.keys().collect::<Vec<_>>(), ["GIT_AUTHOR_NAME", "HOME", "PATH"]);
+    }
+}

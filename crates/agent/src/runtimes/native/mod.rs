@@ -1,0 +1,239 @@
+//! `native`: an agent loop of our own against any OpenAI-compatible or Anthropic endpoint (D6).
+
+pub mod endpoint;
+mod files;
+pub mod llm;
+mod session;
+mod tools;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use genai::chat::{ChatMessage, ChatRequest, ContentPart, MessageContent, StreamEnd, ToolCall, ToolResponse};
+use molecule_a2a::jsonrpc::Usage;
+use molecule_core::text::preview;
+use serde_json::{Value, json};
+
+pub use self::tools::Toolbox;
+use self::{llm::Llm, session::Session};
+use super::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput};
+use crate::{journal::Journal, prompt::PromptBuilder};
+
+/// Tries when the model says nothing at all (RUN-72).
+const EMPTY_RETRIES: u32 = 2;
+/// Characters of broken arguments that are kept in the conversation.
+const BROKEN_CHARS: usize = 500;
+/// Appended to an answer that the model's limit ended.
+const CUT_OFF: &str = "\n\n[The answer was cut off at the model's output limit.]";
+
+/// The engine.
+pub struct Native {
+    llm: Llm,
+    tools: Arc<Toolbox>,
+    prompt: PromptBuilder,
+    journal: Journal,
+    max_rounds: u32,
+}
+
+/// What a turn has gathered so far.
+#[derive(Default)]
+struct Tally {
+    tools: Vec<ToolTrace>,
+    usage: Option<Usage>,
+    /// Text of rounds before the last.
+    earlier: String,
+}
+
+impl Native {
+    /// An engine; `max_rounds` bounds how often the model may ask for tools in one turn.
+    #[must_use]
+    pub fn new(llm: Llm, tools: Toolbox, prompt: PromptBuilder, journal: Journal, max_rounds: u32) -> Self {
+        Self {
+            llm,
+            tools: Arc::new(tools),
+            prompt,
+            journal,
+            max_rounds,
+        }
+    }
+
+    async fn converse(
+        &self,
+        input: &TurnInput,
+        output: &Output,
+        session: &mut Session,
+        tally: &mut Tally,
+    ) -> Result<String, TurnError> {
+        let system = self.prompt.build().await;
+        let mut rounds = 0;
+        let mut silent = 0;
+        loop {
+            let request = ChatRequest::from_messages(session.messages.clone())
+                .with_system(&system)
+                .with_tools(tools::definitions());
+            let end = self.llm.ask(&request, |text| output.chunk(text)).await?;
+            tally.count(&end);
+            let text = end.captured_texts().map(|texts| texts.concat()).unwrap_or_default();
+            let calls: Vec<ToolCall> = end
+                .captured_tool_calls()
+                .unwrap_or_default()
+                .into_iter()
+                .cloned()
+                .collect();
+            if calls.is_empty() {
+                if text.trim().is_empty() && silent < EMPTY_RETRIES {
+                    silent += 1;
+                    tracing::warn!(silent, "the model said nothing; asking again");
+                    continue;
+                }
+                return Ok(finish(session, text, &end, tally));
+            }
+            if rounds > self.max_rounds {
+                let detail = format!(
+                    "the model kept asking for tools beyond the limit of {} rounds",
+                    self.max_rounds
+                );
+                return Err(TurnError::new(Category::Provider, detail));
+            }
+            rounds += 1;
+            if !text.is_empty() {
+                tally.earlier.push_str(&text);
+                tally.earlier.push_str("\n\n");
+                output.chunk("\n\n");
+            }
+            let results = self
+                .run_tools(&calls, input, rounds > self.max_rounds, llm::cut_off(&end), tally)
+                .await;
+            session.messages.push(said(end, text));
+            session
+                .messages
+                .push(ChatMessage::tool(MessageContent::from_tool_responses(results)));
+        }
+    }
+
+    /// Every call gets its result under its own id, in order: providers refuse conversations with gaps.
+    async fn run_tools(
+        &self,
+        calls: &[ToolCall],
+        input: &TurnInput,
+        over: bool,
+        cut_off: bool,
+        tally: &mut Tally,
+    ) -> Vec<ToolResponse> {
+        let mut results = Vec::with_capacity(calls.len());
+        for call in calls {
+            let result = match &call.fn_arguments {
+                _ if over => format!(
+                    "Error: the limit of {} tool rounds for this turn is used up. Answer now with what you have.",
+                    self.max_rounds
+                ),
+                Value::Object(arguments) => self.tools.call(&call.fn_name, arguments, &input.context_id).await,
+                Value::Null => {
+                    self.tools
+                        .call(&call.fn_name, &serde_json::Map::new(), &input.context_id)
+                        .await
+                }
+                broken => complaint(broken, cut_off),
+            };
+            let arguments = call
+                .fn_arguments
+                .as_str()
+                .map_or_else(|| call.fn_arguments.to_string(), str::to_owned);
+            ToolTrace::record(&mut tally.tools, ToolTrace::new(&call.fn_name, &arguments, &result));
+            results.push(ToolResponse::from_tool_call(call, result));
+        }
+        results
+    }
+}
+
+/// Told to the model, which then usually does better.
+fn complaint(arguments: &Value, cut_off: bool) -> String {
+    let why = match arguments {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Err(error) => format!("they are not valid JSON ({error})"),
+            Ok(_) => "they are not a JSON object".to_owned(),
+        },
+        _ => "they are not a JSON object".to_owned(),
+    };
+    let hint = if cut_off {
+        " They were cut off at your output limit: use a shorter call."
+    } else {
+        ""
+    };
+    format!(
+        "Error: the arguments of this call were not understood: {why}. Nothing was done.{hint} Call the tool again with a complete JSON object."
+    )
+}
+
+/// The model's message with its tool calls, as the next request repeats it. Arguments that were no object are replaced
+/// by one that holds them: some providers refuse to read back what they wrote.
+fn said(mut end: StreamEnd, text: String) -> ChatMessage {
+    if let Some(content) = &mut end.captured_content {
+        for part in content.iter_mut() {
+            if let ContentPart::ToolCall(call) = part
+                && !call.fn_arguments.is_object()
+            {
+                let raw = call
+                    .fn_arguments
+                    .as_str()
+                    .map_or_else(|| call.fn_arguments.to_string(), str::to_owned);
+                call.fn_arguments = match call.fn_arguments {
+                    Value::Null => json!({}),
+                    _ => json!({ "invalid_arguments": preview(&raw, BROKEN_CHARS, "…") }),
+                };
+            }
+        }
+    }
+    end.into_assistant_message_for_tool_use()
+        .unwrap_or_else(|| ChatMessage::assistant(text))
+}
+
+/// Ends the turn with the model's last words, or its earlier ones if it has no more.
+fn finish(session: &mut Session, text: String, end: &StreamEnd, tally: &mut Tally) -> String {
+    let mut reply = if text.trim().is_empty() {
+        tally.earlier.trim_end().to_owned()
+    } else {
+        text
+    };
+    if llm::cut_off(end) && !reply.is_empty() {
+        reply.push_str(CUT_OFF);
+    }
+    if !reply.is_empty() {
+        session.messages.push(ChatMessage::assistant(&*reply));
+    }
+    reply
+}
+
+impl Tally {
+    fn count(&mut self, end: &StreamEnd) {
+        let Some(usage) = &end.captured_usage else { return };
+        let tokens = |count: Option<i32>| u64::try_from(count.unwrap_or(0)).unwrap_or(0);
+        let total = self.usage.get_or_insert_default();
+        total.input_tokens += tokens(usage.prompt_tokens);
+        total.output_tokens += tokens(usage.completion_tokens);
+    }
+}
+
+#[async_trait]
+impl Adapter for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    /// A failed turn leaves the conversation as it was, so that the next one starts from something every provider
+    /// accepts.
+    async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
+        let mut session = Session::load(&self.journal, &input.context_id, &input.history).await?;
+        session.messages.push(ChatMessage::user(&*input.text));
+        let mut tally = Tally::default();
+        let text = self.converse(input, output, &mut session, &mut tally).await?;
+        if !text.is_empty() {
+            session.save(&self.journal, &input.context_id).await;
+        }
+        Ok(Reply {
+            text,
+            tools: tally.tools,
+            usage: tally.usage,
+        })
+    }
+}

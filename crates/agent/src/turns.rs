@@ -1,0 +1,422 @@
+//! Turns: one at a time, in order, each message once (D14, RUN-70).
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use molecule_a2a::jsonrpc::Usage;
+use molecule_core::redact::redact;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    journal::{Begin, Journal, JournalError, Key},
+    pulse::Pulse,
+    runtimes::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput},
+};
+
+/// Messages that may wait for their turn.
+pub const QUEUE: usize = 256;
+/// What an engine without words answers (RUN-53).
+const NO_RESPONSE: &str = "(no response generated)";
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// With an answer.
+    Completed,
+    /// With an error shown to the user (RUN-57).
+    Failed,
+    /// By `tasks/cancel`.
+    Canceled,
+}
+
+/// The end of a turn: what the journal keeps and every asker of the same message gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The task.
+    pub task_id: String,
+    /// The conversation.
+    pub context_id: String,
+    /// Id of the reply message, the same for everybody.
+    pub reply_id: String,
+    /// How it ended.
+    pub state: State,
+    /// The reply's text.
+    pub text: String,
+    /// Tools used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_trace: Vec<ToolTrace>,
+    /// Tokens used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// Where a turn stands.
+#[derive(Debug, Clone, Default)]
+pub enum Phase {
+    /// Waiting for earlier ones.
+    #[default]
+    Queued,
+    /// At work.
+    Working,
+    /// Over.
+    Done(Arc<Finished>),
+    /// Given up because the agent stops; the message may be sent again.
+    Abandoned,
+}
+
+/// What watchers of a turn see.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Text so far.
+    pub text: String,
+    /// Where each piece of it ends, bytes: streams show the text as it was said.
+    pub ends: Vec<usize>,
+    /// State.
+    pub phase: Phase,
+}
+
+impl Progress {
+    /// Adds text.
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+    }
+
+    /// The pieces that a reader who has `seen` so many of them still lacks.
+    pub fn pieces(&self, seen: usize) -> impl Iterator<Item = &str> {
+        let start = |n: usize| if n == 0 { 0 } else { self.ends[n - 1] };
+        (seen..self.ends.len()).map(move |n| &self.text[start(n)..self.ends[n]])
+    }
+}
+
+/// A turn that waits, runs or has ended.
+pub struct Turn {
+    /// What it answers.
+    pub input: TurnInput,
+    key: Key,
+    cancel: CancellationToken,
+    progress: watch::Sender<Progress>,
+}
+
+impl Turn {
+    fn new(input: TurnInput, key: Key) -> Arc<Self> {
+        Arc::new(Self {
+            input,
+            key,
+            cancel: CancellationToken::new(),
+            progress: watch::Sender::default(),
+        })
+    }
+
+    /// Follows the turn from its beginning.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Waits for the end. `None`: given up because the agent stops.
+    pub async fn finished(&self) -> Option<Arc<Finished>> {
+        let mut watch = self.watch();
+        let ended = watch
+            .wait_for(|progress| matches!(progress.phase, Phase::Done(_) | Phase::Abandoned))
+            .await;
+        match &ended.ok()?.phase {
+            Phase::Done(finished) => Some(Arc::clone(finished)),
+            _ => None,
+        }
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.progress.send_modify(|progress| progress.phase = phase);
+    }
+}
+
+/// A message was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Too many wait already.
+    #[error("too many messages are waiting")]
+    Full,
+    /// The process is ending.
+    #[error("the agent is stopping")]
+    Stopping,
+    /// It could not be recorded, so it must not run.
+    #[error("the message could not be recorded")]
+    Journal(#[from] JournalError),
+}
+
+/// Why a cancellation did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelError {
+    /// No such task.
+    Unknown,
+    /// It ended before.
+    Ended,
+}
+
+/// The queue of turns and its one worker.
+pub struct Turns {
+    journal: Journal,
+    live: Arc<Mutex<HashMap<Key, Arc<Turn>>>>,
+    /// Looking a message up and recording it is one step, so that two copies cannot both be fresh.
+    gate: tokio::sync::Mutex<()>,
+    queue: mpsc::Sender<Arc<Turn>>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Turns {
+    /// Starts the worker of an engine. `timeout` bounds each turn.
+    #[must_use]
+    pub fn start(adapter: Arc<dyn Adapter>, journal: Journal, pulse: Pulse, timeout: Option<Duration>) -> Arc<Self> {
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let live = Arc::new(Mutex::new(HashMap::new()));
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let worker = Worker {
+            adapter,
+            journal: journal.clone(),
+            pulse,
+            timeout,
+            live: Arc::clone(&live),
+            stop: stop.clone(),
+            abort: abort.clone(),
+        };
+        let worker = tokio::spawn(worker.run(receiver));
+        Arc::new(Self {
+            journal,
+            live,
+            gate: tokio::sync::Mutex::new(()),
+            queue,
+            stop,
+            abort,
+            worker: Mutex::new(Some(worker)),
+        })
+    }
+
+    /// Takes a message: joins the running turn of the same message, returns the stored end, or queues a new turn
+    /// (D14). `content` is what tells messages with equal ids apart.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; nothing will run.
+    pub async fn submit(&self, mut input: TurnInput, content: &[u8]) -> Result<Arc<Turn>, SubmitError> {
+        let key = Key::new(&input.message_id, content);
+        let _gate = self.gate.lock().await;
+        if self.stop.is_cancelled() {
+            return Err(SubmitError::Stopping);
+        }
+        if let Some(turn) = self.live.lock().get(&key) {
+            tracing::info!(task = turn.input.task_id, "repeated message joins the running turn");
+            return Ok(Arc::clone(turn));
+        }
+        // Room first: what is recorded as running must run.
+        let room = self.queue.try_reserve().map_err(|full| match full {
+            mpsc::error::TrySendError::Full(()) => SubmitError::Full,
+            mpsc::error::TrySendError::Closed(()) => SubmitError::Stopping,
+        })?;
+        if let Begin::Answered { task_id, reply } = self.journal.begin(&key, &input.task_id).await? {
+            if let Ok(finished) = serde_json::from_str::<Finished>(&reply) {
+                tracing::info!(task = task_id, "repeated message gets the stored reply");
+                input.task_id = task_id;
+                input.context_id.clone_from(&finished.context_id);
+                let turn = Turn::new(input, key);
+                turn.progress.send_modify(|progress| progress.push(&finished.text));
+                turn.set_phase(Phase::Done(Arc::new(finished)));
+                return Ok(turn);
+            }
+            return Err(SubmitError::Journal(JournalError::Unreadable));
+        }
+        let turn = Turn::new(input, key.clone());
+        self.live.lock().insert(key, Arc::clone(&turn));
+        room.send(Arc::clone(&turn));
+        Ok(turn)
+    }
+
+    /// A turn that waits or runs.
+    #[must_use]
+    pub fn live(&self, task_id: &str) -> Option<Arc<Turn>> {
+        self.live
+            .lock()
+            .values()
+            .find(|turn| turn.input.task_id == task_id)
+            .cloned()
+    }
+
+    /// The end of a turn that is over.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn ended(&self, task_id: &str) -> Result<Option<Finished>, JournalError> {
+        let Some(reply) = self.journal.answered_task(task_id).await? else {
+            return Ok(None);
+        };
+        serde_json::from_str(&reply)
+            .map(Some)
+            .map_err(|_| JournalError::Unreadable)
+    }
+
+    /// Cancels a turn that waits or runs and returns its end (RUN-70).
+    ///
+    /// # Errors
+    /// See [`CancelError`].
+    pub async fn cancel(&self, task_id: &str) -> Result<Arc<Finished>, CancelError> {
+        let Some(turn) = self.live(task_id) else {
+            return match self.ended(task_id).await {
+                Ok(Some(_)) => Err(CancelError::Ended),
+                _ => Err(CancelError::Unknown),
+            };
+        };
+        turn.cancel.cancel();
+        let finished = turn.finished().await.ok_or(CancelError::Unknown)?;
+        if finished.state == State::Canceled {
+            Ok(finished)
+        } else {
+            Err(CancelError::Ended)
+        }
+    }
+
+    /// Takes no more messages, lets the running turn finish within `grace`, gives the rest up.
+    pub async fn shut_down(&self, grace: Duration) {
+        self.stop.cancel();
+        let worker = self.worker.lock().take();
+        if let Some(mut worker) = worker
+            && tokio::time::timeout(grace, &mut worker).await.is_err()
+        {
+            tracing::warn!("the running turn did not end in time and is given up");
+            self.abort.cancel();
+            if let Err(error) = worker.await {
+                tracing::error!(%error, "the turn worker crashed");
+            }
+        }
+        for (_, turn) in self.live.lock().drain() {
+            turn.set_phase(Phase::Abandoned);
+        }
+    }
+}
+
+struct Worker {
+    adapter: Arc<dyn Adapter>,
+    journal: Journal,
+    pulse: Pulse,
+    timeout: Option<Duration>,
+    live: Arc<Mutex<HashMap<Key, Arc<Turn>>>>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+}
+
+impl Worker {
+    async fn run(self, mut queue: mpsc::Receiver<Arc<Turn>>) {
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                turn = queue.recv() => match turn {
+                    Some(turn) => turn,
+                    None => return,
+                },
+            };
+            let Some(finished) = self.execute(&turn).await else {
+                return;
+            };
+            self.settle(&turn, finished).await;
+        }
+    }
+
+    /// Runs one turn. `None`: given up because the agent stops.
+    async fn execute(&self, turn: &Turn) -> Option<Finished> {
+        if turn.cancel.is_cancelled() {
+            return Some(canceled(turn));
+        }
+        turn.set_phase(Phase::Working);
+        let _busy = self.pulse.begin(&turn.input.text);
+        let output = Output::new(turn.progress.clone());
+        let work = AssertUnwindSafe(self.adapter.turn(&turn.input, &output)).catch_unwind();
+        let limit = async {
+            match self.timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            () = self.abort.cancelled() => return None,
+            () = turn.cancel.cancelled() => return Some(canceled(turn)),
+            result = work => result.unwrap_or_else(|_| Err(TurnError::new(Category::Internal, "the turn panicked"))),
+            () = limit => Err(TurnError::new(Category::Timeout, format!("no reply within {:?}", self.timeout))),
+        };
+        Some(match result {
+            Ok(reply) => {
+                self.pulse.clear_wedge();
+                completed(turn, reply)
+            }
+            Err(error) => {
+                tracing::error!(
+                    task = turn.input.task_id,
+                    category = %error.category,
+                    detail = %redact(&error.detail).0,
+                    "turn failed"
+                );
+                self.pulse.failed(&error.to_string());
+                end(turn, State::Failed, error.to_string())
+            }
+        })
+    }
+
+    /// Durable first, then told to everybody who waits (D14).
+    async fn settle(&self, turn: &Turn, finished: Finished) {
+        let stored = match serde_json::to_string(&finished) {
+            Ok(reply) => self.journal.finish(&turn.key, reply).await,
+            Err(_) => Err(JournalError::Unreadable),
+        };
+        if let Err(error) = stored {
+            // The answer exists; withholding it would lose it for certain.
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                task = finished.task_id,
+                "the reply could not be stored"
+            );
+        }
+        turn.set_phase(Phase::Done(Arc::new(finished)));
+        self.live.lock().remove(&turn.key);
+    }
+}
+
+fn completed(turn: &Turn, reply: Reply) -> Finished {
+    let text = if reply.text.trim().is_empty() {
+        NO_RESPONSE.to_owned()
+    } else {
+        reply.text
+    };
+    Finished {
+        tool_trace: reply.tools,
+        usage: reply.usage,
+        ..end(turn, State::Completed, text)
+    }
+}
+
+fn canceled(turn: &Turn) -> Finished {
+    end(turn, State::Canceled, "The task was canceled.".to_owned())
+}
+
+fn end(turn: &Turn, state: State, text: String) -> Finished {
+    Finished {
+        task_id: turn.input.task_id.clone(),
+        context_id: turn.input.context_id.clone(),
+        reply_id: Uuid::new_v4().to_string(),
+        state,
+        text,
+        tool_trace: Vec::new(),
+        usage: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,381 @@
+//! The native engine against a scripted model, on both wires (D6, RUN-29, RUN-53, RUN-57, RUN-72).
+
+mod common;
+
+use common::{Agent, FakePlatform, Home, text_of};
+use molecule_core::WorkspaceId;
+use molecule_testkit::llm::{ScriptedLlm, Turn, Wire};
+use serde_json::json;
+
+const WIRES: [Wire; 2] = [Wire::OpenAi, Wire::Anthropic];
+
+fn home(platform: &FakePlatform, llm: &ScriptedLlm, wire: Wire, yaml: &str) -> Home {
+    let home = Home::new(platform, "native", &format!("name: N\nmodel: test-model\n{yaml}"));
+    match wire {
+        Wire::OpenAi => home
+            .with("OPENAI_API_KEY", "sk-openai-test")
+            .with("OPENAI_BASE_URL", &llm.openai_url()),
+        Wire::Anthropic => home
+            .with("ANTHROPIC_API_KEY", "sk-ant-test")
+            .with("ANTHROPIC_BASE_URL", &llm.anthropic_url()),
+    }
+}
+
+struct Bench {
+    platform: FakePlatform,
+    llm: ScriptedLlm,
+    agent: Agent,
+}
+
+async fn bench(wire: Wire, yaml: &str) -> Bench {
+    let platform = FakePlatform::start().await;
+    let llm = ScriptedLlm::start().await;
+    let agent = home(&platform, &llm, wire, yaml).start().await;
+    platform.until("a beat", |seen| !seen.beats.is_empty()).await;
+    Bench { platform, llm, agent }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_with_the_whole_prompt_in_view() {
+    // RUN-6, RUN-29, RUN-48
+    for wire in WIRES {
+        let Bench { platform, llm, agent } = bench(wire, "").await;
+        platform.instruct("Be brief.");
+        platform.introduce(WorkspaceId::random(), "Researcher", Some(agent.home.id));
+        llm.say(Turn::text("Good morning, everybody."));
+        let result = agent.send("m", "c", "hello").await;
+        assert_eq!(text_of(&result), "Good morning, everybody.");
+        assert_eq!(result["usage"], json!({"input_tokens": 10, "output_tokens": 5}));
+        let request = &llm.requests()[0];
+        assert_eq!(
+            (request.wire, request.model(), request.streamed()),
+            (wire, "test-model", true)
+        );
+        assert!(request.key.as_deref().unwrap().starts_with("sk-"));
+        let system = request.system();
+        for part in [
+            "# Platform Instructions\n\nBe brief.",
+            "I am the system prompt.",
+            "## Platform Guidelines",
+            "- Researcher (id: ",
+            "[A2A_ERROR]",
+        ] {
+            assert!(system.contains(part), "{part} in {system}");
+        }
+        assert_eq!(request.dialogue(), [("user".to_owned(), "hello".to_owned())]);
+        assert!(
+            ["delegate_task", "run_command", "write_file"]
+                .iter()
+                .all(|name| request.tools().contains(&(*name).to_owned()))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uses_tools_in_the_workspace() {
+    // RUN-53
+    for wire in WIRES {
+        let Bench { platform, llm, agent } = bench(wire, "").await;
+        llm.say(
+            Turn::text("Working on it.")
+                .and_tool("write_file", &json!({"path": "notes/a.txt", "content": "grüße"}))
+                .and_tool(
+                    "run_command",
+                    &json!({"command": "cat notes/a.txt; echo $OPENAI_API_KEY$ANTHROPIC_API_KEY"}),
+                ),
+        );
+        llm.say(Turn::tool("send_message_to_user", &json!({"message": "half way"})));
+        llm.say(Turn::text("Done."));
+        let result = agent.send("m", "c", "write it").await;
+        assert_eq!(text_of(&result), "Done.");
+        assert_eq!(
+            std::fs::read_to_string(agent.home.file("work/notes/a.txt")).unwrap(),
+            "grüße"
+        );
+        assert_eq!(
+            platform.see(|seen| seen.notes.clone()),
+            [json!({"message": "half way"})]
+        );
+        let tools: Vec<_> = result["metadata"]["tool_trace"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["tool"].clone())
+            .collect();
+        assert_eq!(tools, ["write_file", "run_command", "send_message_to_user"]);
+        let requests = llm.requests();
+        let second = &requests[1];
+        let results = second.tool_results();
+        assert_eq!(
+            results.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(),
+            second.call_ids(),
+            "every call has its result"
+        );
+        assert!(
+            results[1].1.contains("exit code: 0\nstdout:\ngrüße\n"),
+            "no credentials: {}",
+            results[1].1
+        );
+        assert_eq!(requests[2].tool_results().len(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_leads_out_of_the_workspace() {
+    let Bench { llm, agent, .. } = bench(Wire::OpenAi, "").await;
+    llm.say(
+        Turn::tool("read_file", &json!({"path": "../configs/.platform_inbound_secret"}))
+            .and_tool("write_file", &json!({"path": "/etc/x", "content": "x"}))
+            .and_tool("no_such_tool", &json!({})),
+    );
+    llm.say(Turn::text("ok"));
+    agent.say("try").await;
+    let results = llm.requests()[1].tool_results();
+    assert!(results[0].1.contains("outside the working directory") && results[1].1.contains("outside"));
+    assert!(results[2].1.contains("there is no tool called"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_arguments_go_back_to_the_model() {
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        llm.say(Turn::raw_tool("list_files", r#"{"path": "#).truncated());
+        llm.say(Turn::raw_tool("read_file", r#"["a"]"#));
+        llm.say(Turn::tool("read_file", &json!({"path": 5})));
+        llm.say(Turn::text("gave up"));
+        assert_eq!(agent.say("x").await, "gave up");
+        let requests = llm.requests();
+        let told: Vec<_> = requests[3].tool_results().into_iter().map(|(_, text)| text).collect();
+        assert!(
+            told[0].contains("not valid JSON") && told[0].contains("cut off"),
+            "{told:?}"
+        );
+        assert!(told[1].contains("not a JSON object"), "{told:?}");
+        assert!(told[2].contains("`path` is required"), "{told:?}");
+        // What the provider reads back is valid everywhere.
+        let repeated = serde_json::to_string(requests[1].messages()).unwrap();
+        assert!(repeated.contains("invalid_arguments"), "{repeated}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_only_before_the_first_token() {
+    // RUN-57, RUN-72
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        for bad in [Turn::status(429).retry_after(0), Turn::status(500), Turn::garbage()] {
+            llm.say(bad);
+        }
+        llm.say(Turn::text("at last"));
+        assert_eq!(agent.say("one").await, "at last");
+        assert_eq!(llm.requests().len(), 4);
+        llm.say(Turn::text("a long sentence that breaks").cut_after(6));
+        assert_eq!(
+            agent.say("two").await,
+            "Agent error (provider_error) — see workspace logs for details."
+        );
+        assert_eq!(llm.requests().len(), 5, "text was shown, so no second try");
+        for (status, category) in [(401, "auth_failed"), (400, "provider_error")] {
+            llm.say(Turn::status(status));
+            assert!(agent.say("three").await.contains(category));
+        }
+        assert_eq!(llm.requests().len(), 7);
+        for _ in 0..4 {
+            llm.say(Turn::status(429));
+        }
+        assert!(agent.say("four").await.contains("rate_limited"));
+        assert_eq!(llm.requests().len(), 11, "three retries, then the truth");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_survive_a_restart_and_stay_apart() {
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        llm.say(Turn::tool("list_files", &json!({})));
+        llm.say(Turn::text("first answer"));
+        agent.send("1", "ctx-a", "first question").await;
+        llm.say(Turn::status(400));
+        agent.send("2", "ctx-a", "a turn that fails").await;
+        let (_, home) = agent.stop().await;
+        let agent = home.start().await;
+        llm.say(Turn::text("second answer"));
+        llm.say(Turn::text("other"));
+        agent.send("3", "ctx-a", "second question").await;
+        agent.send("4", "ctx-b", "elsewhere").await;
+        let requests = llm.requests();
+        let said: Vec<_> = requests[3].dialogue().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(
+            said,
+            ["first question", "first answer", "second question"],
+            "failed turns leave no trace"
+        );
+        assert_eq!(requests[3].tool_results().len(), 1);
+        assert_eq!(requests[4].dialogue().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_and_cancels() {
+    // RUN-70
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        llm.say(Turn::text("never to be finished").stall_after(5));
+        let mut params = common::message("m", "c", "x");
+        params["configuration"] = json!({"blocking": false});
+        let task = agent.rpc("message/send", params).await["result"]["id"].clone();
+        llm.stalled().await;
+        let cancelled = agent.rpc("tasks/cancel", json!({"id": task})).await;
+        assert_eq!(cancelled["result"]["status"]["state"], "canceled");
+        llm.say(Turn::tool("list_files", &json!({})).and_text("thinking aloud"));
+        llm.say(Turn::text("the end"));
+        let body =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "message/stream", "params": common::message("m2", "c", "y")});
+        let frames = common::frames(agent.post(&body).await).await;
+        let artifacts: Vec<_> = frames
+            .iter()
+            .map(|frame| &frame["result"])
+            .filter(|result| result["kind"] == "artifact-update")
+            .collect();
+        assert!(artifacts.len() > 3);
+        let last = artifacts.last().unwrap();
+        assert_eq!(
+            (&last["append"], &last["artifact"]["parts"][0]["text"]),
+            (&json!(false), &json!("the end")),
+            "the reply is what counts"
+        );
+        assert_eq!(
+            frames.last().unwrap()["result"]["metadata"]["tool_trace"][0]["tool"],
+            "list_files"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tool_rounds_are_limited() {
+    let Bench { llm, agent, .. } = bench(Wire::OpenAi, "compliance: {max_tool_calls_per_task: 2}").await;
+    llm.otherwise(Turn::tool("list_files", &json!({})));
+    assert!(agent.say("loop").await.contains("provider_error"));
+    let requests = llm.requests();
+    assert_eq!(
+        requests.len(),
+        4,
+        "two rounds, one that is told to answer, one last chance"
+    );
+    assert!(requests[3].tool_results()[2].1.contains("limit of 2 tool rounds"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_asked_again_and_limits_are_said() {
+    // RUN-53, RUN-72
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        llm.say(Turn::nothing());
+        llm.say(Turn::text("here I am"));
+        assert_eq!(agent.say("x").await, "here I am");
+        llm.say(Turn::text("too long a").truncated());
+        assert!(
+            agent
+                .say("y")
+                .await
+                .starts_with("too long a\n\n[The answer was cut off")
+        );
+        for _ in 0..3 {
+            llm.say(Turn::nothing());
+        }
+        assert_eq!(agent.say("z").await, "(no response generated)");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delegates_through_the_platform() {
+    // RUN-40, RUN-41a
+    let Bench { platform, llm, agent } = bench(Wire::Anthropic, "").await;
+    let peer = Home::new(&platform, "echo", "name: Researcher").start().await;
+    platform.introduce(peer.home.id, "Researcher", Some(agent.home.id));
+    platform
+        .until("both registered", |seen| seen.registers.len() >= 2)
+        .await;
+    llm.say(Turn::tool(
+        "delegate_task",
+        &json!({"peer": "Researcher", "task": "look it up"}),
+    ));
+    llm.say(Turn::text("It says so."));
+    assert_eq!(agent.say("ask").await, "It says so.");
+    assert_eq!(
+        llm.requests()[1].tool_results()[0].1,
+        "Echo from Researcher: look it up"
+    );
+    assert_eq!(platform.see(|seen| seen.activity.len()), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_endpoints_work_without_a_key() {
+    let platform = FakePlatform::start().await;
+    let llm = ScriptedLlm::start().await;
+    llm.say(Turn::text("local"));
+    let home = Home::new(&platform, "native", "model: ollama/tiny").with("MOLECULE_LLM_BASE_URL", &llm.openai_url());
+    let agent = home.start().await;
+    assert_eq!(agent.say("x").await, "local");
+    assert_eq!(llm.requests()[0].model(), "tiny");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_providers_time_out() {
+    let platform = FakePlatform::start().await;
+    let llm = ScriptedLlm::start().await;
+    let mut tuning = common::tuning();
+    tuning.patience.silence = std::time::Duration::from_millis(200);
+    let agent = home(&platform, &llm, Wire::OpenAi, "").start_tuned(tuning).await;
+    llm.say(Turn::text("never comes").stall_after(0));
+    llm.say(Turn::text("second try"));
+    assert_eq!(agent.say("x").await, "second try", "nothing was shown before");
+    llm.say(Turn::text("breaks off here").stall_after(5));
+    assert_eq!(
+        agent.say("y").await,
+        "Agent error (timeout) — see workspace logs for details."
+    );
+    assert_eq!(llm.requests().len(), 3);
+}
+
+/// Everything runs on this thread, so that its subscriber sees all there is to see.
+#[tokio::test]
+async fn keys_are_never_logged() {
+    // RUN-57
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        let key = match wire {
+            Wire::OpenAi => "sk-openai-0123456789abcdef",
+            Wire::Anthropic => "sk-ant-0123456789abcdef",
+        };
+        llm.say(Turn::status(401).saying(&format!("Incorrect API key provided: {key}")));
+        assert!(agent.say("x").await.contains("auth_failed"));
+    }
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        text.contains("Incorrect API key provided: [REDACTED:SK_TOKEN]"),
+        "{text}"
+    );
+    assert!(!text.contains("0123456789abcdef") && !text.contains("sk-openai-test") && !text.contains("sk-ant-test"));
+    assert!(!text.contains("issued-token") && !text.contains("inbound-secret"));
+}
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panics while logging").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { SseParser, readEvents } from '../assets/sse.js';
+
+const STREAM = '\uFEFF: ping\r\n\r\nevent: a\r\ndata: one\r\ndata:two\r\n\r\ndata: {"x":"é"}\n\nid: 7\nretry: 10\n\rdata\n\ndata: last';
+const EVENTS = [
+  { event: 'a', data: 'one\ntwo' },
+  { event: 'message', data: '{"x":"é"}' },
+  { event: 'message', data: '' },
+  { event: 'message', data: 'last' },
+];
+
+test('events are the same wherever the chunks are cut', () => {
+  for (let size = 1; size <= STREAM.length; size += 1) {
+    const parser = new SseParser();
+    const got = [];
+    for (let at = 0; at < STREAM.length; at += size) got.push(...parser.push(STREAM.slice(at, at + size)));
+    got.push(...parser.end());
+    assert.deepEqual(got, EVENTS, `chunks of ${size}`);
+  }
+});
+
+test('a body is decoded across bytes of one character', async () => {
+  const bytes = new TextEncoder().encode('data: é€😀\n\n');
+  const body = new ReadableStream({
+    start(controller) {
+      for (const byte of bytes) controller.enqueue(new Uint8Array([byte]));
+      controller.close();
+    },
+  });
+  const got = [];
+  for await (const event of readEvents(body)) got.push(event.data);
+  assert.deepEqual(got, ['é€😀']);
+});
+
+test('comments alone make no event', () => {
+  const parser = new SseParser();
+  assert.deepEqual([...parser.push(': ping\n\n: ping\n\n'), ...parser.end()], []);
+});

@@ -1,0 +1,86 @@
+// Sign-in: the one-time code of the login link and the session token that it buys (D2).
+
+const KEY = 'molecule.session';
+
+/**
+ * The one-time code in a URL fragment, null when there is none.
+ * @param {string} hash with or without the leading `#`
+ */
+export function codeFromHash(hash) {
+  const code = new URLSearchParams(hash.replace(/^#/, '')).get('code');
+  return code?.trim() || null;
+}
+
+/**
+ * The code in what somebody pasted: the whole link, its fragment, or the code alone.
+ * @param {string} text
+ */
+export function codeFromInput(text) {
+  const trimmed = text.trim();
+  const hash = trimmed.indexOf('#');
+  if (hash !== -1) return codeFromHash(trimmed.slice(hash));
+  if (/^code=/.test(trimmed)) return codeFromHash(trimmed);
+  return trimmed && !/\s/.test(trimmed) && !trimmed.includes('/') ? trimmed : null;
+}
+
+/** What to tell somebody whose code was refused. */
+export function loginFailure(error) {
+  if (error.kind === 'network' || error.kind === 'timeout') {
+    return 'The server cannot be reached, so the code was not used. Check that it is running and try again.';
+  }
+  if (error.status === 429) {
+    return `Too many attempts.${error.retryAfter ? ` Wait ${error.retryAfter} s` : ' Wait a little'} and try again.`;
+  }
+  if (error.status >= 500) return `The server could not check the code (${error.message}). Try again shortly.`;
+  return 'This code was used already or has expired. A code works once, for 10 minutes. Print a fresh link with “molecule login”.';
+}
+
+/** The session token in storage that belongs to this origin alone (a cookie would also go to other ports). */
+export class Session {
+  #storage;
+  #memory = null;
+
+  /** @param {Storage} storage */
+  constructor(storage) {
+    this.#storage = storage;
+  }
+
+  get token() {
+    try {
+      return this.#storage.getItem(KEY) ?? this.#memory;
+    } catch {
+      return this.#memory;
+    }
+  }
+
+  /** Keeps the token; in memory only where the browser refuses storage. */
+  keep(token) {
+    this.#memory = token;
+    try {
+      this.#storage.setItem(KEY, token);
+    } catch {
+      // Private windows may refuse storage: the session then lasts as long as the page.
+    }
+  }
+
+  /**
+   * Forgets the token, unless another one has taken its place meanwhile (a second tab signed in again).
+   * @param {string|null} [used] the token that was refused; absent forgets any
+   * @returns {boolean} whether no token is left
+   */
+  forget(used) {
+    if (used !== undefined && this.token !== used) return this.token === null;
+    this.#memory = null;
+    try {
+      this.#storage.removeItem(KEY);
+    } catch {
+      // As in `keep`.
+    }
+    return true;
+  }
+
+  /** Whether a `storage` event speaks of this token. */
+  static concerns(event) {
+    return event.key === KEY || event.key === null;
+  }
+}

@@ -1,0 +1,97 @@
+//! Sign-in of browsers and tickets for sockets (D2). There is no cookie: a one-time code from the login URL buys a
+//! session, which is a bearer, and a bearer buys single-use tickets for what cannot carry one.
+
+use std::time::SystemTime;
+
+use axum::{Json as Answer, extract::State};
+use http::{HeaderMap, StatusCode, header};
+use molecule_core::{Timestamp, credential::parse_bearer};
+use molecule_platform::credentials::Principal;
+use molecule_wire::{
+    ErrorBody, StatusBody,
+    auth::{LoggedIn, Login, LoginCode, Ticket},
+};
+
+use crate::{
+    error::ApiError,
+    extract::{Json, Who},
+    state::{ApiState, Grant},
+};
+
+/// Trades the code of a login URL for a session. The code never works again.
+#[utoipa::path(
+    post, path = "/auth/login", operation_id = "login", tag = "auth",
+    request_body = Login,
+    responses(
+        (status = 200, description = "The session's bearer, shown once.", body = LoggedIn),
+        (status = 400, description = "No code.", body = ErrorBody),
+        (status = 401, description = "The code is unknown, used or too old.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn login(
+    State(state): State<ApiState>,
+    Json(Login { code }): Json<Login>,
+) -> Result<Answer<LoggedIn>, ApiError> {
+    let refused = || ApiError::unauthorized("login code is invalid or expired").code("invalid_code");
+    state.logins().redeem(&code).map_err(|_| refused())?;
+    let credentials = state.platform().credentials.clone();
+    let begun = state.run("login", async move { credentials.begin_session().await }).await?;
+    let (token, expires_at) = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;
+    tracing::info!("browser signed in");
+    Ok(Answer(LoggedIn { session_token: token.expose().to_owned(), expires_at }))
+}
+
+/// Ends the session that asks. Other credentials have nothing to end.
+#[utoipa::path(
+    post, path = "/auth/logout", operation_id = "logout", tag = "auth",
+    responses((status = 200, description = "The session is over.", body = StatusBody))
+)]
+pub(crate) async fn logout(
+    State(state): State<ApiState>,
+    Who(identity): Who,
+) -> Result<Answer<StatusBody>, ApiError> {
+    if let Some(Principal::Session(id)) = identity.principal {
+        let credentials = state.platform().credentials.clone();
+        let ended = state.run("logout", async move { credentials.end_session(id).await }).await?;
+        ended.map_err(|error| ApiError::store("failed to end the session", &error))?;
+        tracing::info!(session = %id, "browser signed out");
+    }
+    Ok(Answer(StatusBody { status: "signed_out".to_owned() }))
+}
+
+/// A fresh login URL.
+#[utoipa::path(
+    post, path = "/auth/login-codes", operation_id = "create_login_code", tag = "auth",
+    responses((status = 201, description = "The URL; it works once, for ten minutes.", body = LoginCode))
+)]
+pub(crate) async fn login_code(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+) -> Result<(StatusCode, Answer<LoginCode>), ApiError> {
+    let login_url = login_url(&state, &state.base_url(&headers)).ok_or_else(ApiError::internal)?;
+    let expires_at = Timestamp::from(SystemTime::now()).plus(state.logins().lifetime());
+    tracing::info!("login code issued");
+    Ok((StatusCode::CREATED, Answer(LoginCode { login_url, expires_at })))
+}
+
+/// The code travels in the fragment, which no server and no referrer sees. `None` without randomness.
+pub(crate) fn login_url(state: &ApiState, base: &str) -> Option<String> {
+    let code = state.logins().issue(())?;
+    Some(format!("{}/#code={}", base.trim_end_matches('/'), code.expose()))
+}
+
+/// A ticket that opens one event socket within 30 seconds.
+#[utoipa::path(
+    post, path = "/auth/tickets", operation_id = "create_ticket", tag = "auth",
+    responses((status = 201, description = "The ticket.", body = Ticket))
+)]
+pub(crate) async fn ticket(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+) -> Result<(StatusCode, Answer<Ticket>), ApiError> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| parse_bearer(value.to_str().ok()?));
+    let grant = Grant { bearer: bearer.map(Into::into) };
+    let ticket = state.tickets().issue(grant).ok_or_else(ApiError::internal)?;
+    let expires_in = state.tickets().lifetime().as_secs();
+    Ok((StatusCode::CREATED, Answer(Ticket { ticket: ticket.expose().to_owned(), expires_in })))
+}

@@ -1,0 +1,55 @@
+//! What the composition root decides about HTTP. Everything else is in [`molecule_platform::config::Config`].
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use molecule_core::limits;
+
+/// Settings of the HTTP surface.
+#[derive(Clone, Default)]
+pub struct ApiConfig {
+    /// Limits of requests.
+    pub rates: Rates,
+    /// `CORS_ORIGINS`, trimmed; `None` when unset, which in required mode means nobody (D2) and in open mode the two
+    /// local development origins (SEC-202).
+    pub cors_origins: Option<Vec<String>>,
+    /// `/metrics` answers without a credential.
+    pub metrics_public: bool,
+    /// Renders what the services count; `None` shows only the HTTP metrics.
+    pub metrics: Option<PrometheusHandle>,
+    /// `MOLECULE_ORG_ID`: the tenant guard lets only this org's requests through (SEC-54). `None`: no guard.
+    pub org_id: Option<String>,
+    /// `MOLECULE_ENABLE_TEST_TOKENS` is `1`: test tokens in a production environment too (SEC-120).
+    pub test_tokens: bool,
+}
+
+impl std::fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiConfig")
+            .field("rates", &self.rates)
+            .field("cors_origins", &self.cors_origins)
+            .field("metrics_public", &self.metrics_public)
+            .field("org_id", &self.org_id)
+            .field("test_tokens", &self.test_tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Limits of requests (SEC-205, SEC-206, D2). 0 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// `RATE_LIMIT`: anonymous requests and failed authentications per minute of one address.
+    pub address: u32,
+    /// Requests per minute of one valid credential; registrations and heartbeats do not count.
+    pub credential: u32,
+    /// Org tokens minted per hour from one address.
+    pub org_token_mints: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            address: limits::ADDRESS_RATE,
+            credential: limits::CREDENTIAL_RATE,
+            org_token_mints: limits::ORG_TOKEN_MINT_RATE,
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Every error of the services as a status. Exhaustive on purpose: a new kind of error must be given its answer here.
+//! Texts are the errors' own (`Display` is the wire's text) unless the route has another for the same error.
+
+use http::StatusCode;
+use molecule_platform::{
+    activity::ActivityError,
+    credentials::GateRefusal,
+    messaging::{CallerRefusal, MessagingError},
+    orgs::ImportError,
+    registry::{DiscoverError, HeartbeatError, RegisterError},
+    secrets::SecretError,
+    workspaces::{CreateError, DeleteError, LogsError, PatchError, RestartError},
+};
+use molecule_store::activity::FeedError;
+use molecule_wire::a2a::A2aUnavailable;
+
+use super::{ApiError, Body};
+
+/// Seconds after which a dead agent may be back (A2A-81).
+const RETRY_RESTARTING: u32 = 15;
+/// Seconds after which a busy agent may be free (A2A-88, A2A-90).
+const RETRY_BUSY: u32 = 30;
+/// Seconds after which a store that refused a write may take it.
+const RETRY_STORE: u32 = 5;
+
+/// 500 with the error's own text.
+fn failed(error: &impl std::error::Error) -> ApiError {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    ApiError::store(error.to_string(), cause)
+}
+
+impl From<GateRefusal> for ApiError {
+    fn from(refusal: GateRefusal) -> Self {
+        match refusal {
+            GateRefusal::Missing | GateRefusal::Invalid => Self::new(StatusCode::UNAUTHORIZED, refusal.to_string()),
+        }
+    }
+}
+
+impl From<CallerRefusal> for ApiError {
+    fn from(refusal: CallerRefusal) -> Self {
+        let status = match refusal {
+            CallerRefusal::Missing | CallerRefusal::Invalid => StatusCode::UNAUTHORIZED,
+            CallerRefusal::Forged | CallerRefusal::Unknown => StatusCode::FORBIDDEN,
+        };
+        Self::new(status, refusal.to_string())
+    }
+}
+
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::BadFields { ref detail } => Self::bad_request(error.to_string()).with("detail", detail.as_str()),
+            CreateError::BadPayload
+            | CreateError::BadTemplate
+            | CreateError::BadDirectory
+            | CreateError::BadAccess
+            | CreateError::BadMode
+            | CreateError::BadBudget
+            | CreateError::BadUrl(_)
+            | CreateError::BadParent
+            | CreateError::BadSecretKey(_) => Self::bad_request(error.to_string()),
+            CreateError::Encrypt(_) | CreateError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<PatchError> for ApiError {
+    fn from(error: PatchError) -> Self {
+        match error {
+            PatchError::BadRequest
+            | PatchError::BadField(_)
+            | PatchError::BadDirectory
+            | PatchError::BadAccess
+            | PatchError::BadParent(_) => Self::bad_request(error.to_string()),
+            PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
+            PatchError::NotFound => Self::not_found(error.to_string()),
+            PatchError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::ConfirmationRequired(body) => Self::json(StatusCode::CONFLICT, &body),
+            DeleteError::Stops(body) => Self::json(StatusCode::INTERNAL_SERVER_ERROR, &body),
+            DeleteError::Children(_) | DeleteError::Store(_) | DeleteError::Purge(_) => failed(&error),
+        }
+    }
+}
+
+impl From<RestartError> for ApiError {
+    fn from(error: RestartError) -> Self {
+        match error {
+            RestartError::NotFound => Self::not_found(error.to_string()),
+            RestartError::PausedParent(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
+            RestartError::NoBackend => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            RestartError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<LogsError> for ApiError {
+    fn from(error: LogsError) -> Self {
+        match error {
+            LogsError::NotFound => Self::not_found(error.to_string()),
+            LogsError::External => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).code("external_workspace")
+            }
+            LogsError::Unsupported => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()).code("unsupported"),
+            LogsError::Backend(_) => {
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "backend gave no logs");
+                Self::new(StatusCode::BAD_GATEWAY, error.to_string()).code("backend_failed")
+            }
+            LogsError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::NothingGiven | ImportError::BadDirectory | ImportError::BadRuntime(_) => {
+                Self::bad_request(error.to_string())
+            }
+            ImportError::Expansion(ref cause) | ImportError::BadTemplate(ref cause) => {
+                tracing::info!(%cause, "org template refused");
+                Self::bad_request(error.to_string())
+            }
+            ImportError::NotFound(_) => Self::not_found(error.to_string()),
+            ImportError::MissingEnv(body) => Self::json(StatusCode::PRECONDITION_FAILED, &body),
+            ImportError::Unverified(_) => failed(&error),
+        }
+    }
+}
+
+impl From<RegisterError> for ApiError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::BadRequest | RegisterError::BadMode | RegisterError::BadUrl(_) => {
+                Self::bad_request(error.to_string())
+            }
+            RegisterError::Refused(refusal) => refusal.into(),
+            RegisterError::NotFound => Self::not_found(error.to_string()),
+            RegisterError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<HeartbeatError> for ApiError {
+    fn from(error: HeartbeatError) -> Self {
+        match error {
+            HeartbeatError::BadRequest => Self::bad_request(error.to_string()),
+            HeartbeatError::Refused(refusal) => refusal.into(),
+            HeartbeatError::NotFound => Self::not_found(error.to_string()),
+            HeartbeatError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<DiscoverError> for ApiError {
+    fn from(error: DiscoverError) -> Self {
+        match error {
+            DiscoverError::Forbidden => Self::new(StatusCode::FORBIDDEN, error.to_string()),
+            DiscoverError::NotFound => Self::not_found(error.to_string()),
+            DiscoverError::Unavailable(status) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with("status", status.as_str())
+            }
+            DiscoverError::Unsafe => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            DiscoverError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<ActivityError> for ApiError {
+    fn from(error: ActivityError) -> Self {
+        match error {
+            ActivityError::BadRequest
+            | ActivityError::BadType
+            | ActivityError::NoMessage
+            | ActivityError::BadAttachment(_) => Self::bad_request(error.to_string()),
+            ActivityError::ForeignSource => Self::new(StatusCode::FORBIDDEN, error.to_string()),
+            ActivityError::NotFound => Self::not_found(error.to_string()),
+            ActivityError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<FeedError> for ApiError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::CursorGone => Self::new(StatusCode::GONE, error.to_string()),
+            FeedError::Store(cause) => Self::store("query failed", &cause),
+        }
+    }
+}
+
+impl From<MessagingError> for ApiError {
+    fn from(error: MessagingError) -> Self {
+        let text = error.to_string();
+        match error {
+            MessagingError::Caller(refusal) => refusal.into(),
+            MessagingError::AccessDenied => Self::new(StatusCode::FORBIDDEN, text),
+            MessagingError::OverBudget => Self::new(StatusCode::PAYMENT_REQUIRED, text),
+            MessagingError::Invalid(invalid) => Self {
+                status: StatusCode::from_u16(invalid.status()).unwrap_or(StatusCode::BAD_REQUEST),
+                body: Body::Text(invalid.body()),
+                retry_after: None,
+            },
+            MessagingError::NotFound => Self::not_found(text),
+            MessagingError::NotRoutable | MessagingError::Unreachable => Self::new(StatusCode::BAD_GATEWAY, text),
+            MessagingError::NoUrl { status } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, text).with("status", status.as_str())
+            }
+            MessagingError::Restarting => {
+                unavailable(A2aUnavailable { error: text, restarting: Some(true), ..A2aUnavailable::default() }, RETRY_RESTARTING)
+            }
+            MessagingError::Busy => {
+                unavailable(A2aUnavailable { error: text, busy: Some(true), ..A2aUnavailable::default() }, RETRY_BUSY)
+            }
+            MessagingError::BusyNativeSession => {
+                let body = A2aUnavailable { error: text, busy: Some(true), native_session: Some(true), ..A2aUnavailable::default() };
+                unavailable(body, RETRY_BUSY)
+            }
+            // An agent's status is its own; what is no status at all is a bad gateway.
+            MessagingError::Upstream { status, .. } => {
+                Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), text)
+            }
+            MessagingError::UnreadableReply { delivery_confirmed } => {
+                Self::new(StatusCode::BAD_GATEWAY, text).with("delivery_confirmed", delivery_confirmed)
+            }
+            MessagingError::NotStored => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, text).code("not_stored").retry_after(RETRY_STORE)
+            }
+            MessagingError::Store(cause) => Self::store(text, &cause),
+        }
+    }
+}
+
+fn unavailable(body: A2aUnavailable, seconds: u32) -> ApiError {
+    let body = A2aUnavailable { retry_after: Some(seconds), ..body };
+    ApiError { retry_after: Some(seconds), ..ApiError::json(StatusCode::SERVICE_UNAVAILABLE, &body) }
+}
+
+/// What was tried with a secret; the texts differ by route (PROV-111, PROV-119, PROV-121).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SecretAct {
+    /// List keys.
+    List,
+    /// All values.
+    Values,
+    /// Store one of a workspace.
+    Set,
+    /// Delete one of a workspace.
+    Delete,
+    /// Store a global one.
+    SetGlobal,
+    /// Delete a global one.
+    DeleteGlobal,
+    /// Read model or provider.
+    ReadSetting,
+    /// Store `model` or `provider`.
+    SetSetting(&'static str),
+    /// Clear `model` or `provider`.
+    ClearSetting(&'static str),
+}
+
+/// The answer to a failed act on secrets.
+pub(crate) fn secret_error(act: SecretAct, error: SecretError) -> ApiError {
+    match error {
+        SecretError::InvalidKey => ApiError::bad_request(error.to_string()),
+        SecretError::Encrypt(cause) => ApiError::store(encrypt_text(act), &cause),
+        SecretError::Undecryptable(failed) => match act {
+            SecretAct::Values => ApiError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "one or more secrets failed to decrypt; refusing to return partial bundle",
+            )
+            .with("failed_keys", failed),
+            _ => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "failed to decrypt"),
+        },
+        SecretError::Store(cause) => ApiError::store(store_text(act), &cause),
+    }
+}
+
+fn encrypt_text(act: SecretAct) -> String {
+    match act {
+        SecretAct::SetGlobal | SecretAct::DeleteGlobal => "failed to encrypt".to_owned(),
+        SecretAct::SetSetting(name) | SecretAct::ClearSetting(name) => format!("failed to encrypt {name}"),
+        SecretAct::List | SecretAct::Values | SecretAct::Set | SecretAct::Delete | SecretAct::ReadSetting => {
+            "failed to encrypt secret".to_owned()
+        }
+    }
+}
+
+fn store_text(act: SecretAct) -> String {
+    match act {
+        SecretAct::List | SecretAct::Values | SecretAct::ReadSetting => "query failed".to_owned(),
+        SecretAct::Set => "failed to save secret".to_owned(),
+        SecretAct::Delete => "failed to delete secret".to_owned(),
+        SecretAct::SetGlobal => "failed to save".to_owned(),
+        SecretAct::DeleteGlobal => "failed to delete".to_owned(),
+        SecretAct::SetSetting(name) => format!("failed to save {name}"),
+        SecretAct::ClearSetting(name) => format!("failed to clear {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn answer(error: impl Into<ApiError>) -> (u16, Option<String>, Value) {
+        let response = error.into().into_response();
+        let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, retry, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn messages_that_may_be_repeated_say_when() {
+        // A2A-81, A2A-88, A2A-90
+        let (status, retry, body) = answer(MessagingError::Restarting).await;
+        assert_eq!((status, retry.as_deref()), (503, Some("15")));
+        assert_eq!((&body["restarting"], &body["retry_after"]), (&json!(true), &json!(15)));
+        let (status, retry, body) = answer(MessagingError::BusyNativeSession).await;
+        assert_eq!((status, retry.as_deref()), (503, Some("30")));
+        assert_eq!(body["native_session"], true);
+        let (status, retry, body) = answer(MessagingError::Busy).await;
+        assert_eq!((status, retry.as_deref(), &body["busy"]), (503, Some("30"), &json!(true)));
+        assert!(body.get("native_session").is_none());
+    }
+
+    #[tokio::test]
+    async fn an_agents_status_is_passed_on() {
+        // A2A-71, A2A-86
+        let (status, _, body) = answer(MessagingError::Upstream { status: 429, text: "slow down".into() }).await;
+        assert_eq!((status, body), (429, json!({ "error": "slow down" })));
+        let (status, _, _) = answer(MessagingError::Upstream { status: 524, text: "x".into() }).await;
+        assert_eq!(status, 524);
+        let (status, _, body) = answer(MessagingError::UnreadableReply { delivery_confirmed: true }).await;
+        assert_eq!((status, &body["delivery_confirmed"]), (502, &json!(true)));
+    }
+
+    #[tokio::test]
+    async fn refused_callers() {
+        // A2A-3, A2A-7, A2A-10
+        let refused = |refusal: CallerRefusal| answer(MessagingError::Caller(refusal));
+        assert_eq!(refused(CallerRefusal::Forged).await.0, 403);
+        assert_eq!(refused(CallerRefusal::Missing).await, (401, None, json!({ "error": "missing caller auth token" })));
+        assert_eq!(refused(CallerRefusal::Invalid).await.0, 401);
+        assert_eq!(answer(MessagingError::AccessDenied).await.0, 403);
+        assert_eq!(answer(MessagingError::OverBudget).await.0, 402);
+    }
+
+    #[tokio::test]
+    async fn no_partial_bundle_of_secrets() {
+        // SEC-134
+        let error = SecretError::Undecryptable(vec!["global:A".into(), "workspace:B".into()]);
+        let (status, _, body) = answer(secret_error(SecretAct::Values, error)).await;
+        assert_eq!(status, 500);
+        assert_eq!(body["failed_keys"], json!(["global:A", "workspace:B"]));
+        let error = SecretError::Undecryptable(vec!["workspace:MODEL_PROVIDER".into()]);
+        let (status, _, body) = answer(secret_error(SecretAct::ReadSetting, error)).await;
+        assert_eq!((status, body), (500, json!({ "error": "failed to decrypt" })));
+    }
+}

@@ -1,0 +1,226 @@
+//! `/ws` (`activity.md` §2.3).
+
+use std::time::Duration;
+
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
+    },
+    response::Response,
+};
+use http::{HeaderMap, StatusCode, header};
+use molecule_core::{WorkspaceId, credential::parse_bearer};
+use molecule_platform::{
+    credentials::{GateRefusal, Identity, Principal},
+    events::Frame,
+};
+use molecule_wire::{ErrorBody, events::EventEnvelope};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
+};
+
+use crate::{
+    error::ApiError,
+    extract::{Query, Who},
+    guard::{OpenSocket, admin},
+    state::ApiState,
+};
+
+/// Edges cut sockets that are silent for about 100 s (ACT-82).
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// A client that takes no frame for so long is gone.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+/// Clients send nothing of use; this is enough for a pong or a close.
+const INBOUND_BYTES: usize = 4 << 10;
+
+/// Who listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listener {
+    /// Sees everything.
+    Canvas,
+    /// Sees what concerns those it may talk to (ACT-78).
+    Agent(WorkspaceId),
+}
+
+/// Live events, one `EventEnvelope` per text frame.
+///
+/// People open it with a ticket; agents with their bearer and `X-Workspace-ID`. What is sent is ignored.
+#[utoipa::path(
+    get, path = "/ws", operation_id = "event_socket", tag = "events",
+    params(
+        ("ticket" = Option<String>, Query, description = "A single-use ticket."),
+        ("X-Workspace-ID" = Option<WorkspaceId>, Header, description = "The listening workspace."),
+    ),
+    responses(
+        (status = 101, description = "The socket is open.", body = EventEnvelope),
+        (status = 400, description = "Not a WebSocket request.", body = ErrorBody),
+        (status = 426, description = "The connection cannot be upgraded.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn open(
+    State(state): State<ApiState>,
+    Who(identity): Who,
+    query: Query,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    // What is no socket must not use a ticket up.
+    let upgrade = upgrade.map_err(|rejection| match rejection {
+        WebSocketUpgradeRejection::ConnectionNotUpgradable(_) => {
+            ApiError::new(StatusCode::UPGRADE_REQUIRED, "the connection cannot be upgraded").code("not_upgradable")
+        }
+        _ => ApiError::bad_request("not a WebSocket request").code("not_a_websocket"),
+    })?;
+    let (listener, bearer) = admit(&state, &identity, &query, &headers).await?;
+    let session = Session {
+        // Subscribed before the answer: a client that saw the socket open misses nothing after that.
+        frames: state.platform().events.subscribe(),
+        listener,
+        bearer,
+        gauge: state.metrics().socket(),
+        state: state.clone(),
+    };
+    let upgrade = upgrade.max_message_size(INBOUND_BYTES).max_frame_size(INBOUND_BYTES);
+    let tracked = state.sockets().token();
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        session.run(socket).await;
+        drop(tracked);
+    }))
+}
+
+/// Decides before the upgrade (ACT-77 as D2 has it), and keeps the bearer that the socket lives by.
+async fn admit(
+    state: &ApiState,
+    identity: &Identity,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<(Listener, Option<SecretString>), ApiError> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| parse_bearer(value.to_str().ok()?));
+    let bearer = bearer.map(SecretString::from);
+    if let Some(header) = headers.get("x-workspace-id").filter(|value| !value.is_empty()) {
+        let named = header.to_str().ok().and_then(|header| header.parse().ok());
+        return Ok((agent(state, identity, named).await?, bearer));
+    }
+    if let Some(ticket) = query.get("ticket") {
+        let grant = state.tickets().redeem(ticket);
+        let grant = grant.map_err(|_| ApiError::unauthorized("ticket is invalid or expired").code("invalid_ticket"))?;
+        return Ok((Listener::Canvas, grant.bearer));
+    }
+    // The bearer proves whose it is; a header would only name it (SEC-96).
+    if let Some(workspace) = identity.workspace() {
+        return Ok((Listener::Agent(workspace), bearer));
+    }
+    admin(identity)?;
+    Ok((Listener::Canvas, bearer))
+}
+
+async fn agent(state: &ApiState, identity: &Identity, named: Option<WorkspaceId>) -> Result<Listener, ApiError> {
+    let presented = if identity.presented { GateRefusal::Invalid } else { GateRefusal::Missing };
+    let named = named.ok_or(presented)?;
+    let Err(refusal) = identity.require_workspace(named) else {
+        return Ok(Listener::Agent(named));
+    };
+    if !identity.open || identity.presented {
+        return Err(refusal.into());
+    }
+    match state.platform().credentials.has_live_token(named).await {
+        Ok(false) => Ok(Listener::Agent(named)),
+        Ok(true) => Err(refusal.into()),
+        Err(error) => Err(ApiError::store("auth check failed", &error)),
+    }
+}
+
+/// Why a socket ends from our side.
+enum End {
+    /// It is broken or the client closed it.
+    Client,
+    /// The server stops.
+    Stopping,
+    /// The credential it was opened with is withdrawn.
+    Withdrawn,
+}
+
+/// An open socket.
+struct Session {
+    frames: Receiver<Frame>,
+    listener: Listener,
+    bearer: Option<SecretString>,
+    gauge: OpenSocket,
+    state: ApiState,
+}
+
+impl Session {
+    async fn run(mut self, mut socket: WebSocket) {
+        let frame = |code, reason: &'static str| Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        let farewell = match self.relay(&mut socket).await {
+            End::Client => return,
+            End::Stopping => frame(close_code::AWAY, "server is stopping"),
+            End::Withdrawn => frame(close_code::POLICY, "credential was withdrawn"),
+        };
+        // The client may be gone already.
+        timeout(Duration::from_secs(1), socket.send(farewell)).await.ok();
+        drop(self.gauge);
+    }
+
+    async fn relay(&mut self, socket: &mut WebSocket) -> End {
+        let stopping = self.state.platform().supervisor.stopping();
+        let closing = self.state.closing().clone();
+        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = closing.cancelled() => return End::Stopping,
+                () = stopping.cancelled() => return End::Stopping,
+                inbound = socket.recv() => match inbound {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Client,
+                    // Read and ignored (ACT-80); pings are answered below us.
+                    Some(Ok(_)) => continue,
+                },
+                _ = pings.tick() => {
+                    if self.is_withdrawn().await {
+                        return End::Withdrawn;
+                    }
+                    Message::Ping(axum::body::Bytes::new())
+                }
+                frame = self.frames.recv() => match frame {
+                    Ok(frame) if self.concerns(&frame).await => Message::text(&*frame.text),
+                    Ok(_) => continue,
+                    Err(RecvError::Lagged(lost)) => {
+                        tracing::warn!(listener = ?self.listener, lost, "socket too slow, events dropped for it");
+                        continue;
+                    }
+                    Err(RecvError::Closed) => return End::Stopping,
+                },
+            };
+            match timeout(SEND_LIMIT, socket.send(message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return End::Client,
+            }
+        }
+    }
+
+    /// An agent sees an event only of somebody it may talk to; a failed lookup means no (ACT-78).
+    async fn concerns(&self, frame: &Frame) -> bool {
+        match (self.listener, frame.workspace_id) {
+            (Listener::Canvas, _) => true,
+            (Listener::Agent(own), Some(subject)) => self.state.platform().registry.check_access(own, subject).await,
+            (Listener::Agent(_), None) => false,
+        }
+    }
+
+    /// Is the credential no longer what it was? A failed lookup changes nothing.
+    async fn is_withdrawn(&self) -> bool {
+        let Some(bearer) = &self.bearer else { return false };
+        let found = self.state.platform().credentials.authenticate(bearer.expose_secret()).await;
+        match (found, self.listener) {
+            (Ok(Some(Principal::Workspace { workspace, .. })), Listener::Agent(own)) => workspace != own,
+            (Ok(Some(principal)), Listener::Canvas) => !principal.is_admin(),
+            (Ok(_), _) => true,
+            (Err(_), _) => false,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Extractors whose rejections have the envelope and the route's own text.
+
+use std::net::IpAddr;
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+};
+use bytes::Bytes;
+use http::{StatusCode, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use molecule_core::{WorkspaceId, limits};
+use molecule_platform::credentials::Identity;
+use molecule_wire::{activity, auth, orgs, registry, secrets, workspaces};
+use serde::de::DeserializeOwned;
+use url::form_urlencoded;
+
+use crate::{error::ApiError, guard::{Departed, peer_of}, state::ApiState};
+
+/// A request body, with what its route answers to one that cannot be read.
+pub(crate) trait Payload: DeserializeOwned {
+    /// Text of the 400.
+    const INVALID: &'static str = "invalid request body";
+}
+
+impl Payload for workspaces::CreateWorkspace {
+    const INVALID: &'static str = "invalid workspace payload";
+}
+impl Payload for activity::Notify {
+    const INVALID: &'static str = "message is required";
+}
+impl Payload for workspaces::UpdateWorkspace {}
+impl Payload for workspaces::RestartWorkspace {}
+impl Payload for registry::Register {}
+impl Payload for registry::Heartbeat {}
+impl Payload for registry::UpdateCard {}
+impl Payload for registry::CheckAccess {}
+impl Payload for secrets::SetSecret {}
+impl Payload for secrets::SetModel {}
+impl Payload for secrets::SetProvider {}
+impl Payload for activity::ReportActivity {}
+impl Payload for orgs::ImportOrg {}
+impl Payload for auth::Login {}
+impl Payload for auth::MintOrgToken {}
+
+/// A JSON object. `Content-Type` is not looked at.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub T);
+
+impl<T: Payload> FromRequest<ApiState> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
+        let body = read(request.into_body(), limits::JSON_BODY_BYTES).await.map_err(Unreadable::answer)?;
+        object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
+    }
+}
+
+/// A JSON body that may be absent or malformed, which means its default.
+#[derive(Debug)]
+pub(crate) struct Lenient<T>(pub T);
+
+impl<T: Payload + Default> FromRequest<ApiState> for Lenient<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
+        let body = read(request.into_body(), limits::JSON_BODY_BYTES).await.map_err(Unreadable::answer)?;
+        Ok(Self(object(&body).unwrap_or_default()))
+    }
+}
+
+/// Serde would also take a struct from an array.
+fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    (first == Some(&b'{')).then(|| serde_json::from_slice(body).ok())?
+}
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// More bytes than the route takes.
+    TooLong,
+    /// The connection broke, or the encoding is wrong.
+    Broken,
+}
+
+impl Unreadable {
+    fn answer(self) -> ApiError {
+        match self {
+            Self::TooLong => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large").code("too_large"),
+            Self::Broken => ApiError::bad_request("failed to read request body"),
+        }
+    }
+}
+
+/// Reads a body of at most `limit` bytes. One that announces more is not read at all.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Unreadable> {
+    let announced = HttpBody::size_hint(&body).lower();
+    if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(Unreadable::TooLong);
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Unreadable::TooLong),
+        Err(_) => Err(Unreadable::Broken),
+    }
+}
+
+/// The workspace in the path (SEC-106).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WorkspacePath(pub WorkspaceId);
+
+impl FromRequestParts<ApiState> for WorkspacePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let invalid = || ApiError::bad_request("invalid workspace ID");
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| invalid())?;
+        let id = params.iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.parse().ok());
+        id.map(Self).ok_or_else(invalid)
+    }
+}
+
+/// The last parameter of the path, as text; what it means is its route's business.
+#[derive(Debug, Clone)]
+pub(crate) struct LastPath(pub String);
+
+impl FromRequestParts<ApiState> for LastPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| ApiError::bad_request("invalid path"))?;
+        // Every route that asks has one.
+        params.iter().last().map(|(_, text)| Self(text.to_owned())).ok_or_else(ApiError::internal)
+    }
+}
+
+/// Query parameters. An empty value is an absent one, a repeated one counts once, unknown ones are ignored (ACT-15).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// First value of a parameter, unless that is empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let first = self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
+        first.filter(|value| !value.is_empty())
+    }
+
+    /// Is a parameter exactly `true`?
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.get(name) == Some("true")
+    }
+
+    pub(crate) fn parse(query: Option<&str>) -> Self {
+        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        Self(pairs.into_owned().collect())
+    }
+}
+
+impl FromRequestParts<ApiState> for Query {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Self::Rejection> {
+        Ok(Self::parse(parts.uri.query()))
+    }
+}
+
+/// Who calls, as the guard found out.
+#[derive(Debug, Default)]
+pub(crate) struct Who(pub Identity);
+
+impl FromRequestParts<ApiState> for Who {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.remove::<Identity>().unwrap_or_default()))
+    }
+}
+
+/// Set for a withdrawn bearer of the workspace in the path (LIFE-89a).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone(pub Option<Departed>);
+
+impl FromRequestParts<ApiState> for Gone {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<Departed>().copied()))
+    }
+}
+
+/// Address of the peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub Option<IpAddr>);
+
+impl FromRequestParts<ApiState> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Self::Rejection> {
+        Ok(Self(peer_of(&parts.extensions)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_rules() {
+        // ACT-15
+        let query = Query::parse(Some("a=&b=1&b=2&c=x%20y&d=%ff&e"));
+        assert_eq!(query.get("a"), None);
+        assert_eq!(query.get("b"), Some("1"));
+        assert_eq!(query.get("c"), Some("x y"));
+        assert_eq!(query.get("d"), Some("\u{fffd}"), "not UTF-8, and no error");
+        assert_eq!(query.get("e"), None);
+        assert_eq!(Query::parse(None).get("b"), None);
+        assert_eq!(Query::parse(Some("a=&a=1")).get("a"), None, "the first value counts");
+        assert!(Query::parse(Some("confirm=true")).is_true("confirm"));
+        assert!(!Query::parse(Some("confirm=TRUE")).is_true("confirm"));
+    }
+
+    #[test]
+    fn only_objects() {
+        // LIFE-96
+        let read = |text: &str| object::<workspaces::UpdateWorkspace>(text.as_bytes()).is_some();
+        assert!(read(" {}"));
+        assert!(read(r#"{"unknown":1}"#));
+        for bad in ["", "[]", "null", "3", r#""x""#, r#"{"name":3}"#, "{", "\u{feff}{}"] {
+            assert!(!read(bad), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_have_a_limit() {
+        // SEC-190
+        assert_eq!(read(Body::from(vec![0; 10]), 10).await.unwrap().len(), 10);
+        assert_eq!(read(Body::from(vec![0; 11]), 10).await, Err(Unreadable::TooLong));
+        let chunks = futures_util::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"12345"))));
+        assert_eq!(read(Body::from_stream(chunks), 10).await, Err(Unreadable::TooLong));
+        let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
+        assert_eq!(read(Body::from_stream(broken), 10).await, Err(Unreadable::Broken));
+    }
+}

@@ -1,0 +1,135 @@
+//! Headers of every answer, refusals included (SEC-200, SEC-201, SEC-205).
+
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{origin::Verdict, rate::Allowance};
+
+/// Policy of API answers.
+const API_POLICY: HeaderValue = HeaderValue::from_static("default-src 'self'");
+/// Policy of our pages. D2 replaces the `unsafe-inline` of SEC-201: nothing of ours is inline.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; \
+     frame-ancestors 'none'",
+);
+
+/// First segments of API paths (SEC-201).
+const API_SEGMENTS: [&str; 21] = [
+    "workspaces",
+    "registry",
+    "health",
+    "admin",
+    "metrics",
+    "settings",
+    "bundles",
+    "org",
+    "orgs",
+    "templates",
+    "plugins",
+    "webhooks",
+    "channels",
+    "ws",
+    "events",
+    "approvals",
+    "buildinfo",
+    "instructions",
+    "auth",
+    "openapi.json",
+    "cp",
+];
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
+const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Origin, Content-Type, X-Workspace-ID, Authorization");
+
+/// The policy for a path: whole first segments, so that `/workspacesX` is a page.
+pub(super) fn policy_of(path: &str) -> HeaderValue {
+    let segment = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if API_SEGMENTS.contains(&segment) { API_POLICY } else { PAGE_POLICY }
+}
+
+/// Completes an answer. What the handler set stays.
+pub(super) fn complete(
+    response: &mut Response,
+    policy: HeaderValue,
+    verdict: &Verdict,
+    allowance: Option<Allowance>,
+) {
+    let headers = response.headers_mut();
+    headers.reserve(10);
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+        (PERMISSIONS, HeaderValue::from_static("camera=(), microphone=(), geolocation=()")),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(value);
+    }
+    if let Some(allowance) = allowance {
+        rate(headers, allowance);
+    }
+    if let Verdict::Listed(origin) = verdict {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+}
+
+/// What a page asks before it calls (SEC-202).
+pub(super) fn preflight(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+}
+
+fn rate(headers: &mut HeaderMap, allowance: Allowance) {
+    match allowance.limit {
+        Some(limit) => {
+            headers.insert(LIMIT, limit.into());
+            headers.insert(REMAINING, allowance.remaining.into());
+            headers.insert(RESET, allowance.reset.into());
+        }
+        None => {
+            headers.insert(LIMIT, HeaderValue::from_static("unlimited"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_by_whole_segment() {
+        // SEC-201
+        for api in ["/workspaces", "/workspaces/x/y", "/health", "/ws", "/buildinfo", "/instructions/1", "/org/tokens"] {
+            assert_eq!(policy_of(api), API_POLICY, "{api}");
+        }
+        for page in ["/", "/docs", "/assets/app.js", "/workspacesX", "/canvas/viewport", "/wsx", ""] {
+            assert_eq!(policy_of(page), PAGE_POLICY, "{page}");
+        }
+        let page = PAGE_POLICY;
+        let text = page.to_str().unwrap();
+        assert!(!text.contains("unsafe"), "D2: {text}");
+    }
+
+    #[test]
+    fn a_handler_may_override() {
+        // SEC-200
+        let mut response = Response::default();
+        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        complete(&mut response, API_POLICY, &Verdict::SameOrigin, Some(Allowance::UNLIMITED));
+        let headers = response.headers();
+        assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
+        assert_eq!(headers[header::X_FRAME_OPTIONS], "DENY");
+        assert_eq!(headers["x-ratelimit-limit"], "unlimited");
+        assert!(!headers.contains_key("x-ratelimit-remaining"));
+        assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+}

@@ -1,0 +1,203 @@
+//! Everything that happens to a request before and after its handler, in one service per route (SEC-208): origin,
+//! credential and rate, tenant, gate, handler; then status, headers and numbers. One service instead of a stack keeps
+//! messages and heartbeats cheap: the route is matched once, and nothing is looked up by name.
+
+mod gate;
+mod headers;
+mod identify;
+mod metrics;
+mod origin;
+mod rate;
+mod tenant;
+
+pub(crate) use gate::admin;
+pub(crate) use identify::peer_of;
+use metrics::{RouteMetrics, UNMATCHED};
+pub(crate) use metrics::{HttpMetrics, OpenSocket};
+pub(crate) use origin::Origins;
+pub(crate) use rate::{Allowance, Windows, address_key};
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use axum::{
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::StatusCode;
+use molecule_platform::supervise::panic_text;
+use origin::Verdict;
+use tower::{Layer, Service};
+
+use crate::{
+    error::ApiError,
+    routes::{Class, Route},
+    state::ApiState,
+};
+
+/// A bearer that was withdrawn because its workspace was removed, shown for that very workspace (LIFE-89a).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Departed;
+
+/// What a guard knows of its route.
+pub(crate) struct Guarded {
+    state: ApiState,
+    /// For logs.
+    name: &'static str,
+    class: Class,
+    /// Registrations and heartbeats do not count (D2).
+    unmetered: bool,
+    /// Tells withdrawn bearers of the workspace that it is gone.
+    tells_departed: bool,
+    /// Which segment of the path names the workspace.
+    subject: Option<usize>,
+    metrics: Arc<RouteMetrics>,
+}
+
+/// Puts a guard in front of a handler.
+#[derive(Clone)]
+pub(crate) struct GuardLayer(Arc<Guarded>);
+
+impl GuardLayer {
+    /// Of a route of the table.
+    pub(crate) fn of(state: &ApiState, route: &Route) -> Self {
+        let metrics = state.metrics().route(route.verb.as_str(), route.path);
+        Self(Arc::new(Guarded {
+            state: state.clone(),
+            name: route.path,
+            class: route.class,
+            unmetered: route.unmetered,
+            tells_departed: route.tells_departed,
+            subject: route.path.split('/').position(|segment| segment == "{id}"),
+            metrics,
+        }))
+    }
+
+    /// Of what no route matches.
+    pub(crate) fn unmatched(state: &ApiState) -> Self {
+        Self(Arc::new(Guarded {
+            state: state.clone(),
+            name: UNMATCHED,
+            class: Class::Public,
+            unmetered: false,
+            tells_departed: false,
+            subject: None,
+            metrics: state.metrics().route("any", UNMATCHED),
+        }))
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { inner, guarded: self.0.clone() }
+    }
+}
+
+/// A guarded handler.
+#[derive(Clone)]
+pub(crate) struct Guard<S> {
+    inner: S,
+    guarded: Arc<Guarded>,
+}
+
+impl<S> Service<Request> for Guard<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The clone that was polled ready serves this request.
+        let ready = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, ready);
+        let guarded = self.guarded.clone();
+        Box::pin(async move { Ok(guarded.serve(inner, request).await) })
+    }
+}
+
+impl Guarded {
+    async fn serve<S>(&self, inner: S, request: Request) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Send,
+        S::Future: Send,
+    {
+        let begun = Instant::now();
+        let policy = headers::policy_of(request.uri().path());
+        let verdict = self.state.origins().judge(request.headers());
+        let mut allowance = None;
+        let mut response = if verdict == Verdict::Refused {
+            StatusCode::FORBIDDEN.into_response()
+        } else if origin::is_preflight(&request) {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            headers::preflight(response.headers_mut());
+            response
+        } else {
+            let admitted = self.admit(request, begun, &mut allowance).await;
+            match admitted {
+                Ok(request) => self.call(inner, request).await,
+                Err(refusal) => refusal,
+            }
+        };
+        headers::complete(&mut response, policy, &verdict, allowance);
+        self.metrics.observe(response.status(), begun.elapsed());
+        response
+    }
+
+    /// Credential, rate, tenant, gate: the request with its identity, or the refusal.
+    async fn admit(
+        &self,
+        request: Request,
+        now: Instant,
+        allowance: &mut Option<Allowance>,
+    ) -> Result<Request, Response> {
+        // Apart from its body, which cannot be shared between threads.
+        let (mut head, body) = request.into_parts();
+        let identity = self.identify(&head).await.map_err(IntoResponse::into_response)?;
+        let granted = self.meter(&identity, peer_of(&head.extensions), now);
+        *allowance = Some(granted);
+        if granted.exceeded {
+            return Err(ApiError::rate_limited(granted.reset).into_response());
+        }
+        if !tenant::admits(self.state.config().org_id.as_deref(), self.state.origins(), &head) {
+            return Err(StatusCode::NOT_FOUND.into_response());
+        }
+        let departed = self.gate(&identity, &head).await.map_err(IntoResponse::into_response)?;
+        if let Some(departed) = departed {
+            head.extensions.insert(departed);
+        }
+        head.extensions.insert(identity);
+        Ok(Request::from_parts(head, body))
+    }
+
+    /// The handler. A panic becomes a 500 and ends nothing else (SEC-208).
+    async fn call<S>(&self, mut inner: S, request: Request) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                tracing::error!(route = self.name, reason = panic_text(&*panic), "handler panicked");
+                ApiError::internal().into_response()
+            }
+        }
+    }
+}

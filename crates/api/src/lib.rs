@@ -1,0 +1,74 @@
+//! The HTTP surface: routes by resource, auth gates, error mapping, OpenAPI, the event socket, the pages.
+//!
+//! A request is followed by name: `routes` (the one table) → `guard` (everything before and after the handler) → the
+//! module of its resource → the service of the same name in `molecule-platform`. Every error of a service gets its
+//! status in `error`.
+
+mod a2a;
+mod activity;
+mod auth;
+mod config;
+mod error;
+mod events;
+mod extract;
+mod guard;
+mod openapi;
+mod ops;
+mod orgs;
+mod pages;
+mod registry;
+mod routes;
+mod secrets;
+mod serve;
+mod settings;
+mod state;
+mod templates;
+mod tokens;
+mod workspaces;
+
+pub use config::{ApiConfig, Rates};
+pub use routes::{Class, ROUTES, Route, Verb};
+
+use std::io;
+
+use axum::Router;
+use molecule_platform::Platform;
+use state::ApiState;
+use tokio::net::TcpListener;
+
+/// The HTTP surface of a platform. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    state: ApiState,
+}
+
+impl Api {
+    /// Over a platform. Nothing is served yet.
+    #[must_use]
+    pub fn new(platform: Platform, config: ApiConfig) -> Self {
+        Self { state: ApiState::new(platform, config) }
+    }
+
+    /// The router of every route. Peers are known only to requests that carry axum's `ConnectInfo<SocketAddr>`, which
+    /// [`Api::serve`] adds; in open mode others count as strangers.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        routes::router(&self.state)
+    }
+
+    /// A URL that signs one browser in: `<base>/#code=…`. The code works once, for ten minutes (D2). `None` if the
+    /// system has no randomness.
+    #[must_use]
+    pub fn issue_login_url(&self, base: &str) -> Option<String> {
+        auth::login_url(&self.state, base)
+    }
+
+    /// Serves HTTP/1.1 until `shutdown` resolves; then accepts nothing more, closes event sockets and waits up to 30 s
+    /// for requests in flight (SEC-218).
+    ///
+    /// # Errors
+    /// None yet; a listener that fails for good may become one.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        serve::serve(&self.state, self.router(), listener, shutdown).await
+    }
+}

@@ -1,0 +1,248 @@
+//! Secrets of workspaces and of everybody (`provisioning.md` §11). Values leave through one route only, to the
+//! workspace itself.
+
+use std::collections::BTreeMap;
+
+use axum::{Json as Answer, extract::State};
+use molecule_core::{Timestamp, WorkspaceId};
+use molecule_platform::secrets::SecretScope;
+use molecule_wire::{
+    ErrorBody,
+    secrets::{SecretChanged, SecretView, SetSecret},
+};
+use secrecy::ExposeSecret;
+
+use crate::{
+    error::{ApiError, SecretAct, secret_error},
+    extract::{Json, LastPath, Who, WorkspacePath},
+    state::ApiState,
+    workspaces,
+};
+
+/// PROV-119: both members, neither empty.
+fn complete(secret: SetSecret) -> Result<SetSecret, ApiError> {
+    if secret.key.is_empty() || secret.value.is_empty() {
+        return Err(ApiError::bad_request("invalid request body"));
+    }
+    Ok(secret)
+}
+
+fn changed(status: &str, key: String, scope: Option<SecretScope>) -> Answer<SecretChanged> {
+    let scope = scope.map(|scope| scope.as_str().to_owned());
+    Answer(SecretChanged { status: status.to_owned(), key, scope })
+}
+
+fn view(scope: SecretScope, key: String, created_at: Timestamp, updated_at: Timestamp) -> SecretView {
+    SecretView { key, has_value: true, scope: scope.as_str().to_owned(), created_at, updated_at }
+}
+
+fn not_found() -> ApiError {
+    ApiError::not_found("secret not found")
+}
+
+/// Keys a workspace sees: its own, then global ones it does not override. Never values.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/secrets", operation_id = "list_secrets", tag = "secrets",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses((status = 200, description = "Keys.", body = Vec<SecretView>))
+)]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Answer<Vec<SecretView>>, ApiError> {
+    let listed = state.platform().secrets.list(id).await;
+    let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
+    let views = rows.into_iter().map(|(scope, row)| view(scope, row.key, row.created_at, row.updated_at));
+    Ok(Answer(views.collect()))
+}
+
+/// Every value a workspace starts with; its own override global ones. Only for the workspace's own token.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/secrets/values", operation_id = "secret_values", tag = "secrets",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "Values by key.", body = BTreeMap<String, String>),
+        (status = 500, description = "A value does not decrypt; none is returned.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn values(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Answer<BTreeMap<String, String>>, ApiError> {
+    let values = state.platform().secrets.values(id).await;
+    let values = values.map_err(|error| secret_error(SecretAct::Values, error))?;
+    Ok(Answer(values.into_iter().map(|(key, value)| (key, value.expose_secret().to_owned())).collect()))
+}
+
+/// Stores a secret of a workspace and restarts it.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/secrets", operation_id = "set_secret", tag = "secrets",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    request_body = SetSecret,
+    responses(
+        (status = 200, description = "Stored.", body = SecretChanged),
+        (status = 400, description = "Key or value is missing or not allowed.", body = ErrorBody),
+        (status = 404, description = "Unknown workspace.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn set(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    who: Who,
+    Json(secret): Json<SetSecret>,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    let SetSecret { key, value } = complete(secret)?;
+    workspaces::require(&state, &who, id).await?;
+    let (settings, name) = (state.platform().settings.clone(), key.clone());
+    let set = state.run("secret-set", async move { settings.set_secret(id, &name, &value).await }).await?;
+    set.map_err(|error| secret_error(SecretAct::Set, error))?;
+    Ok(changed("saved", key, None))
+}
+
+/// Stores a secret of a workspace and restarts it. The same as POST.
+#[utoipa::path(
+    put, path = "/workspaces/{id}/secrets", operation_id = "put_secret", tag = "secrets",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    request_body = SetSecret,
+    responses(
+        (status = 200, description = "Stored.", body = SecretChanged),
+        (status = 400, description = "Key or value is missing or not allowed.", body = ErrorBody),
+        (status = 404, description = "Unknown workspace.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn put(
+    state: State<ApiState>,
+    path: WorkspacePath,
+    who: Who,
+    secret: Json<SetSecret>,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    set(state, path, who, secret).await
+}
+
+/// Deletes a secret of a workspace and restarts it.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}/secrets/{key}", operation_id = "delete_secret", tag = "secrets",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("key" = String, Path, description = "The secret's name."),
+    ),
+    responses(
+        (status = 200, description = "Deleted.", body = SecretChanged),
+        (status = 404, description = "There was none.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    LastPath(key): LastPath,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    let (settings, name) = (state.platform().settings.clone(), key.clone());
+    let deleted = state.run("secret-delete", async move { settings.delete_secret(id, &name).await }).await?;
+    let deleted = deleted.map_err(|error| secret_error(SecretAct::Delete, error))?;
+    if deleted { Ok(changed("deleted", key, None)) } else { Err(not_found()) }
+}
+
+/// Keys of the secrets that every workspace sees. Never values.
+#[utoipa::path(
+    get, path = "/settings/secrets", operation_id = "list_global_secrets", tag = "secrets",
+    responses((status = 200, description = "Keys.", body = Vec<SecretView>))
+)]
+pub(crate) async fn list_global(State(state): State<ApiState>) -> Result<Answer<Vec<SecretView>>, ApiError> {
+    let listed = state.platform().secrets.list_global().await;
+    let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
+    let views = rows.into_iter().map(|row| view(SecretScope::Global, row.key, row.created_at, row.updated_at));
+    Ok(Answer(views.collect()))
+}
+
+/// Stores a secret for every workspace and restarts those it reaches.
+#[utoipa::path(
+    post, path = "/settings/secrets", operation_id = "set_global_secret", tag = "secrets",
+    request_body = SetSecret,
+    responses(
+        (status = 200, description = "Stored.", body = SecretChanged),
+        (status = 400, description = "Key or value is missing or not allowed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn set_global(
+    State(state): State<ApiState>,
+    Json(secret): Json<SetSecret>,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    let SetSecret { key, value } = complete(secret)?;
+    let (settings, name) = (state.platform().settings.clone(), key.clone());
+    let set = state.run("global-secret-set", async move { settings.set_global_secret(&name, &value).await }).await?;
+    set.map_err(|error| secret_error(SecretAct::SetGlobal, error))?;
+    Ok(changed("saved", key, Some(SecretScope::Global)))
+}
+
+/// Stores a secret for every workspace. The same as POST.
+#[utoipa::path(
+    put, path = "/settings/secrets", operation_id = "put_global_secret", tag = "secrets",
+    request_body = SetSecret,
+    responses(
+        (status = 200, description = "Stored.", body = SecretChanged),
+        (status = 400, description = "Key or value is missing or not allowed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn put_global(
+    state: State<ApiState>,
+    secret: Json<SetSecret>,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    set_global(state, secret).await
+}
+
+/// Deletes a secret of every workspace and restarts those it reached.
+#[utoipa::path(
+    delete, path = "/settings/secrets/{key}", operation_id = "delete_global_secret", tag = "secrets",
+    params(("key" = String, Path, description = "The secret's name.")),
+    responses(
+        (status = 200, description = "Deleted.", body = SecretChanged),
+        (status = 404, description = "There was none.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn delete_global(
+    State(state): State<ApiState>,
+    LastPath(key): LastPath,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    let (settings, name) = (state.platform().settings.clone(), key.clone());
+    let deleted = state.run("global-secret-delete", async move { settings.delete_global_secret(&name).await }).await?;
+    let deleted = deleted.map_err(|error| secret_error(SecretAct::DeleteGlobal, error))?;
+    if deleted { Ok(changed("deleted", key, Some(SecretScope::Global))) } else { Err(not_found()) }
+}
+
+/// The same as `GET /settings/secrets`.
+#[utoipa::path(
+    get, path = "/admin/secrets", operation_id = "admin_list_secrets", tag = "secrets",
+    responses((status = 200, description = "Keys.", body = Vec<SecretView>))
+)]
+pub(crate) async fn admin_list(state: State<ApiState>) -> Result<Answer<Vec<SecretView>>, ApiError> {
+    list_global(state).await
+}
+
+/// The same as `POST /settings/secrets`.
+#[utoipa::path(
+    post, path = "/admin/secrets", operation_id = "admin_set_secret", tag = "secrets",
+    request_body = SetSecret,
+    responses(
+        (status = 200, description = "Stored.", body = SecretChanged),
+        (status = 400, description = "Key or value is missing or not allowed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn admin_set(
+    state: State<ApiState>,
+    secret: Json<SetSecret>,
+) -> Result<Answer<SecretChanged>, ApiError> {
+    set_global(state, secret).await
+}
+
+/// The same as `DELETE /settings/secrets/{key}`.
+#[utoipa::path(
+    delete, path = "/admin/secrets/{key}", operation_id = "admin_delete_secret", tag = "secrets",
+    params(("key" = String, Path, description = "The secret's name.")),
+    responses(
+        (status = 200, description = "Deleted.", body = SecretChanged),
+        (status = 404, description = "There was none.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn admin_delete(state: State<ApiState>, key: LastPath) -> Result<Answer<SecretChanged>, ApiError> {
+    delete_global(state, key).await
+}

@@ -1,0 +1,246 @@
+//! Tokens of workspaces and of organisations (`security.md` §2, §9). A token's text is in the answer that mints it and
+//! nowhere else.
+
+use std::time::Instant;
+
+use axum::{Json as Answer, extract::State};
+use http::StatusCode;
+use molecule_core::{OrgTokenId, TokenId, WorkspaceId, limits};
+use molecule_platform::{
+    credentials::{Identity, Principal},
+    workspaces::StateAnswer,
+};
+use molecule_wire::{
+    ErrorBody, StatusBody,
+    auth::{
+        MintOrgToken, MintedOrgToken, MintedToken, OrgTokenList, OrgTokenView, RevokedOrgToken, TokenList, TokenView,
+    },
+};
+
+use serde::Serialize;
+
+use crate::{
+    error::ApiError,
+    extract::{LastPath, Lenient, Peer, Query, Who, WorkspacePath},
+    guard::{Allowance, address_key},
+    state::ApiState,
+    workspaces,
+};
+
+/// Tokens listed unless asked otherwise (SEC-14).
+const LISTED: u64 = 50;
+/// Most tokens listed.
+const LISTED_MAX: u64 = 200;
+
+/// 200 of the test-token route (SEC-120).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct TestToken {
+    /// The token.
+    auth_token: String,
+    /// Whose token it is.
+    workspace_id: WorkspaceId,
+}
+
+fn not_found() -> ApiError {
+    ApiError::not_found("token not found or already revoked")
+}
+
+/// Live tokens of a workspace, newest first.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/tokens", operation_id = "list_tokens", tag = "tokens",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("limit" = Option<u32>, Query, description = "1 to 200; default 50."),
+        ("offset" = Option<u32>, Query, description = "Tokens to leave out; default 0."),
+    ),
+    responses((status = 200, description = "Tokens, without their text.", body = TokenList))
+)]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    query: Query,
+) -> Result<Answer<TokenList>, ApiError> {
+    let limit = query.get("limit").and_then(|limit| limit.parse().ok()).filter(|limit| (1..=LISTED_MAX).contains(limit));
+    let offset: Option<u32> = query.get("offset").and_then(|offset| offset.parse().ok());
+    let rows = state.platform().credentials.list(id, limit.unwrap_or(LISTED), offset.unwrap_or(0).into()).await;
+    let rows = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
+    let view = rows.into_iter().map(|row| TokenView {
+        id: row.id,
+        prefix: row.prefix,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+    });
+    let tokens: Vec<_> = view.collect();
+    Ok(Answer(TokenList { count: tokens.len(), tokens }))
+}
+
+/// Mints a token of a workspace.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/tokens", operation_id = "mint_token", tag = "tokens",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 201, description = "The token, shown once.", body = MintedToken),
+        (status = 404, description = "Unknown or removed.", body = ErrorBody),
+        (status = 429, description = "It has as many as it may.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn mint(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    who: Who,
+) -> Result<(StatusCode, Answer<MintedToken>), ApiError> {
+    workspaces::require(&state, &who, id).await?;
+    let credentials = state.platform().credentials.clone();
+    let minted = state.run("token-mint", async move { credentials.mint(id).await }).await?;
+    let minted = minted.map_err(|error| ApiError::store("failed to create token", &error))?;
+    let token = minted.ok_or_else(|| {
+        let text = format!("maximum {} active tokens per workspace", limits::TOKENS_PER_WORKSPACE);
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, text)
+    })?;
+    let message = "Save this token: it is shown only once".to_owned();
+    let minted = MintedToken { auth_token: token.expose().to_owned(), workspace_id: id, message };
+    Ok((StatusCode::CREATED, Answer(minted)))
+}
+
+/// Revokes a token of a workspace.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}/tokens/{tokenId}", operation_id = "revoke_token", tag = "tokens",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("tokenId" = TokenId, Path, description = "Row id of the token."),
+    ),
+    responses(
+        (status = 200, description = "Revoked.", body = StatusBody),
+        (status = 404, description = "No live token of this workspace.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn revoke(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    LastPath(token): LastPath,
+) -> Result<Answer<StatusBody>, ApiError> {
+    let token: TokenId = token.parse().map_err(|_| not_found())?;
+    let credentials = state.platform().credentials.clone();
+    let revoked = state.run("token-revoke", async move { credentials.revoke(id, token).await }).await?;
+    if !revoked.map_err(|error| ApiError::store("failed to revoke token", &error))? {
+        return Err(not_found());
+    }
+    tracing::info!(workspace = %id, %token, "workspace token revoked");
+    Ok(Answer(StatusBody { status: "revoked".to_owned() }))
+}
+
+/// A token of a workspace for tests; only for the operator's own token, and off in production.
+#[utoipa::path(
+    get, path = "/admin/workspaces/{id}/test-token", operation_id = "test_token", tag = "tokens",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "The token.", body = TestToken),
+        (status = 404, description = "Unknown or removed; or test tokens are off.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn test_token(
+    State(state): State<ApiState>,
+    id: Result<WorkspacePath, ApiError>,
+) -> Result<Answer<TestToken>, ApiError> {
+    let unknown = || ApiError::not_found("workspace not found");
+    let WorkspacePath(id) = id.map_err(|_| unknown())?;
+    let found = state.platform().workspaces.state(id).await;
+    if let StateAnswer::Gone(_) = found.map_err(|error| ApiError::store("lookup failed", &error))? {
+        return Err(unknown());
+    }
+    let credentials = state.platform().credentials.clone();
+    let minted = state.run("test-token", async move { credentials.mint_uncapped(id).await }).await?;
+    let token = minted.map_err(|error| ApiError::store("failed to create token", &error))?;
+    tracing::info!(workspace = %id, "test token minted");
+    Ok(Answer(TestToken { auth_token: token.expose().to_owned(), workspace_id: id }))
+}
+
+/// Live org tokens, newest first.
+#[utoipa::path(
+    get, path = "/org/tokens", operation_id = "list_org_tokens", tag = "tokens",
+    responses((status = 200, description = "Tokens, without their text.", body = OrgTokenList))
+)]
+pub(crate) async fn list_org(State(state): State<ApiState>) -> Result<Answer<OrgTokenList>, ApiError> {
+    let rows = state.platform().credentials.list_org().await;
+    let rows = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    let view = rows.into_iter().map(|row| OrgTokenView {
+        id: row.id,
+        prefix: row.prefix,
+        name: row.name.and_then(filled),
+        org_id: row.org_id,
+        created_by: filled(row.created_by),
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+    });
+    let tokens: Vec<_> = view.collect();
+    Ok(Answer(OrgTokenList { count: tokens.len(), tokens }))
+}
+
+/// Mints an org token: admin of everything.
+#[utoipa::path(
+    post, path = "/org/tokens", operation_id = "mint_org_token", tag = "tokens",
+    request_body(content = Option<MintOrgToken>),
+    responses(
+        (status = 200, description = "The token, shown once.", body = MintedOrgToken),
+        (status = 400, description = "The name is too long.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn mint_org(
+    State(state): State<ApiState>,
+    Who(identity): Who,
+    Peer(peer): Peer,
+    Lenient(request): Lenient<MintOrgToken>,
+) -> Result<Answer<MintedOrgToken>, ApiError> {
+    let name = request.name.filter(|name| !name.is_empty());
+    if name.as_ref().is_some_and(|name| name.len() > limits::ORG_TOKEN_NAME_BYTES) {
+        return Err(ApiError::bad_request("name too long (max 100 chars)"));
+    }
+    let granted = peer.map_or(Allowance::UNLIMITED, |peer| state.mints().take(address_key(peer), Instant::now()));
+    if granted.exceeded {
+        return Err(ApiError::rate_limited(granted.reset));
+    }
+    let (created_by, org_id) = minter(&identity);
+    let (credentials, stored) = (state.platform().credentials.clone(), name.clone());
+    let minted = state.run("org-token-mint", async move { credentials.mint_org(stored, created_by, org_id).await }).await?;
+    let (id, token) = minted.map_err(|error| ApiError::store("failed to mint token", &error))?;
+    Ok(Answer(MintedOrgToken {
+        id,
+        prefix: token.prefix().to_owned(),
+        name,
+        auth_token: token.expose().to_owned(),
+        warning: "Save this token: it is shown only once, and whoever holds it is admin of every workspace".to_owned(),
+    }))
+}
+
+/// Who mints, and what the new token inherits (SEC-21). Sessions are bearers here, so that a stray cookie says nothing.
+fn minter(identity: &Identity) -> (String, Option<WorkspaceId>) {
+    match &identity.principal {
+        Some(Principal::Org(org)) => (format!("org-token:{}", org.prefix), org.org),
+        Some(Principal::Session(_)) => ("session".to_owned(), None),
+        _ => ("admin-token".to_owned(), None),
+    }
+}
+
+/// Revokes an org token.
+#[utoipa::path(
+    delete, path = "/org/tokens/{id}", operation_id = "revoke_org_token", tag = "tokens",
+    params(("id" = OrgTokenId, Path, description = "Row id of the token.")),
+    responses(
+        (status = 200, description = "Revoked.", body = RevokedOrgToken),
+        (status = 404, description = "No live token.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn revoke_org(
+    State(state): State<ApiState>,
+    LastPath(id): LastPath,
+) -> Result<Answer<RevokedOrgToken>, ApiError> {
+    let id: OrgTokenId = id.parse().map_err(|_| not_found())?;
+    let credentials = state.platform().credentials.clone();
+    let revoked = state.run("org-token-revoke", async move { credentials.revoke_org(id).await }).await?;
+    if !revoked.map_err(|error| ApiError::store("failed to revoke", &error))? {
+        return Err(not_found());
+    }
+    tracing::info!(token = %id, "org token revoked");
+    Ok(Answer(RevokedOrgToken { revoked: id }))
+}

@@ -1,0 +1,234 @@
+//! `/workspaces` (`lifecycle.md` §5–9).
+
+use axum::{
+    Json as Answer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
+use molecule_core::WorkspaceId;
+use molecule_platform::workspaces::{Seen, StateAnswer};
+use molecule_wire::{
+    ErrorBody,
+    workspaces::{
+        ConfirmationRequired, CreateWorkspace, CreatedWorkspace, DeletedWorkspace, RestartWorkspace,
+        RestartedWorkspace, StopFailures, UpdateWorkspace, UpdatedWorkspace, WorkspaceGone, WorkspaceListItem,
+        WorkspaceLogs, WorkspaceState, WorkspaceView,
+    },
+};
+
+use crate::{
+    error::ApiError,
+    extract::{Gone, Json, Lenient, Query, Who, WorkspacePath},
+    state::ApiState,
+};
+
+/// Bytes of a log's end unless asked otherwise.
+const LOG_BYTES: usize = 64 << 10;
+/// Most bytes of a log's end.
+const LOG_BYTES_MAX: usize = 1 << 20;
+/// What the owner of a removed workspace's token is told (LIFE-89).
+const GONE_HINT: &str = "Regenerate the workspace and its token: this one was removed and its credentials are dead";
+
+/// Refuses ids that name nothing. A workspace that shows its own token is there.
+pub(crate) async fn require(state: &ApiState, who: &Who, id: WorkspaceId) -> Result<(), ApiError> {
+    if who.0.workspace() == Some(id) {
+        return Ok(());
+    }
+    match state.platform().workspaces.state(id).await {
+        Ok(StateAnswer::Live(_)) => Ok(()),
+        Ok(StateAnswer::Gone(_)) => Err(ApiError::not_found("workspace not found")),
+        Err(error) => Err(ApiError::store("lookup failed", &error)),
+    }
+}
+
+/// Workspaces that are not removed, by creation.
+#[utoipa::path(
+    get, path = "/workspaces", operation_id = "list_workspaces", tag = "workspaces",
+    responses((status = 200, description = "Every workspace.", body = Vec<WorkspaceListItem>))
+)]
+pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<WorkspaceListItem>>, ApiError> {
+    let listed = state.platform().workspaces.list().await;
+    listed.map(Answer).map_err(|error| ApiError::store("query failed", &error))
+}
+
+/// Creates a workspace and begins to start it. External ones only get an address and a token.
+#[utoipa::path(
+    post, path = "/workspaces", operation_id = "create_workspace", tag = "workspaces",
+    request_body = CreateWorkspace,
+    responses(
+        (status = 201, description = "Created.", body = CreatedWorkspace),
+        (status = 400, description = "A field is missing or not allowed; nothing was created.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    Json(request): Json<CreateWorkspace>,
+) -> Result<(StatusCode, Answer<CreatedWorkspace>), ApiError> {
+    let base = state.base_url(&headers);
+    let workspaces = state.platform().workspaces.clone();
+    let created = state.run("workspace-create", async move { workspaces.create(request, &base).await }).await??;
+    Ok((StatusCode::CREATED, Answer(created)))
+}
+
+/// One workspace, without what only admins may see.
+#[utoipa::path(
+    get, path = "/workspaces/{id}", operation_id = "get_workspace", tag = "workspaces",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("include_removed" = Option<bool>, Query, description = "`true`: a removed workspace is shown too."),
+    ),
+    responses(
+        (status = 200, description = "The workspace.", body = WorkspaceView),
+        (status = 404, description = "Unknown.", body = ErrorBody),
+        (status = 410, description = "Removed; also for its withdrawn token.", body = WorkspaceGone),
+    )
+)]
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    query: Query,
+    Gone(departed): Gone,
+) -> Result<Answer<WorkspaceView>, ApiError> {
+    let seen = state.platform().workspaces.get(id).await;
+    // To a withdrawn token `include_removed` shows nothing (LIFE-89a).
+    let include_removed = departed.is_none() && query.is_true("include_removed");
+    match seen.map_err(|error| ApiError::store("query failed", &error))? {
+        Seen::Live(view) if departed.is_none() => Ok(Answer(*view)),
+        Seen::Removed { view, .. } if include_removed => Ok(Answer(*view)),
+        Seen::Removed { removed_at, .. } => Err(gone(id, removed_at)),
+        // It was removed when the token was looked up; now its rows are purged.
+        Seen::Unknown | Seen::Live(_) if departed.is_some() => Err(gone(id, None)),
+        Seen::Unknown | Seen::Live(_) => Err(ApiError::not_found("workspace not found")),
+    }
+}
+
+fn gone(id: WorkspaceId, removed_at: Option<molecule_core::Timestamp>) -> ApiError {
+    let error = "workspace removed".to_owned();
+    ApiError::json(StatusCode::GONE, &WorkspaceGone { error, id, removed_at, hint: GONE_HINT.to_owned() })
+}
+
+/// Changes the fields that were sent.
+///
+/// A workspace may change its own name, role and layout; the rest is for admins.
+#[utoipa::path(
+    patch, path = "/workspaces/{id}", operation_id = "update_workspace", tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    request_body = UpdateWorkspace,
+    responses(
+        (status = 200, description = "Changed.", body = UpdatedWorkspace),
+        (status = 400, description = "A field is not allowed; nothing changed.", body = ErrorBody),
+        (status = 403, description = "A field is for admins only.", body = ErrorBody),
+        (status = 404, description = "Unknown or removed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn update(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    Who(identity): Who,
+    Json(request): Json<UpdateWorkspace>,
+) -> Result<Answer<UpdatedWorkspace>, ApiError> {
+    let workspaces = state.platform().workspaces.clone();
+    let admin = identity.is_admin();
+    let updated = state.run("workspace-update", async move { workspaces.patch(id, request, admin).await }).await??;
+    Ok(Answer(updated))
+}
+
+/// Removes a workspace and everything below it, then stops their agents.
+#[utoipa::path(
+    delete, path = "/workspaces/{id}", operation_id = "delete_workspace", tag = "workspaces",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("confirm" = Option<bool>, Query, description = "`true`: remove children too."),
+        ("purge" = Option<bool>, Query, description = "`true`: delete rows and data for good."),
+    ),
+    responses(
+        (status = 200, description = "Removed; also if it was before.", body = DeletedWorkspace),
+        (status = 409, description = "It has children; confirm.", body = ConfirmationRequired),
+        (status = 500, description = "Removed, but a stop failed: repeat the call.", body = StopFailures),
+    )
+)]
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    query: Query,
+) -> Result<Answer<DeletedWorkspace>, ApiError> {
+    let workspaces = state.platform().workspaces.clone();
+    let (confirm, purge) = (query.is_true("confirm"), query.is_true("purge"));
+    let deleted = state.run("workspace-delete", async move { workspaces.delete(id, confirm, purge).await }).await??;
+    Ok(Answer(deleted))
+}
+
+/// What an agent needs to know of its own workspace: go on, pause, or end.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/state", operation_id = "workspace_state", tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "It is there.", body = WorkspaceState),
+        (status = 404, description = "Unknown or removed: the agent ends.", body = WorkspaceState),
+        (status = 500, description = "The credential could not be checked.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn workspace_state(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Response, ApiError> {
+    let answer = state.platform().workspaces.state(id).await;
+    Ok(match answer.map_err(|error| ApiError::store("query failed", &error))? {
+        StateAnswer::Live(state) => Answer(state).into_response(),
+        StateAnswer::Gone(state) => (StatusCode::NOT_FOUND, Answer(state)).into_response(),
+    })
+}
+
+/// Restarts the agent. Answers at once; stop and start follow.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/restart", operation_id = "restart_workspace", tag = "workspaces",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("reset" = Option<bool>, Query, description = "`true`: as `reset` in the body."),
+    ),
+    request_body(content = Option<RestartWorkspace>),
+    responses(
+        (status = 200, description = "A restart began, or there is nothing to restart.", body = RestartedWorkspace),
+        (status = 404, description = "Unknown or removed.", body = ErrorBody),
+        (status = 409, description = "A parent is paused.", body = ErrorBody),
+        (status = 503, description = "There is no backend.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn restart(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    query: Query,
+    Lenient(mut request): Lenient<RestartWorkspace>,
+) -> Result<Answer<RestartedWorkspace>, ApiError> {
+    request.reset |= query.is_true("reset");
+    let workspaces = state.platform().workspaces.clone();
+    let restarted = state.run("workspace-restart", async move { workspaces.restart(id, request).await }).await??;
+    Ok(Answer(restarted))
+}
+
+/// The end of a managed agent's output.
+#[utoipa::path(
+    get, path = "/workspaces/{id}/logs", operation_id = "workspace_logs", tag = "workspaces",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("bytes" = Option<u32>, Query, description = "At most so many; default 65536, highest 1048576."),
+    ),
+    responses(
+        (status = 200, description = "Its end.", body = WorkspaceLogs),
+        (status = 404, description = "Unknown or removed.", body = ErrorBody),
+        (status = 422, description = "External: its logs are elsewhere.", body = ErrorBody),
+        (status = 501, description = "The backend keeps none.", body = ErrorBody),
+        (status = 502, description = "The backend failed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn logs(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    query: Query,
+) -> Result<Answer<WorkspaceLogs>, ApiError> {
+    let asked = query.get("bytes").and_then(|bytes| bytes.parse().ok()).filter(|bytes| *bytes > 0);
+    let bytes = asked.unwrap_or(LOG_BYTES).min(LOG_BYTES_MAX);
+    Ok(Answer(state.platform().workspaces.logs(id, bytes).await?))
+}

@@ -1,0 +1,274 @@
+//! Every route with every kind of caller, in both modes.
+
+use molecule_api::{Class, ROUTES, Route, Verb};
+use molecule_testkit::both_engines;
+
+use crate::common::*;
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Anonymous,
+    Garbage,
+    Own,
+    Other,
+    Removed,
+    Org,
+    Admin,
+    Session,
+}
+
+const EVERYBODY: [Who; 8] =
+    [Who::Anonymous, Who::Garbage, Who::Own, Who::Other, Who::Removed, Who::Org, Who::Admin, Who::Session];
+
+/// Does the class let the caller in? Written down here once more, from the specification and D2.
+fn may(class: Class, who: Who, open: bool) -> bool {
+    use Who::*;
+    let admin = matches!(who, Org | Admin | Session) || (open && who == Anonymous);
+    match class {
+        Class::Public => true,
+        Class::Admin | Class::Metrics => admin,
+        Class::Workspace => admin || who == Own,
+        // The workspace has a live token, so that nobody else's will do (SEC-78).
+        Class::WorkspaceOnly => who == Own,
+        Class::Registry => who == Own,
+        Class::Peer => matches!(who, Own | Session) || (open && who == Anonymous),
+        Class::Topology => admin || matches!(who, Own | Other),
+        // `Other` is a sibling, which may send. A bearer that proves nothing is the canvas in open mode (D2).
+        Class::Message => admin || matches!(who, Own | Other) || (open && matches!(who, Garbage | Removed)),
+        Class::Socket => admin || matches!(who, Own | Other),
+        Class::TestToken => who == Admin || (open && who == Anonymous),
+    }
+}
+
+/// What is said to those who may not.
+fn refusal(class: Class, who: Who) -> &'static str {
+    let anonymous = who == Who::Anonymous;
+    match class {
+        Class::Admin | Class::Metrics | Class::Socket if anonymous => "admin auth required",
+        Class::Admin | Class::Metrics | Class::Socket => "invalid admin auth token",
+        Class::TestToken => "admin auth required",
+        Class::Message if anonymous => "missing caller auth token",
+        Class::Message => "invalid caller auth token",
+        _ if anonymous => "missing workspace auth token",
+        _ => "invalid workspace auth token",
+    }
+}
+
+struct World {
+    server: Server,
+    /// The workspace in the paths. It has a child, so that nobody deletes it by the way.
+    own: Workspace,
+    other: Workspace,
+    removed: Workspace,
+    org: String,
+}
+
+impl World {
+    async fn new(url: &str, options: Options) -> Self {
+        let server = Server::with(url, options).await;
+        let own = server.workspace("own", None).await;
+        server.workspace("child", Some(&own)).await;
+        let other = server.workspace("other", None).await;
+        let removed = server.workspace("removed", None).await;
+        server.remove(&removed).await;
+        let org = server.org_token().await;
+        Self { server, own, other, removed, org }
+    }
+
+    async fn bearer(&self, who: Who) -> Option<String> {
+        Some(match who {
+            Who::Anonymous => return None,
+            Who::Garbage => "garbage".to_owned(),
+            Who::Own => self.own.token.clone(),
+            Who::Other => self.other.token.clone(),
+            Who::Removed => self.removed.token.clone(),
+            Who::Org => self.org.clone(),
+            Who::Admin => ADMIN.to_owned(),
+            // A fresh one: signing out is among the routes.
+            Who::Session => self.server.session().await,
+        })
+    }
+
+    async fn ask(&self, route: &Route, who: Who) -> Reply {
+        let id = self.own.id.to_string();
+        let path = route
+            .path
+            .replace("{id}", &id)
+            .replace("{workspaceId}", &id)
+            .replace("{tokenId}", "6fa459ea-ee8a-4ca4-894e-db77e160355e")
+            .replace("{key}", "NOT_THERE")
+            .replace("{*path}", "app.js");
+        let method: Method = route.verb.as_str().parse().unwrap();
+        let body = match route.class {
+            Class::Registry => {
+                json!({ "id": id, "workspace_id": id, "agent_card": {}, "delivery_mode": "poll" })
+            }
+            _ => json!({}),
+        };
+        let body = if route.path == "/registry/register" { without(body, "workspace_id") } else { body };
+        let mut call = self.server.call(method, path);
+        if route.verb != Verb::Get {
+            call = call.json(&body);
+        }
+        if route.path.starts_with("/registry/discover/") {
+            call = call.header("x-workspace-id", &id);
+        }
+        if route.class == Class::Socket {
+            call = call.upgrade();
+        }
+        match self.bearer(who).await {
+            Some(bearer) => call.bearer(&bearer).send().await,
+            None => call.send().await,
+        }
+    }
+}
+
+/// `workspace_id` is an alias of `id` in a registration; both at once are one too many.
+fn without(mut body: Value, member: &str) -> Value {
+    body.as_object_mut().unwrap().remove(member);
+    body
+}
+
+async fn walk(url: &str, options: Options, open: bool) {
+    let world = World::new(url, options).await;
+    for route in ROUTES {
+        for who in EVERYBODY {
+            let reply = world.ask(route, who).await;
+            let about = format!("{} {} by {who:?}, open: {open}: {reply:?}", route.verb.as_str(), route.path);
+            if may(route.class, who, open) {
+                assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
+                assert!(!reply.status.is_server_error(), "{about}");
+            } else {
+                assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
+                assert_eq!(reply.error(), refusal(route.class, who), "{about}");
+            }
+        }
+    }
+    // Nothing above removed it.
+    world.server.get(format!("/workspaces/{}", world.own.id)).bearer(ADMIN).send().await.expect(200);
+}
+
+both_engines! {
+    // SEC-40…52, SEC-70…84, D2
+    async fn every_route_and_every_caller_in_required_mode(url: String) {
+        walk(&url, Options::default(), false).await;
+    }
+
+    // D2
+    async fn every_route_and_every_caller_in_open_mode(url: String) {
+        walk(&url, open_mode(), true).await;
+    }
+
+    // D2: open mode is for this machine only
+    async fn a_rebound_name_is_not_local(url: String) {
+        let server = Server::with(&url, open_mode()).await;
+        server.get("/workspaces").send().await.expect(200);
+        server.get("/workspaces").header("host", "evil.example").send().await.refused(401, "admin auth required");
+        let listed = server.get("/workspaces").header("origin", "http://localhost:3000");
+        listed.send().await.refused(401, "admin auth required");
+    }
+
+    // SEC-52, D2: a lookup that fails is no refusal
+    async fn a_failed_lookup_is_503(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        server.store.clone().close().await.unwrap();
+        for call in [
+            server.get("/workspaces"),
+            server.get(format!("/workspaces/{}", workspace.id)),
+            server.post(format!("/workspaces/{}/a2a", workspace.id), &json!({})),
+            server.post("/registry/heartbeat", &json!({ "workspace_id": workspace.id })),
+        ] {
+            let reply = call.bearer("not in any cache").send().await;
+            assert_eq!(reply.json()["code"], "platform_unavailable");
+            reply.refused(503, "platform datastore unavailable — retry shortly");
+        }
+        // SEC-210
+        server.get("/health").bearer("not in any cache").send().await.expect(200);
+    }
+
+    // LIFE-89a, OP-17
+    async fn a_withdrawn_token_learns_that_its_workspace_is_gone(url: String) {
+        let server = Server::new(&url).await;
+        let (gone, other) = (server.workspace("gone", None).await, server.workspace("other", None).await);
+        server.remove(&gone).await;
+        let path = format!("/workspaces/{}", gone.id);
+        for query in ["", "?include_removed=true"] {
+            let body = server.get(format!("{path}{query}")).bearer(&gone.token).send().await.expect(410);
+            assert_eq!((&body["error"], &body["id"]), (&json!("workspace removed"), &json!(gone.id)));
+            assert!(body["removed_at"].is_string() && body["hint"].as_str().unwrap().starts_with("Regenerate"));
+        }
+        let state = server.get(format!("{path}/state")).bearer(&gone.token).send().await.expect(404);
+        assert_eq!(state, json!({ "workspace_id": gone.id, "status": "removed", "deleted": true }));
+        // Of another workspace, and anywhere else, it proves nothing.
+        let elsewhere = server.get(format!("/workspaces/{}", other.id)).bearer(&gone.token);
+        elsewhere.send().await.refused(401, "invalid workspace auth token");
+        let secrets = server.get(format!("{path}/secrets/values")).bearer(&gone.token);
+        secrets.send().await.refused(401, "invalid workspace auth token");
+        // LIFE-89, LIFE-91
+        server.get(path.as_str()).bearer(ADMIN).send().await.expect(410);
+        let shown = server.get(format!("{path}?include_removed=true")).bearer(ADMIN).send().await.expect(200);
+        assert_eq!(shown["status"], "removed");
+    }
+
+    // SEC-78, PROV-121
+    async fn secrets_are_read_by_their_workspace_only(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        let path = format!("/workspaces/{}/secrets", workspace.id);
+        server.post(path.as_str(), &json!({ "key": "A", "value": "1" })).bearer(ADMIN).send().await.expect(200);
+        let values = format!("{path}/values");
+        let body = server.get(values.as_str()).bearer(&workspace.token).send().await.expect(200);
+        assert_eq!(body, json!({ "A": "1" }));
+        server.get(values.as_str()).bearer(ADMIN).send().await.refused(401, "invalid workspace auth token");
+        // Without any live token the operator may.
+        let tokens = server.get(format!("/workspaces/{}/tokens", workspace.id)).bearer(ADMIN).send().await.expect(200);
+        for token in tokens["tokens"].as_array().unwrap() {
+            let path = format!("/workspaces/{}/tokens/{}", workspace.id, token["id"].as_str().unwrap());
+            server.call(Method::DELETE, path).bearer(ADMIN).send().await.expect(200);
+        }
+        server.get(values.as_str()).bearer(ADMIN).send().await.expect(200);
+        server.get(values.as_str()).bearer(&workspace.token).send().await.refused(401, "invalid workspace auth token");
+    }
+
+    // SEC-120
+    async fn test_tokens_are_off_in_production(url: String) {
+        let options = Options::default();
+        let config = molecule_platform::Config { production: true, ..options.config };
+        let server = Server::with(&url, Options { config, ..options }).await;
+        let workspace = server.workspace("w", None).await;
+        let path = format!("/admin/workspaces/{}/test-token", workspace.id);
+        server.get(path).bearer(ADMIN).send().await.refused(404, "not found");
+    }
+
+    // SEC-120, SEC-121
+    async fn test_tokens(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        let path = format!("/admin/workspaces/{}/test-token", workspace.id);
+        let body = server.get(path.as_str()).bearer(ADMIN).send().await.expect(200);
+        let token = body["auth_token"].as_str().unwrap();
+        server.get(format!("/workspaces/{}/activity", workspace.id)).bearer(token).send().await.expect(200);
+        for id in ["nonsense", "6fa459ea-ee8a-4ca4-894e-db77e160355e"] {
+            let path = format!("/admin/workspaces/{id}/test-token");
+            server.get(path).bearer(ADMIN).send().await.refused(404, "workspace not found");
+        }
+        server.remove(&workspace).await;
+        server.get(path.as_str()).bearer(ADMIN).send().await.refused(404, "workspace not found");
+    }
+
+    // SEC-212, D2
+    async fn metrics_are_public_by_choice(url: String) {
+        let options = Options::default();
+        let api = molecule_api::ApiConfig { metrics_public: true, ..options.api };
+        let server = Server::with(&url, Options { api, ..options }).await;
+        server.get("/nowhere/secret-path").send().await.expect(404);
+        let reply = server.get("/metrics").send().await;
+        assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
+        assert!(text.contains(r#"path="unmatched",status="404"} 1"#), "{text}");
+        assert!(!text.contains("secret-path"));
+        assert!(text.contains("molecule_websocket_connections_active 0"));
+    }
+}

@@ -1,0 +1,171 @@
+//! Headers, origins, bodies and paths (`security.md` §16, §17).
+
+use molecule_api::ApiConfig;
+use molecule_testkit::both_engines;
+
+use crate::common::*;
+
+/// SEC-200
+const ALWAYS: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
+];
+
+async fn with_origins(url: &str, origins: &[&str]) -> Server {
+    let options = Options::default();
+    let cors_origins = Some(origins.iter().map(|&origin| origin.to_owned()).collect());
+    Server::with(url, Options { api: ApiConfig { cors_origins, ..options.api }, ..options }).await
+}
+
+both_engines! {
+    // SEC-200, SEC-201
+    async fn every_answer_has_its_headers(url: String) {
+        let server = Server::new(&url).await;
+        let api = "default-src 'self'";
+        let answers = [
+            (server.get("/health").send().await, 200, api),
+            (server.get("/workspaces").send().await, 401, api),
+            (server.get("/workspaces").header("origin", "http://evil.example").send().await, 403, api),
+            (server.call(Method::OPTIONS, "/workspaces").send().await, 204, api),
+            (server.call(Method::PUT, "/health").send().await, 405, api),
+            (server.get("/nowhere").send().await, 404, "script-src 'self'"),
+            (server.get("/").send().await, 200, "script-src 'self'"),
+            (server.get("/docs").send().await, 200, "frame-ancestors 'none'"),
+        ];
+        for (reply, status, policy) in answers {
+            assert_eq!(reply.status.as_u16(), status, "{reply:?}");
+            for (name, value) in ALWAYS {
+                assert_eq!(reply.header(name), Some(value), "{reply:?}");
+            }
+            let found = reply.header("content-security-policy").unwrap();
+            assert!(found.contains(policy) && !found.contains("unsafe"), "{found}");
+        }
+    }
+
+    // SEC-202
+    async fn foreign_pages_are_refused_before_any_handler(url: String) {
+        let server = Server::new(&url).await;
+        for origin in ["http://evil.example", "null", "http://localhost:3000"] {
+            let reply = server.get("/workspaces").bearer(ADMIN).header("origin", origin).send().await;
+            assert_eq!((reply.status, reply.bytes.len()), (StatusCode::FORBIDDEN, 0), "{origin}");
+            assert_eq!(reply.header("access-control-allow-origin"), None);
+        }
+        let own = format!("http://{}", server.address);
+        let reply = server.get("/workspaces").bearer(ADMIN).header("origin", &own).send().await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.header("access-control-allow-origin"), None, "not a cross-origin request");
+    }
+
+    // SEC-202
+    async fn listed_pages_may_read(url: String) {
+        let server = with_origins(&url, &["https://canvas.example"]).await;
+        let origin = "https://canvas.example";
+        let reply = server.get("/workspaces").bearer(ADMIN).header("origin", origin).send().await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.header("access-control-allow-origin"), Some(origin));
+        assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
+        assert_eq!(reply.header("vary"), Some("Origin"));
+        // A refusal is readable too.
+        let reply = server.get("/workspaces").header("origin", origin).send().await;
+        assert_eq!((reply.status.as_u16(), reply.header("access-control-allow-origin")), (401, Some(origin)));
+        let asked = server.call(Method::OPTIONS, "/workspaces").header("origin", origin).send().await;
+        assert_eq!((asked.status, asked.bytes.len()), (StatusCode::NO_CONTENT, 0));
+        assert_eq!(asked.header("access-control-allow-methods"), Some("GET, POST, PUT, PATCH, DELETE, OPTIONS"));
+        let headers = "Origin, Content-Type, X-Workspace-ID, Authorization";
+        assert_eq!(asked.header("access-control-allow-headers"), Some(headers));
+        let other = server.call(Method::OPTIONS, "/workspaces").header("origin", "https://x.example").send().await;
+        assert_eq!(other.status, StatusCode::FORBIDDEN);
+    }
+
+    // ACT-1
+    async fn unknown_paths_and_methods_have_the_envelope(url: String) {
+        let server = Server::new(&url).await;
+        server.get("/nowhere").send().await.refused(404, "not found");
+        let reply = server.call(Method::DELETE, "/workspaces").bearer(ADMIN).send().await;
+        let allow = reply.header("allow").unwrap().to_owned();
+        assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+        reply.refused(405, "method not allowed");
+        // SEC-86
+        let path = format!("/workspaces/{}/shared-context", server.workspace("w", None).await.id);
+        server.get(path).bearer(ADMIN).send().await.refused(404, "not found");
+    }
+
+    // SEC-106
+    async fn malformed_ids(url: String) {
+        let server = Server::new(&url).await;
+        for path in ["/workspaces/x", "/workspaces/x/state", "/workspaces/%ff/model", "/workspaces/x/activity"] {
+            server.get(path).bearer(ADMIN).send().await.refused(400, "invalid workspace ID");
+        }
+        server.get("/workspaces/x").send().await.refused(401, "missing workspace auth token");
+        // ACT-3
+        assert_eq!(server.get("/events/x").bearer(ADMIN).send().await.expect(200), json!([]));
+        let org = server.call(Method::DELETE, "/org/tokens/x").bearer(ADMIN);
+        org.send().await.refused(404, "token not found or already revoked");
+    }
+
+    // LIFE-96, PROV-119, ACT-50: each route's own text
+    async fn malformed_bodies(url: String) {
+        let server = Server::new(&url).await;
+        let id = server.workspace("w", None).await.id;
+        let bodies: [&[u8]; 6] = [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{\"name\":3,\"key\":3,\"message\":3,\"code\":3}"];
+        let routes = [
+            (Method::POST, "/workspaces".to_owned(), "invalid workspace payload"),
+            (Method::PATCH, format!("/workspaces/{id}"), "invalid request body"),
+            (Method::POST, format!("/workspaces/{id}/secrets"), "invalid request body"),
+            (Method::PUT, format!("/workspaces/{id}/model"), "invalid request body"),
+            (Method::POST, format!("/workspaces/{id}/notify"), "message is required"),
+            (Method::POST, "/registry/register".to_owned(), "invalid request body"),
+            (Method::POST, "/registry/heartbeat".to_owned(), "invalid request body"),
+            (Method::POST, "/registry/check-access".to_owned(), "invalid request body"),
+            (Method::POST, "/auth/login".to_owned(), "invalid request body"),
+        ];
+        for (method, path, text) in routes {
+            for body in bodies {
+                let reply = server.call(method.clone(), &path).bearer(ADMIN).body(body).send().await;
+                assert_eq!((reply.status.as_u16(), reply.error().as_str()), (400, text), "{path} {body:?}");
+            }
+        }
+        // LIFE §9, SEC-18: these take what cannot be read for nothing.
+        server.call(Method::POST, format!("/workspaces/{id}/restart")).bearer(ADMIN).body("{").send().await.expect(200);
+        server.call(Method::POST, "/org/tokens").bearer(ADMIN).body("{").send().await.expect(200);
+    }
+
+    // SEC-190, A2A-2
+    async fn bodies_that_are_too_long(url: String) {
+        let server = Server::new(&url).await;
+        let id = server.workspace("w", None).await.id;
+        let long = vec![b' '; (1 << 20) + 1];
+        let message = server.call(Method::POST, format!("/workspaces/{id}/a2a")).bearer(ADMIN).body(long);
+        message.send().await.refused(400, "invalid JSON");
+    }
+
+    // SEC-54…58
+    async fn a_hosted_server_serves_its_own_org_only(url: String) {
+        let options = Options::default();
+        let api = ApiConfig { org_id: Some("acme".to_owned()), ..options.api };
+        let server = Server::with(&url, Options { api, ..options }).await;
+        let reply = server.get("/workspaces").bearer(ADMIN).send().await;
+        assert_eq!((reply.status, reply.bytes.len()), (StatusCode::NOT_FOUND, 0));
+        server.get("/workspaces").bearer(ADMIN).header("x-molecule-org-id", "acme").send().await.expect(200);
+        // An own origin passes the guard and nothing else (SEC-58).
+        let own = format!("http://{}", server.address);
+        server.get("/workspaces").header("origin", &own).send().await.refused(401, "admin auth required");
+        server.get("/workspaces").bearer(ADMIN).header("origin", &own).send().await.expect(200);
+        server.get("/health").send().await.expect(200);
+        assert_eq!(server.get("/").send().await.status, StatusCode::OK);
+        let beat = server.post("/registry/heartbeat", &json!({ "workspace_id": "x" }));
+        beat.send().await.refused(400, "invalid request body");
+    }
+
+    // SEC-211
+    async fn build_info_and_health(url: String) {
+        let server = Server::new(&url).await;
+        assert_eq!(server.get("/health").send().await.expect(200), json!({ "status": "ok" }));
+        assert!(server.get("/buildinfo").send().await.expect(200)["git_sha"].is_string());
+        let document = server.get("/openapi.json").bearer(ADMIN).send().await.expect(200);
+        assert_eq!(document["paths"]["/workspaces"]["post"]["x-auth-class"], "admin");
+    }
+}

@@ -1,0 +1,13 @@
+//! The HTTP surface on both engines: a real platform behind a real listener, spoken to over real connections.
+
+#![allow(clippy::unwrap_used, reason = "everything here is a test")]
+
+mod common;
+mod classes;
+mod hardening;
+mod messages;
+mod rates;
+mod resources;
+mod sign_in;
+mod sockets;
+mod stopping;

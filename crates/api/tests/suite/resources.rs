@@ -1,0 +1,237 @@
+//! Workspaces, secrets, settings, activity, registry, events: the answers of each route.
+
+use molecule_testkit::both_engines;
+
+use crate::common::*;
+
+const UNKNOWN: &str = "6fa459ea-ee8a-4ca4-894e-db77e160355e";
+
+both_engines! {
+    // LIFE-74, LIFE-77, LIFE-79, LIFE-86
+    async fn create_read_list(url: String) {
+        let server = Server::new(&url).await;
+        let call = server.post("/workspaces", &json!({ "name": "a", "external": true })).bearer(ADMIN);
+        let forwarded = call.header("x-forwarded-proto", "https").header("x-forwarded-host", "m.example");
+        let created = forwarded.send().await.expect(201);
+        assert_eq!((&created["status"], &created["external"]), (&json!("awaiting_agent"), &json!(true)));
+        assert_eq!(created["connection"]["platform_url"], "https://m.example");
+        let path = format!("/workspaces/{}", created["id"].as_str().unwrap());
+        let view = server.get(path).bearer(ADMIN).send().await.expect(200);
+        // LIFE-88, SEC-88
+        for hidden in ["budget_limit", "monthly_spend", "current_task", "last_sample_error", "workspace_dir"] {
+            assert!(view.get(hidden).is_none(), "{hidden}");
+        }
+        assert!(view.as_object().unwrap().contains_key("last_outbound_at"));
+        let list = server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
+        assert_eq!(list.as_array().unwrap().len(), 1);
+        assert!(list[0].as_object().unwrap().contains_key("monthly_spend"));
+        let unknown = server.get(format!("/workspaces/{UNKNOWN}")).bearer(ADMIN);
+        unknown.send().await.refused(404, "workspace not found");
+    }
+
+    // LIFE-95, LIFE-96, D4
+    async fn update(url: String) {
+        let server = Server::new(&url).await;
+        let own = server.workspace("a", None).await;
+        let patch = |body: Value, bearer: &str| {
+            server.call(Method::PATCH, format!("/workspaces/{}", own.id)).json(&body).bearer(bearer).send()
+        };
+        assert_eq!(patch(json!({ "name": "b", "budget_limit": 3 }), &own.token).await.expect(200), json!({ "status": "updated" }));
+        assert_eq!(patch(json!({ "tier": 2 }), &own.token).await.status, StatusCode::FORBIDDEN);
+        patch(json!({ "tier": 2 }), ADMIN).await.expect(200);
+        patch(json!({ "name": "x".repeat(256) }), ADMIN).await.refused(400, "name must be at most 255 characters");
+        let unknown = server.call(Method::PATCH, format!("/workspaces/{UNKNOWN}")).json(&json!({})).bearer(ADMIN);
+        unknown.send().await.refused(404, "workspace not found");
+    }
+
+    // LIFE-99, LIFE-109, LIFE-110
+    async fn delete(url: String) {
+        let server = Server::new(&url).await;
+        let parent = server.workspace("parent", None).await;
+        let child = server.workspace("child", Some(&parent)).await;
+        let delete = |query: &str| {
+            server.call(Method::DELETE, format!("/workspaces/{}{query}", parent.id)).bearer(ADMIN).send()
+        };
+        let asked = delete("?confirm=yes").await.expect(409);
+        assert_eq!((&asked["status"], &asked["children_count"]), (&json!("confirmation_required"), &json!(1)));
+        assert_eq!(asked["children"], json!([{ "id": child.id, "name": "child" }]));
+        assert_eq!(delete("?confirm=true").await.expect(200), json!({ "status": "removed", "cascade_deleted": 1 }));
+        delete("?confirm=true").await.expect(200);
+        // SEC-12
+        let feed = server.get(format!("/workspaces/{}/activity", child.id)).bearer(&child.token);
+        feed.send().await.refused(401, "invalid workspace auth token");
+    }
+
+    // LIFE-92, LIFE-117, LIFE-118
+    async fn state_restart_logs(url: String) {
+        let server = Server::new(&url).await;
+        let own = server.workspace("a", None).await;
+        let path = format!("/workspaces/{}", own.id);
+        let state = server.get(format!("{path}/state")).bearer(&own.token).send().await.expect(200);
+        assert_eq!(state, json!({ "workspace_id": own.id, "status": "online", "paused": false, "deleted": false }));
+        let gone = server.get(format!("/workspaces/{UNKNOWN}/state")).bearer(ADMIN).send().await.expect(404);
+        assert_eq!(gone, json!({ "workspace_id": UNKNOWN, "deleted": true }));
+        let restarted = server.call(Method::POST, format!("{path}/restart")).bearer(&own.token).send().await.expect(200);
+        assert_eq!(restarted["status"], "noop");
+        let unknown = server.call(Method::POST, format!("/workspaces/{UNKNOWN}/restart")).bearer(ADMIN);
+        unknown.send().await.refused(404, "workspace not found");
+        let logs = server.get(format!("{path}/logs")).bearer(&own.token).send().await;
+        assert_eq!(logs.json()["code"], "external_workspace");
+        assert_eq!(logs.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    // PROV-118…120
+    async fn secrets(url: String) {
+        let server = Server::new(&url).await;
+        let own = server.workspace("a", None).await;
+        let path = format!("/workspaces/{}/secrets", own.id);
+        let body = |key: &str| json!({ "key": key, "value": "v" });
+        let saved = server.post(path.as_str(), &body("B")).bearer(&own.token).send().await.expect(200);
+        assert_eq!(saved, json!({ "status": "saved", "key": "B" }));
+        server.call(Method::PUT, path.as_str()).json(&body("A")).bearer(&own.token).send().await.expect(200);
+        for alias in ["/settings/secrets", "/admin/secrets"] {
+            let saved = server.post(alias, &body("G")).bearer(ADMIN).send().await.expect(200);
+            assert_eq!(saved, json!({ "status": "saved", "key": "G", "scope": "global" }));
+            assert_eq!(server.get(alias).bearer(ADMIN).send().await.expect(200)[0]["key"], "G");
+        }
+        let list = server.get(path.as_str()).bearer(&own.token).send().await.expect(200);
+        let seen: Vec<_> = list.as_array().unwrap().iter().map(|s| (s["key"].as_str().unwrap(), s["scope"].as_str().unwrap())).collect();
+        assert_eq!(seen, [("A", "workspace"), ("B", "workspace"), ("G", "global")]);
+        assert!(list[0].get("value").is_none() && list[0]["has_value"] == true);
+        for bad in [json!({ "key": "A" }), json!({ "value": "v" }), json!({ "key": "", "value": "v" }), json!({ "key": "A", "value": "" })] {
+            server.post(path.as_str(), &bad).bearer(ADMIN).send().await.refused(400, "invalid request body");
+        }
+        let delete = |path: String| server.call(Method::DELETE, path).bearer(ADMIN).send();
+        assert_eq!(delete(format!("{path}/A")).await.expect(200), json!({ "status": "deleted", "key": "A" }));
+        delete(format!("{path}/A")).await.refused(404, "secret not found");
+        delete("/settings/secrets/G".to_owned()).await.expect(200);
+        delete("/admin/secrets/G".to_owned()).await.refused(404, "secret not found");
+        let unknown = server.post(format!("/workspaces/{UNKNOWN}/secrets"), &body("A")).bearer(ADMIN);
+        unknown.send().await.refused(404, "workspace not found");
+    }
+
+    // PROV-110…112
+    async fn model_and_provider(url: String) {
+        let server = Server::new(&url).await;
+        let own = server.workspace("a", None).await;
+        for name in ["model", "provider"] {
+            let path = format!("/workspaces/{}/{name}", own.id);
+            let get = || server.get(path.as_str()).bearer(&own.token).send();
+            let put = |value: &str| server.call(Method::PUT, path.as_str()).json(&json!({ name: value })).bearer(&own.token).send();
+            assert_eq!(get().await.expect(200), json!({ name: "", "source": "default" }));
+            assert_eq!(put("x/y").await.expect(200), json!({ "status": "saved", name: "x/y" }));
+            assert_eq!(get().await.expect(200), json!({ name: "x/y", "source": "workspace_secrets" }));
+            assert_eq!(put("").await.expect(200), json!({ "status": "cleared" }));
+            assert_eq!(get().await.expect(200), json!({ name: "", "source": "default" }));
+        }
+    }
+
+    // ACT-23, ACT-26, ACT-47, ACT-54
+    async fn activity(url: String) {
+        let server = Server::new(&url).await;
+        let own = server.workspace("a", None).await;
+        let path = format!("/workspaces/{}", own.id);
+        let report = |body: Value| server.post(format!("{path}/activity"), &body).bearer(&own.token).send();
+        let first = json!({ "activity_type": "agent_log", "summary": "1", "request_body": { "big": 12_345_678_901_234_567_890_u64 } });
+        assert_eq!(report(first).await.expect(200), json!({ "status": "logged" }));
+        report(json!({ "activity_type": "agent_log", "summary": "2" })).await.expect(200);
+        report(json!({ "activity_type": "cron_run" })).await.expect(400);
+        report(json!({})).await.refused(400, "invalid request body");
+        let foreign = json!({ "activity_type": "agent_log", "source_id": UNKNOWN });
+        report(foreign).await.refused(403, "source_id must match authenticated workspace");
+        let notify = |body: Value| server.post(format!("{path}/notify"), &body).bearer(&own.token).send();
+        assert_eq!(notify(json!({ "message": "hi" })).await.expect(200), json!({ "status": "sent" }));
+        notify(json!({ "message": "" })).await.refused(400, "message is required");
+        notify(json!({ "message": "x", "attachments": [{ "uri": "u" }] })).await.refused(400, "attachment[0]: uri and name are required");
+
+        let feed = |query: &str| server.get(format!("{path}/activity{query}")).bearer(&own.token).send();
+        let rows = feed("").await.expect(200);
+        assert_eq!(rows[0]["method"], "notify");
+        assert_eq!(rows[0]["response_body"], json!({ "result": "hi" }));
+        assert_eq!(rows[2]["request_body"]["big"], json!(12_345_678_901_234_567_890_u64));
+        assert!(rows[1].get("request_body").is_none() && rows[1]["duration_ms"].is_null());
+        let after = feed(&format!("?since_id={}", rows[2]["id"].as_str().unwrap())).await.expect(200);
+        assert_eq!((after[0]["summary"].as_str(), after[1]["method"].as_str()), (Some("2"), Some("notify")));
+        for gone in ["00000000-0000-0000-0000-000000000000", "garbage"] {
+            feed(&format!("?since_id={gone}")).await.refused(410, "since_id cursor not found");
+        }
+        feed("?since_secs=0").await.refused(400, "since_secs must be a positive integer");
+        assert_eq!(server.get(format!("/workspaces/{UNKNOWN}/activity")).bearer(ADMIN).send().await.expect(200), json!([]));
+    }
+
+    // REG-33, REG-55, REG-70, REG-81, REG-83…88
+    async fn registry(url: String) {
+        let server = Server::new(&url).await;
+        let parent = server.workspace("parent", None).await;
+        let child = server.workspace("child", Some(&parent)).await;
+        let niece = server.workspace("niece", Some(&server.workspace("aunt", None).await)).await;
+        let beat = server.post("/registry/heartbeat", &json!({ "workspace_id": child.id })).bearer(&child.token);
+        let beat = beat.send().await.expect(200);
+        assert_eq!(beat["status"], "ok");
+        assert!(beat["platform_inbound_secret"].is_string());
+        let foreign = server.post("/registry/heartbeat", &json!({ "workspace_id": child.id })).bearer(&parent.token);
+        foreign.send().await.refused(401, "invalid workspace auth token");
+        let card = json!({ "workspace_id": child.id, "agent_card": { "name": "new" } });
+        let updated = server.post("/registry/update-card", &card).bearer(&child.token).send().await.expect(200);
+        assert_eq!(updated, json!({ "status": "updated" }));
+
+        let allowed = |a: Value, b: Value| server.post("/registry/check-access", &json!({ "caller_id": a, "target_id": b })).bearer(ADMIN).send();
+        assert_eq!(allowed(json!(parent.id), json!(child.id)).await.expect(200), json!({ "allowed": true }));
+        assert_eq!(allowed(json!(niece.id), json!(child.id)).await.expect(200), json!({ "allowed": false }));
+        assert_eq!(allowed(json!("x"), json!(child.id)).await.expect(200), json!({ "allowed": false }));
+        allowed(json!(""), json!(child.id)).await.refused(400, "invalid request body");
+
+        let peers = server.get(format!("/registry/{}/peers", child.id)).bearer(&child.token).send().await.expect(200);
+        assert_eq!((peers.as_array().unwrap().len(), &peers[0]["name"]), (1, &json!("parent")));
+        let none = server.get(format!("/registry/{}/peers?q=nobody", child.id)).bearer(&child.token);
+        assert_eq!(none.send().await.expect(200), json!([]));
+
+        let discover = |target: &str| server.get(format!("/registry/discover/{target}")).bearer(&child.token);
+        discover(&parent.id.to_string()).send().await.refused(400, "X-Workspace-ID header is required");
+        let as_child = |target: &str| discover(target).header("x-workspace-id", child.id.to_string()).send();
+        let found = as_child(&parent.id.to_string()).await.expect(200);
+        assert!(found["url"].as_str().unwrap().ends_with(&format!("/workspaces/{}/a2a", parent.id)));
+        for target in [niece.id.to_string(), UNKNOWN.to_owned(), "x".to_owned()] {
+            as_child(&target).await.refused(403, "not authorized to discover this workspace");
+        }
+        let as_other = discover(&parent.id.to_string()).header("x-workspace-id", parent.id.to_string());
+        as_other.send().await.refused(401, "invalid workspace auth token");
+    }
+
+    // ACT-69
+    async fn events(url: String) {
+        let server = Server::new(&url).await;
+        let (a, b) = (server.workspace("a", None).await, server.workspace("b", None).await);
+        let all = server.get("/events").bearer(ADMIN).send().await.expect(200);
+        assert!(all.as_array().unwrap().iter().any(|event| event["workspace_id"] == json!(b.id)));
+        let of_a = server.get(format!("/events/{}", a.id)).bearer(ADMIN).send().await.expect(200);
+        let of_a = of_a.as_array().unwrap();
+        assert!(!of_a.is_empty() && of_a.iter().all(|event| event["workspace_id"] == json!(a.id)));
+        assert!(of_a.iter().any(|event| event["event_type"] == "WORKSPACE_ONLINE"));
+    }
+
+    // PROV-133
+    async fn org_import(url: String) {
+        let server = Server::new(&url).await;
+        let import = |body: Value| server.post("/org/import", &body).bearer(ADMIN).send();
+        import(json!({})).await.refused(400, "provide 'dir' or 'template'");
+        import(json!({ "dir": "../x" })).await.refused(400, "invalid org directory");
+        import(json!({ "dir": "nothing" })).await.refused(404, "org template not found: nothing");
+        let template = json!({ "name": "o", "workspaces": [{ "name": "w", "required_env": ["NEVER_SET_ANYWHERE"] }] });
+        let missing = import(json!({ "template": template })).await.expect(412);
+        assert_eq!(missing["missing_env"], json!(["NEVER_SET_ANYWHERE"]));
+        assert_eq!(server.get("/workspaces").bearer(ADMIN).send().await.expect(200), json!([]));
+        server.get("/org/templates").bearer(ADMIN).send().await.expect(200);
+        server.get("/templates").bearer(ADMIN).send().await.expect(200);
+    }
+
+    // SEC-213
+    async fn liveness(url: String) {
+        let server = Server::new(&url).await;
+        eventually("a tick", async || {
+            let body = server.get("/admin/liveness").bearer(ADMIN).send().await.expect(200);
+            body["subsystems"]["health-sweep"]["seconds_ago"].is_u64()
+        })
+        .await;
+    }
+}

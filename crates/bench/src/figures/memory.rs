@@ -1,0 +1,95 @@
+//! Memory of a server that has nothing to do.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    figure::{Figure, Target, progress},
+    server::{Home, Mode, Server, descendants, resident_bytes},
+};
+
+/// The organisation that a new user starts with.
+const STARTER: &str = "starter";
+const ONLINE_LIMIT: Duration = Duration::from_secs(60);
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+const SAMPLE: Duration = Duration::from_millis(500);
+/// Samples that have to agree.
+const CALM: usize = 8;
+
+/// Resident memory of the server with the starter organisation online.
+pub(crate) async fn idle(binary: &Path) -> anyhow::Result<()> {
+    progress("idle_rss: the starter organisation at rest");
+    let home = Home::new()?;
+    let mut server = Server::spawn(binary, &home, Mode::Up)?;
+    server.login_url().await?;
+    if server
+        .call("GET", "/workspaces", &Value::Null)
+        .await?
+        .as_array()
+        .is_some_and(Vec::is_empty)
+    {
+        server.call("POST", "/org/import", &json!({ "dir": STARTER })).await?;
+    }
+    let workspaces = all_online(&mut server).await?;
+    let pid = server.pid().context("the server runs")?;
+    let (resident, settled) = settle(pid).await?;
+    let agents = descendants(pid)?;
+    // An agent that has just ended has no memory to count.
+    let agents_resident: u64 = agents.iter().filter_map(|&agent| resident_bytes(agent).ok()).sum();
+    Figure::new("idle_rss", resident as f64 / 1e6, "MB of the server process")
+        .target(Target::Below(40.0))
+        .with("settled", settled)
+        .with("workspaces", workspaces)
+        .with("agent_processes", agents.len())
+        .number("agents_mb", agents_resident as f64 / 1e6)
+        .print()?;
+    server.stop().await
+}
+
+/// Waits until every workspace is online; returns how many there are.
+async fn all_online(server: &mut Server) -> anyhow::Result<usize> {
+    let deadline = Instant::now() + ONLINE_LIMIT;
+    loop {
+        let list = server.call("GET", "/workspaces", &Value::Null).await?;
+        let statuses: Vec<&str> = list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|workspace| workspace["status"].as_str())
+            .collect();
+        if !statuses.is_empty() && statuses.iter().all(|status| *status == "online") {
+            return Ok(statuses.len());
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "not online within {ONLINE_LIMIT:?}: {statuses:?}\n{}",
+                server.log_tail()
+            );
+        }
+        tokio::time::sleep(SAMPLE).await;
+    }
+}
+
+/// Samples until the memory has stayed within 1 % for a while; returns the last sample, and whether it came to rest.
+async fn settle(pid: u32) -> anyhow::Result<(u64, bool)> {
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    let mut samples = Vec::new();
+    loop {
+        samples.push(resident_bytes(pid)?);
+        let recent = &samples[samples.len().saturating_sub(CALM)..];
+        let (low, high) = (
+            recent.iter().min().copied().unwrap_or(0),
+            recent.iter().max().copied().unwrap_or(0),
+        );
+        let settled = recent.len() == CALM && (high - low) * 100 <= high;
+        if settled || Instant::now() >= deadline {
+            return Ok((high, settled));
+        }
+        tokio::time::sleep(SAMPLE).await;
+    }
+}

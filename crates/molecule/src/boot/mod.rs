@@ -1,0 +1,90 @@
+//! What happens before the server is wired: the data directory, its lock and version, generated keys, the listening
+//! socket and the log. Each function does one thing and fails with a text that says what to do.
+
+mod data_dir;
+mod endpoint;
+mod keys;
+mod listen;
+mod logging;
+mod sandbox;
+
+pub use data_dir::{DataDir, DataLock};
+pub use endpoint::{Endpoint, EndpointFile};
+pub(crate) use keys::ADMIN_TOKEN_FILE;
+pub use keys::{admin_token, secrets_key};
+pub use listen::bind;
+pub use logging::init_logging;
+pub use sandbox::{Landlock, exposure, is_root, landlock};
+
+use std::{io, path::PathBuf};
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The data directory cannot be created or written.
+    #[error("the data directory {path} cannot be used: {reason}; choose another with --data-dir or MOLECULE_DATA_DIR")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another server runs on it.
+    #[error("another server{} uses the data directory {path}; stop it, or choose another directory with --data-dir",
+            pid.map_or_else(String::new, |pid| format!(" (process {pid})")))]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The other server, if it could be read.
+        pid: Option<u32>,
+    },
+    /// Written by a newer version.
+    #[error("the data directory {path} was written by Molecule {found}, this is {ours}; upgrade this program")]
+    NewerData {
+        /// The directory.
+        path: PathBuf,
+        /// Version that wrote it.
+        found: String,
+        /// Version of this program.
+        ours: String,
+    },
+    /// A file of the server is damaged or cannot be written.
+    #[error("{path} cannot be used: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Address and port.
+        address: std::net::SocketAddr,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The log cannot be set up.
+    #[error("the log cannot be set up: {0}")]
+    Log(String),
+}
+
+impl BootError {
+    fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::File {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What an I/O error means for a directory, in plain words.
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not write to it".to_owned(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "it is not a directory".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,178 @@
+//! Commands and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{
+    commands::{
+        events::EventsArgs, org::OrgCommand, secret::SecretCommand, send::SendArgs, token::TokenCommand, ws::WsCommand,
+    },
+    config::{Flags, settings},
+};
+
+const AFTER_HELP: &str = "\
+Environment:
+  MOLECULE_URL        address of the server
+  MOLECULE_TOKEN      credential to present (else ADMIN_TOKEN, else the data directory's admin_token)
+  MOLECULE_DATA_DIR   data directory
+
+Exit codes:
+  0 done   1 failed   2 wrong usage or configuration   3 not found   4 refused   5 server not reachable";
+
+/// Runs organisations of AI agents.
+#[derive(Debug, Parser)]
+#[command(name = "molecule", version, after_help = AFTER_HELP, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Address of the server [default: the one running on the data directory, else http://127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
+    pub url: Option<String>,
+    /// Data directory [default: $XDG_DATA_HOME/molecule, else ~/.local/share/molecule]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine; Ctrl-C stops the agents too
+    Up(ServerArgs),
+    /// Run the server; agents survive its restart
+    Server(ServerArgs),
+    /// Run the agent of one workspace, configured by its environment (started by the server)
+    Agent,
+    /// Workspaces
+    #[command(subcommand, alias = "workspace")]
+    Ws(WsCommand),
+    /// Organisations
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Send a message to a workspace and print the answer as it comes
+    Send(SendArgs),
+    /// Tokens of a workspace or of the organisation
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Secrets of a workspace, or of all of them
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Recorded events, and with -f those to come
+    Events(EventsArgs),
+    /// Print a login URL for the browser
+    Login,
+    /// Show every setting with its value and where it came from
+    Config(ConfigArgs),
+    /// Say what is missing on this machine and how to get it
+    Doctor(ServerArgs),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Arguments of `up`, `server` and `doctor`. All are texts here: the configuration reads them, so that every problem is
+/// reported at once and in one way.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServerArgs {
+    /// Configuration file [env: MOLECULE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// IP address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub host: Option<String>,
+    /// Port to listen on; 0 takes any free one [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Database; a URL with a password belongs into DATABASE_URL [default: SQLite in the data directory]
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Whether every caller needs a credential: required or open [default: required]
+    #[arg(long, value_name = "MODE")]
+    pub auth: Option<String>,
+    /// What runs the workspaces: auto, control-plane, kubernetes, docker, process or none [default: auto]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Sandbox of process agents: required, best-effort or off [default: best-effort]
+    #[arg(long, value_name = "MODE")]
+    pub sandbox: Option<String>,
+    /// Log filter, such as info or info,molecule_platform=debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Form of the log: pretty or json [default: pretty]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Print a commented molecule.toml instead
+    #[arg(long)]
+    pub example: bool,
+    /// As `up` and `server` take them.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+impl ServerArgs {
+    /// The flags, for the configuration.
+    #[must_use]
+    pub fn flags(&self, global: &Global) -> Flags {
+        let mut flags = Flags::default();
+        flags
+            .set(
+                &settings::DATA_DIR,
+                global.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            )
+            .set(&settings::HOST, self.host.clone())
+            .set(&settings::PORT, self.port.clone())
+            .set(&settings::DATABASE_URL, self.database_url.clone())
+            .set(&settings::AUTH, self.auth.clone())
+            .set(&settings::BACKEND, self.backend.clone())
+            .set(&settings::SANDBOX, self.sandbox.clone())
+            .set(&settings::LOG, self.log.clone())
+            .set(&settings::LOG_FORMAT, self.log_format.clone());
+        flags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_a_setting_exists() {
+        let command = Cli::command();
+        let up = command.find_subcommand("up").unwrap();
+        for setting in settings::ALL.iter().filter(|setting| setting.flag) {
+            let name = setting.key.replace('_', "-");
+            let found = up
+                .get_arguments()
+                .chain(command.get_arguments())
+                .any(|arg| arg.get_long() == Some(&name));
+            assert!(found, "--{name}");
+        }
+    }
+}

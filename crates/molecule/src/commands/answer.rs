@@ -1,0 +1,412 @@
+//! Prints an agent's answer as it comes: events of a stream, a whole reply, or an answer of the platform itself.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use molecule_a2a::jsonrpc::{Artifact, Event, Message, Part, Role, Task, TaskState, TaskStatus};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{exit::CliError, output::Output};
+
+/// A JSON-RPC response with whatever it holds.
+#[derive(Deserialize)]
+struct Envelope {
+    result: Option<Value>,
+    error: Option<Value>,
+}
+
+/// Reads one answer and prints what a person wants of it.
+pub(super) struct Printer<'a> {
+    out: &'a mut Output,
+    /// Name of the target, for remarks.
+    target: &'a str,
+    /// What was printed of each artifact.
+    artifacts: BTreeMap<String, String>,
+    /// The last printed character did not end a line.
+    mid_line: bool,
+    /// Something was printed.
+    said: bool,
+    failure: Option<String>,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(out: &'a mut Output, target: &'a str) -> Self {
+        Self {
+            out,
+            target,
+            artifacts: BTreeMap::new(),
+            mid_line: false,
+            said: false,
+            failure: None,
+        }
+    }
+
+    /// Nothing stands on the current line, so that a spinner may be drawn on it.
+    pub(super) fn at_line_start(&self) -> bool {
+        !self.mid_line
+    }
+
+    pub(super) fn output(&self) -> &Output {
+        self.out
+    }
+
+    /// One frame of a stream.
+    pub(super) fn frame(&mut self, data: &str) -> Result<()> {
+        if self.out.is_json() {
+            self.raw(data)?;
+        }
+        match serde_json::from_str::<Envelope>(data) {
+            Ok(envelope) => self.envelope(envelope),
+            Err(_) => self.say(data),
+        }
+    }
+
+    /// A whole answer with a success status: the agent's, or the platform's that the message waits (A2A-40, A2A-89).
+    pub(super) fn reply(&mut self, body: &[u8]) -> Result<()> {
+        let text = String::from_utf8_lossy(body);
+        if self.out.is_json() {
+            self.raw(&text)?;
+        }
+        let Ok(value) = serde_json::from_str::<Value>(&text) else {
+            return self.say(&text);
+        };
+        let is = |name: &str, word: &str| value.get(name).and_then(Value::as_str) == Some(word);
+        if is("status", "queued") && is("delivery_mode", "poll") {
+            return self.remark(format!(
+                "queued: {} fetches its messages; the answer will show on the canvas",
+                self.target
+            ));
+        }
+        if value.get("queued") == Some(&Value::Bool(true)) {
+            let waiting = value.get("queue_depth").and_then(Value::as_u64).unwrap_or(1);
+            let id = value.get("queue_id").and_then(Value::as_str).unwrap_or("unknown");
+            return self.remark(format!(
+                "queued: {} is busy; {waiting} waiting, queue item {id}. It will be delivered; the answer will show on the canvas",
+                self.target
+            ));
+        }
+        match serde_json::from_value::<Envelope>(value) {
+            Ok(envelope) => self.envelope(envelope),
+            Err(_) => self.say(&text),
+        }
+    }
+
+    /// Ends the last line and tells whether the agent did what it was asked.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.end_line()?;
+        match self.failure {
+            Some(failure) => Err(CliError::Failed(failure).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn envelope(&mut self, envelope: Envelope) -> Result<()> {
+        if let Some(error) = envelope.error {
+            let text = error
+                .get("message")
+                .and_then(Value::as_str)
+                .or(error.as_str())
+                .unwrap_or("no reason given");
+            self.failure = Some(format!("{} answered with an error: {text}", self.target));
+            return Ok(());
+        }
+        let Some(result) = envelope.result else { return Ok(()) };
+        match serde_json::from_value::<Event>(result.clone()) {
+            Ok(Event::Message(message)) => self.say(&text_of(&message.parts)),
+            Ok(Event::Task(task)) => self.task(&task),
+            Ok(Event::StatusUpdate(update)) => self.status(&update.status),
+            Ok(Event::ArtifactUpdate(update)) => self.artifact(&update.artifact, update.append.unwrap_or(false)),
+            // Newer than this program: show it rather than nothing.
+            Err(_) => self.say(&result.to_string()),
+        }
+    }
+
+    fn task(&mut self, task: &Task) -> Result<()> {
+        for artifact in task.artifacts.iter().flatten() {
+            self.artifact(artifact, false)?;
+        }
+        self.status(&task.status)?;
+        let last = task
+            .history
+            .iter()
+            .flatten()
+            .rev()
+            .find(|message| message.role == Role::Agent);
+        match last.filter(|_| task.status.state.is_terminal() && !self.said) {
+            Some(message) => self.say(&text_of(&message.parts)),
+            None => Ok(()),
+        }
+    }
+
+    fn status(&mut self, status: &TaskStatus) -> Result<()> {
+        let text = status.message.as_ref().map(message_text).unwrap_or_default();
+        match status.state {
+            TaskState::Failed | TaskState::Canceled | TaskState::Rejected => {
+                let what = match status.state {
+                    TaskState::Canceled => "was canceled",
+                    TaskState::Rejected => "refused the task",
+                    _ => "failed",
+                };
+                let reason = if text.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {text}")
+                };
+                self.failure = Some(format!("{} {what}{reason}", self.target));
+                Ok(())
+            }
+            TaskState::Submitted | TaskState::Working | TaskState::Unknown => {
+                if text.is_empty() {
+                    Ok(())
+                } else {
+                    self.remark(format!("… {text}"))
+                }
+            }
+            // The last word repeats an artifact in many agents.
+            TaskState::Completed if self.artifacts.values().any(|printed| printed.trim() == text.trim()) => Ok(()),
+            TaskState::Completed | TaskState::InputRequired | TaskState::AuthRequired => self.say(&text),
+        }
+    }
+
+    /// Prints what is new of an artifact. Without `append` the text replaces what was sent of it before.
+    fn artifact(&mut self, artifact: &Artifact, append: bool) -> Result<()> {
+        let text = text_of(&artifact.parts);
+        let before = self.artifacts.get(&artifact.artifact_id).cloned();
+        let whole = match &before {
+            Some(before) if append => format!("{before}{text}"),
+            _ => text,
+        };
+        let new = match before.as_deref().map(|before| (before, whole.strip_prefix(before))) {
+            Some((_, Some(rest))) => rest.to_owned(),
+            Some((_, None)) => {
+                self.remark("… the agent put this in place of what it said before:".to_owned())?;
+                whole.clone()
+            }
+            None => {
+                self.end_line()?;
+                whole.clone()
+            }
+        };
+        self.artifacts.insert(artifact.artifact_id.clone(), whole);
+        self.piece(&new)
+    }
+
+    /// A whole text on lines of its own.
+    fn say(&mut self, text: &str) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.end_line()?;
+        self.piece(text)?;
+        self.end_line()
+    }
+
+    fn piece(&mut self, text: &str) -> Result<()> {
+        if text.is_empty() || self.out.is_json() {
+            return Ok(());
+        }
+        self.said = true;
+        self.mid_line = !text.ends_with('\n');
+        Ok(self.out.text(text)?)
+    }
+
+    fn end_line(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.mid_line) {
+            self.out.text("\n")?;
+        }
+        Ok(())
+    }
+
+    fn remark(&mut self, text: String) -> Result<()> {
+        if self.out.is_json() {
+            return Ok(());
+        }
+        self.end_line()?;
+        Ok(self.out.note(text)?)
+    }
+
+    /// With `--json` every answer is one line, as it came.
+    fn raw(&mut self, text: &str) -> Result<()> {
+        match serde_json::from_str::<Value>(text) {
+            Ok(value) => Ok(self.out.json_line(&value)?),
+            Err(_) => Ok(self.out.json_line(text)?),
+        }
+    }
+}
+
+fn message_text(message: &Message) -> String {
+    text_of(&message.parts)
+}
+
+fn text_of(parts: &[Part]) -> String {
+    let shown: Vec<String> = parts
+        .iter()
+        .map(|part| match part {
+            Part::Text { text, .. } => text.clone(),
+            Part::File { file, .. } => {
+                let name = file.name.as_deref().unwrap_or("unnamed");
+                format!(
+                    "[file {name}{}]",
+                    file.uri.as_ref().map_or_else(String::new, |uri| format!(" at {uri}"))
+                )
+            }
+            Part::Data { data, .. } => data.to_string(),
+            Part::Other(members) => Value::Object(members.clone()).to_string(),
+        })
+        .collect();
+    shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Prints canned frames and returns result, remarks and failure.
+    fn stream(json: bool, frames: &[Value]) -> (String, String, Option<String>) {
+        let (mut out, captured) = Output::captured(json);
+        let mut printer = Printer::new(&mut out, "Lead");
+        for frame in frames {
+            printer
+                .frame(&json!({"jsonrpc": "2.0", "id": 1, "result": frame}).to_string())
+                .unwrap();
+        }
+        let failure = printer.finish().err().map(|error| error.to_string());
+        (captured.result(), captured.notes(), failure)
+    }
+
+    fn reply(body: &Value) -> (String, String, Option<String>) {
+        let (mut out, captured) = Output::captured(false);
+        let mut printer = Printer::new(&mut out, "Lead");
+        printer.reply(body.to_string().as_bytes()).unwrap();
+        let failure = printer.finish().err().map(|error| error.to_string());
+        (captured.result(), captured.notes(), failure)
+    }
+
+    fn chunk(text: &str, append: bool) -> Value {
+        json!({"kind": "artifact-update", "taskId": "t", "contextId": "c", "append": append,
+               "artifact": {"artifactId": "reply", "parts": [{"kind": "text", "text": text}]}})
+    }
+
+    fn status(state: &str, text: Option<&str>) -> Value {
+        let message =
+            text.map(|text| json!({"role": "agent", "messageId": "m", "parts": [{"kind": "text", "text": text}]}));
+        json!({"kind": "status-update", "taskId": "t", "contextId": "c", "final": state != "working",
+               "status": {"state": state, "message": message}})
+    }
+
+    #[test]
+    fn pieces_run_together_and_the_line_is_ended() {
+        let submitted = json!({"kind": "task", "id": "t", "contextId": "c", "status": {"state": "submitted"}});
+        let frames = [
+            submitted,
+            status("working", None),
+            chunk("Hel", false),
+            chunk("lo", true),
+            status("completed", None),
+        ];
+        assert_eq!(stream(false, &frames), ("Hello\n".into(), String::new(), None));
+    }
+
+    #[test]
+    fn nothing_is_printed_twice() {
+        let done = json!({"kind": "task", "id": "t", "contextId": "c", "status": {"state": "completed"},
+            "artifacts": [{"artifactId": "reply", "parts": [{"kind": "text", "text": "Hello"}]}]});
+        assert_eq!(
+            stream(false, &[chunk("Hel", false), chunk("lo", true), done.clone()]).0,
+            "Hello\n"
+        );
+        assert_eq!(
+            stream(false, &[chunk("Hello", false), status("completed", Some("Hello"))]).0,
+            "Hello\n"
+        );
+        // A whole artifact that continues what was sent prints the rest only.
+        assert_eq!(
+            stream(false, &[chunk("Hel", false), chunk("Hello", false)]).0,
+            "Hello\n"
+        );
+        assert_eq!(stream(false, &[done]).0, "Hello\n");
+    }
+
+    #[test]
+    fn a_correction_is_shown_whole() {
+        let (text, notes, _) = stream(false, &[chunk("thinking", false), chunk("Answer", false)]);
+        assert_eq!(text, "thinking\nAnswer\n");
+        assert!(notes.contains("in place of"), "{notes}");
+    }
+
+    #[test]
+    fn progress_goes_to_standard_error_and_questions_to_standard_output() {
+        let (text, notes, failure) = stream(
+            false,
+            &[
+                status("working", Some("reading")),
+                status("input-required", Some("Which?")),
+            ],
+        );
+        assert_eq!(
+            (text.as_str(), notes.as_str(), failure),
+            ("Which?\n", "… reading\n", None)
+        );
+    }
+
+    #[test]
+    fn failures_fail() {
+        let (text, _, failure) = stream(false, &[chunk("par", false), status("failed", Some("no model"))]);
+        assert_eq!(
+            (text.as_str(), failure.as_deref()),
+            ("par\n", Some("Lead failed: no model"))
+        );
+        assert_eq!(
+            stream(false, &[status("canceled", None)]).2.as_deref(),
+            Some("Lead was canceled")
+        );
+        let error = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "boom"}});
+        assert_eq!(reply(&error).2.as_deref(), Some("Lead answered with an error: boom"));
+    }
+
+    #[test]
+    fn whole_replies() {
+        let message = json!({"result": {"kind": "message", "role": "agent", "messageId": "m", "parts": [
+            {"kind": "text", "text": "Hi"}, {"kind": "file", "file": {"name": "a.txt", "uri": "workspace:a.txt"}}]}});
+        assert_eq!(reply(&message).0, "Hi\n[file a.txt at workspace:a.txt]\n");
+        // A2A-190: replies without a kind.
+        assert_eq!(
+            reply(&json!({"result": {"parts": [{"type": "text", "text": "Hi"}]}})).0,
+            "Hi\n"
+        );
+        let history = json!({"result": {"kind": "task", "id": "t", "status": {"state": "completed"}, "history": [
+            {"role": "user", "messageId": "1", "parts": [{"kind": "text", "text": "Q"}]},
+            {"role": "agent", "messageId": "2", "parts": [{"kind": "text", "text": "A"}]}]}});
+        assert_eq!(reply(&history).0, "A\n");
+        assert_eq!(
+            reply(&json!({"result": {"kind": "riddle"}})).0,
+            "{\"kind\":\"riddle\"}\n"
+        );
+    }
+
+    #[test]
+    fn answers_of_the_platform_are_said_plainly() {
+        // A2A-40, A2A-89
+        let (text, notes, failure) =
+            reply(&json!({"status": "queued", "delivery_mode": "poll", "method": "message/stream"}));
+        assert!(
+            text.is_empty() && failure.is_none() && notes.starts_with("queued: Lead fetches"),
+            "{notes}"
+        );
+        let (text, notes, failure) = reply(&json!({"queued": true, "queue_id": "q1", "queue_depth": 3, "message": ""}));
+        assert!(text.is_empty() && failure.is_none(), "{text}");
+        assert!(notes.contains("busy; 3 waiting, queue item q1"), "{notes}");
+    }
+
+    #[test]
+    fn json_prints_every_frame_as_it_came() {
+        let (text, notes, failure) = stream(true, &[status("working", Some("x")), status("failed", Some("why"))]);
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1]["result"]["status"]["state"], "failed");
+        assert_eq!((notes.as_str(), failure.as_deref()), ("", Some("Lead failed: why")));
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands. Each module holds the arguments and the doing of one.
+
+mod answer;
+mod config;
+mod doctor;
+pub mod events;
+mod login;
+pub mod org;
+pub mod secret;
+pub mod send;
+mod serve;
+pub mod token;
+pub mod ws;
+
+use clap::CommandFactory;
+
+use crate::{
+    cli::{Cli, Command},
+    connect,
+    output::Output,
+    server::Mode,
+};
+
+/// Does what was asked. `agent` never comes here: it must run before any thread exists.
+///
+/// # Errors
+/// Whatever failed; [`crate::exit::code_of`] knows the exit code.
+pub async fn run(cli: Cli, out: &mut Output) -> anyhow::Result<()> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Up(args) => serve::run(&args, global, Mode::Up).await,
+        Command::Server(args) => serve::run(&args, global, Mode::Server).await,
+        Command::Agent => anyhow::bail!("the agent runs in a process of its own: molecule agent"),
+        Command::Ws(command) => ws::run(command, &connect::client(global)?, out).await,
+        Command::Org(command) => org::run(command, &connect::client(global)?, out).await,
+        Command::Send(args) => send::run(args, &connect::client(global)?, out).await,
+        Command::Token(command) => token::run(command, &connect::client(global)?, out).await,
+        Command::Secret(command) => secret::run(command, &connect::client(global)?, out).await,
+        Command::Events(args) => events::run(args, &connect::client(global)?, out).await,
+        Command::Login => login::run(&connect::client(global)?, out).await,
+        Command::Config(args) => config::run(&args, global, out),
+        Command::Doctor(args) => doctor::run(&args, global, out).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "molecule", &mut script);
+            Ok(out.text(&String::from_utf8_lossy(&script))?)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `molecule secret`: secrets of a workspace, or of all of them. Values never need to be arguments.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Read},
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use molecule_client::Client;
+use molecule_core::WorkspaceId;
+use secrecy::SecretString;
+
+use crate::{exit::CliError, output::Output, resolve};
+
+/// What to do with secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// List the names; values are never shown
+    #[command(alias = "list")]
+    Ls(Scope),
+    /// Store a secret; the value is asked for, or read from standard input. Affected agents restart
+    Set {
+        /// Name of the environment variable it becomes
+        key: String,
+        /// Whose secret.
+        #[command(flatten)]
+        scope: Scope,
+        /// Take the value from this variable of the environment instead
+        #[arg(long, value_name = "VARIABLE")]
+        from_env: Option<String>,
+    },
+    /// Delete a secret. Affected agents restart
+    #[command(alias = "delete")]
+    Rm {
+        /// Name of the environment variable
+        key: String,
+        /// Whose secret.
+        #[command(flatten)]
+        scope: Scope,
+    },
+}
+
+/// Whose secrets.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Scope {
+    /// Secrets of this workspace (id or name)
+    #[arg(short, long, value_name = "WORKSPACE")]
+    workspace: Option<String>,
+    /// Secrets of every workspace
+    #[arg(long)]
+    global: bool,
+}
+
+impl Scope {
+    /// `None` is every workspace.
+    async fn resolve(&self, client: &Client) -> Result<Option<WorkspaceId>> {
+        match &self.workspace {
+            Some(name) => resolve::workspace(client, name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+pub(super) async fn run(command: SecretCommand, client: &Client, out: &mut Output) -> Result<()> {
+    let changed = match command {
+        SecretCommand::Ls(scope) => return list(scope.resolve(client).await?, client, out).await,
+        SecretCommand::Set { key, scope, from_env } => {
+            let owner = scope.resolve(client).await?;
+            let value = read_value(&key, from_env.as_deref())?;
+            match owner {
+                Some(id) => client.set_secret(id, &key, &value).await?,
+                None => client.set_global_secret(&key, &value).await?,
+            }
+        }
+        SecretCommand::Rm { key, scope } => match scope.resolve(client).await? {
+            Some(id) => client.delete_secret(id, &key).await?,
+            None => client.delete_global_secret(&key).await?,
+        },
+    };
+    if out.is_json() {
+        return Ok(out.json(&changed)?);
+    }
+    Ok(out.line(format_args!("{} {}", changed.key, changed.status))?)
+}
+
+async fn list(owner: Option<WorkspaceId>, client: &Client, out: &mut Output) -> Result<()> {
+    let secrets = match owner {
+        Some(id) => client.list_secrets(id).await?,
+        None => client.list_global_secrets().await?,
+    };
+    if out.is_json() {
+        return Ok(out.json(&secrets)?);
+    }
+    let rows: Vec<_> = secrets
+        .into_iter()
+        .map(|secret| [secret.key, secret.scope, secret.updated_at.to_string()])
+        .collect();
+    Ok(out.table(["KEY", "SCOPE", "UPDATED"], &rows)?)
+}
+
+fn read_value(key: &str, from_env: Option<&str>) -> Result<SecretString> {
+    if let Some(name) = from_env {
+        let value = env::var(name).map_err(|_| CliError::Usage(format!("the variable {name} is not set")))?;
+        return non_empty(value);
+    }
+    if io::stdin().is_terminal() {
+        let terminal = console::Term::stderr();
+        terminal.write_str(&format!("Value of {key} (not shown): "))?;
+        return non_empty(terminal.read_secure_line()?);
+    }
+    let mut value = String::new();
+    io::stdin()
+        .read_to_string(&mut value)
+        .context("reading the value from standard input")?;
+    non_empty(without_line_end(&value).to_owned())
+}
+
+/// `echo` and files end with a line break that is not part of the value; more than one is.
+fn without_line_end(value: &str) -> &str {
+    value
+        .strip_suffix('\n')
+        .map_or(value, |value| value.strip_suffix('\r').unwrap_or(value))
+}
+
+fn non_empty(value: String) -> Result<SecretString> {
+    if value.is_empty() {
+        return Err(CliError::Usage("the value is empty; `molecule secret rm` deletes a secret".into()).into());
+    }
+    Ok(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_not_part_of_a_value() {
+        for (text, value) in [
+            ("v\n", "v"),
+            ("v\r\n", "v"),
+            ("v", "v"),
+            ("a\nb\n\n", "a\nb\n"),
+            (" v \n", " v "),
+        ] {
+            assert_eq!(without_line_end(text), value);
+        }
+        assert!(non_empty(String::new()).is_err());
+    }
+}

@@ -1,0 +1,469 @@
+//! `molecule ws`: workspaces.
+
+mod logs;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    io::{self, IsTerminal},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use molecule_client::{Client, DeleteAnswer};
+use molecule_core::{WorkspaceId, WorkspaceStatus, text::preview};
+use molecule_wire::workspaces::{
+    ConfirmationRequired, CreateWorkspace, CreatedWorkspace, RestartWorkspace, WorkspaceListItem, WorkspaceView,
+};
+
+use crate::{exit::CliError, output::Output, progress, resolve};
+
+/// How often `--wait` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Characters of a task in the list.
+const TASK_CHARS: usize = 48;
+
+/// What to do with workspaces.
+#[derive(Debug, Subcommand)]
+pub enum WsCommand {
+    /// List the workspaces as the tree they form
+    #[command(alias = "list")]
+    Ls,
+    /// Show one workspace
+    Show {
+        /// Id or name
+        workspace: String,
+    },
+    /// Create a workspace
+    Create(Box<CreateArgs>),
+    /// Remove a workspace and everything below it
+    #[command(alias = "delete")]
+    Rm {
+        /// Id or name
+        workspace: String,
+        /// Delete its records too: activity, secrets, tokens
+        #[arg(long)]
+        purge: bool,
+        /// Do not ask, also when there are workspaces below it
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Restart a workspace's agent
+    Restart(RestartArgs),
+    /// Print the end of an agent's output
+    Logs {
+        /// Id or name
+        workspace: String,
+        /// How much of it, bytes
+        #[arg(short = 'n', long, value_name = "BYTES")]
+        bytes: Option<u64>,
+        /// Go on as more is written
+        #[arg(short, long)]
+        follow: bool,
+    },
+}
+
+/// Arguments of `ws create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Its name in the org chart
+    name: String,
+    /// What it is there for
+    #[arg(long)]
+    role: Option<String>,
+    /// claude-code, codex, openclaw, hermes, native, exec or echo [default: the template's, else claude-code]
+    #[arg(long)]
+    runtime: Option<String>,
+    /// Model its agent uses
+    #[arg(long)]
+    model: Option<String>,
+    /// Workspace template
+    #[arg(long)]
+    template: Option<String>,
+    /// Privilege and size class, 1 to 4
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=4))]
+    tier: Option<i32>,
+    /// Parent in the org chart (id or name) [default: none, a root]
+    #[arg(long, value_name = "WORKSPACE")]
+    parent: Option<String>,
+    /// The agent runs elsewhere and connects by itself; prints what it needs
+    #[arg(long)]
+    external: bool,
+    /// Address of the external agent; without one it fetches its messages
+    #[arg(long, value_name = "URL", requires = "external")]
+    agent_url: Option<String>,
+    /// Directory of the host to work in
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// How it may use that directory: read_only or read_write
+    #[arg(long, value_name = "ACCESS", requires = "dir")]
+    access: Option<String>,
+    /// Spending limit, USD cents a month
+    #[arg(long, value_name = "CENTS")]
+    budget: Option<i64>,
+    /// Store this variable of your environment as its secret; may be given several times
+    #[arg(long, value_name = "VARIABLE")]
+    secret_from_env: Vec<String>,
+    /// Return only when its agent is online
+    #[arg(long, conflicts_with = "external")]
+    wait: bool,
+}
+
+/// Arguments of `ws restart`.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// Id or name
+    workspace: String,
+    /// Forget the session
+    #[arg(long)]
+    reset: bool,
+    /// Apply this template
+    #[arg(long)]
+    template: Option<String>,
+    /// Apply the template that matches name or runtime
+    #[arg(long)]
+    apply_template: bool,
+    /// Rebuild the configuration from the org template
+    #[arg(long)]
+    rebuild_config: bool,
+    /// Return only when its agent is online again
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(command: WsCommand, client: &Client, out: &mut Output) -> Result<()> {
+    match command {
+        WsCommand::Ls => list(client, out).await,
+        WsCommand::Show { workspace } => show(&workspace, client, out).await,
+        WsCommand::Create(args) => create(*args, client, out).await,
+        WsCommand::Rm { workspace, purge, yes } => remove(&workspace, purge, yes, client, out).await,
+        WsCommand::Restart(args) => restart(args, client, out).await,
+        WsCommand::Logs {
+            workspace,
+            bytes,
+            follow,
+        } => logs::run(&workspace, bytes, follow, client, out).await,
+    }
+}
+
+async fn list(client: &Client, out: &mut Output) -> Result<()> {
+    let items = client.list_workspaces().await?;
+    if out.is_json() {
+        return Ok(out.json(&items)?);
+    }
+    if items.is_empty() {
+        return Ok(out.note("There are no workspaces yet; `molecule ws create` or `molecule org import` makes some.")?);
+    }
+    let rows: Vec<_> = in_tree_order(&items)
+        .into_iter()
+        .map(|(depth, item)| {
+            [
+                format!("{}{}", "  ".repeat(depth), item.workspace.name),
+                item.workspace.status.to_string(),
+                item.workspace.runtime.clone(),
+                what_it_does(item),
+                item.workspace.id.to_string(),
+            ]
+        })
+        .collect();
+    Ok(out.table(["NAME", "STATUS", "RUNTIME", "DOING", "ID"], &rows)?)
+}
+
+fn what_it_does(item: &WorkspaceListItem) -> String {
+    let broken = matches!(
+        item.workspace.status,
+        WorkspaceStatus::Failed | WorkspaceStatus::Degraded
+    );
+    let text = if broken && !item.last_sample_error.is_empty() {
+        &item.last_sample_error
+    } else {
+        &item.current_task
+    };
+    preview(text, TASK_CHARS, "…")
+}
+
+/// Parents before their children, each with its depth. A workspace whose parent is not listed counts as a root.
+fn in_tree_order(items: &[WorkspaceListItem]) -> Vec<(usize, &WorkspaceListItem)> {
+    let known: BTreeSet<WorkspaceId> = items.iter().map(|item| item.workspace.id).collect();
+    let mut below: BTreeMap<Option<WorkspaceId>, Vec<&WorkspaceListItem>> = BTreeMap::new();
+    for item in items {
+        below
+            .entry(item.workspace.parent_id.filter(|id| known.contains(id)))
+            .or_default()
+            .push(item);
+    }
+    let mut order = Vec::with_capacity(items.len());
+    // Taken out of the map once each, so that even a loop of parents could not run for ever.
+    let mut waiting: Vec<(usize, &WorkspaceListItem)> = Vec::new();
+    let mut push = |waiting: &mut Vec<_>, depth, parent: Option<WorkspaceId>| {
+        waiting.extend(
+            below
+                .remove(&parent)
+                .into_iter()
+                .flatten()
+                .rev()
+                .map(|item| (depth, item)),
+        );
+    };
+    push(&mut waiting, 0, None);
+    while let Some((depth, item)) = waiting.pop() {
+        order.push((depth, item));
+        push(&mut waiting, depth + 1, Some(item.workspace.id));
+    }
+    order
+}
+
+async fn show(name: &str, client: &Client, out: &mut Output) -> Result<()> {
+    let id = resolve::workspace(client, name).await?;
+    let view = client.get_workspace(id, false).await?;
+    if out.is_json() {
+        return Ok(out.json(&view)?);
+    }
+    Ok(out.pairs(&pairs(&view))?)
+}
+
+fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
+    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+    vec![
+        ("name", view.name.clone()),
+        ("id", view.id.to_string()),
+        ("role", or_empty(&view.role)),
+        ("status", view.status.to_string()),
+        ("runtime", view.runtime.clone()),
+        ("tier", view.tier.to_string()),
+        ("parent", view.parent_id.map_or_else(String::new, |id| id.to_string())),
+        (
+            "tasks",
+            format!("{} of {}", view.active_tasks, view.max_concurrent_tasks),
+        ),
+        ("uptime", format!("{} s", view.uptime_seconds)),
+        ("error rate", format!("{:.0} %", view.last_error_rate * 100.0)),
+        ("delivery", or_empty(&view.delivery_mode)),
+        ("url", view.url.clone()),
+    ]
+}
+
+async fn create(args: CreateArgs, client: &Client, out: &mut Output) -> Result<()> {
+    let wait = args.wait;
+    let name = args.name.clone();
+    let request = request(args, client).await?;
+    let created = progress::run(out, "creating", |_| client.create_workspace(&request)).await?;
+    if wait {
+        wait_online(created.id, &name, client, out).await?;
+    }
+    if out.is_json() {
+        return Ok(out.json(&created)?);
+    }
+    show_created(&created, out)
+}
+
+async fn request(args: CreateArgs, client: &Client) -> Result<CreateWorkspace> {
+    let parent_id = match &args.parent {
+        Some(parent) => Some(resolve::workspace(client, parent).await?.to_string()),
+        None => None,
+    };
+    let mut secrets = BTreeMap::new();
+    for name in args.secret_from_env {
+        let value = env::var(&name).map_err(|_| CliError::Usage(format!("the variable {name} is not set")))?;
+        secrets.insert(name, value);
+    }
+    // The server may work elsewhere than this shell.
+    let dir = args.dir.map(std::path::absolute).transpose()?;
+    Ok(CreateWorkspace {
+        name: args.name,
+        role: args.role,
+        template: args.template,
+        tier: args.tier,
+        model: args.model,
+        runtime: args.runtime,
+        external: args.external,
+        url: args.agent_url,
+        workspace_dir: dir.map(|path| path.to_string_lossy().into_owned()),
+        workspace_access: args.access,
+        parent_id,
+        budget_limit: args.budget,
+        secrets: (!secrets.is_empty()).then_some(secrets),
+        ..CreateWorkspace::default()
+    })
+}
+
+fn show_created(created: &CreatedWorkspace, out: &mut Output) -> Result<()> {
+    out.line(created.id)?;
+    let Some(connection) = &created.connection else {
+        return Ok(out.note(format_args!("status: {}", created.status))?);
+    };
+    out.note("Its agent runs elsewhere and needs this; the token is shown only here:")?;
+    out.pairs(&[
+        ("workspace", connection.workspace_id.to_string()),
+        ("platform", connection.platform_url.clone()),
+        ("token", connection.auth_token.clone()),
+    ])?;
+    let snippets: Vec<&str> = connection.snippets.keys().map(String::as_str).collect();
+    Ok(out.note(format_args!("Ready-made snippets with --json: {}", snippets.join(", ")))?)
+}
+
+async fn remove(name: &str, purge: bool, yes: bool, client: &Client, out: &mut Output) -> Result<()> {
+    let id = resolve::workspace(client, name).await?;
+    let mut answer = progress::run(out, "removing", |_| client.delete_workspace(id, yes, purge)).await?;
+    if let DeleteAnswer::ConfirmationRequired(required) = &answer {
+        confirm(name, required, out)?;
+        answer = progress::run(out, "removing", |_| client.delete_workspace(id, true, purge)).await?;
+    }
+    match answer {
+        DeleteAnswer::Deleted(deleted) if out.is_json() => Ok(out.json(&deleted)?),
+        DeleteAnswer::Deleted(deleted) => {
+            let below = match deleted.cascade_deleted {
+                0 => String::new(),
+                count => format!(", with {count} below it"),
+            };
+            Ok(out.line(format_args!("{}{below}", deleted.status))?)
+        }
+        DeleteAnswer::ConfirmationRequired(required) => Err(CliError::Failed(required.message).into()),
+    }
+}
+
+/// Asks on a terminal; elsewhere the flag is the only consent.
+fn confirm(name: &str, required: &ConfirmationRequired, out: &mut Output) -> Result<()> {
+    let children: Vec<&str> = required.children.iter().map(|child| child.name.as_str()).collect();
+    let what = format!("{name} has workspaces below it: {}", children.join(", "));
+    if !io::stdin().is_terminal() || out.is_json() {
+        return Err(CliError::Usage(format!("{what}; remove them all with --yes")).into());
+    }
+    out.note(format_args!("{what}\nRemove them all? Type yes:"))?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if answer.trim().eq_ignore_ascii_case("yes") {
+        Ok(())
+    } else {
+        Err(CliError::Failed("nothing was removed".into()).into())
+    }
+}
+
+async fn restart(args: RestartArgs, client: &Client, out: &mut Output) -> Result<()> {
+    let id = resolve::workspace(client, &args.workspace).await?;
+    let request = RestartWorkspace {
+        template: args.template,
+        apply_template: args.apply_template,
+        reset: args.reset,
+        rebuild_config: args.rebuild_config,
+    };
+    let restarted = client.restart_workspace(id, &request).await?;
+    // An external agent is not ours to restart: there is nothing to wait for (LIFE-118).
+    if args.wait && restarted.status != "noop" {
+        wait_online(id, &args.workspace, client, out).await?;
+    }
+    if out.is_json() {
+        return Ok(out.json(&restarted)?);
+    }
+    match restarted.message {
+        Some(message) => Ok(out.note(message)?),
+        None if args.wait => Ok(out.line("online")?),
+        None => Ok(out.line(restarted.status)?),
+    }
+}
+
+/// Waits until an agent answers. The platform ends every start, so that this ends too.
+pub(super) async fn wait_online(id: WorkspaceId, name: &str, client: &Client, out: &Output) -> Result<()> {
+    progress::run(out, &format!("{name}: starting"), async |bar| {
+        loop {
+            let view = client.get_workspace(id, false).await?;
+            bar.set_message(format!("{name}: {}", view.status));
+            match view.status {
+                // An external agent comes when its operator starts it.
+                WorkspaceStatus::Online | WorkspaceStatus::Degraded | WorkspaceStatus::AwaitingAgent => return Ok(()),
+                WorkspaceStatus::Provisioning | WorkspaceStatus::Offline => tokio::time::sleep(LOOK_EVERY).await,
+                status => return Err(not_online(id, name, status, client).await),
+            }
+        }
+    })
+    .await
+}
+
+async fn not_online(id: WorkspaceId, name: &str, status: WorkspaceStatus, client: &Client) -> anyhow::Error {
+    // The reason stands in the list only; without it the status alone must do.
+    let items = client.list_workspaces().await.unwrap_or_default();
+    let reason = items
+        .into_iter()
+        .find(|item| item.workspace.id == id)
+        .map(|item| item.last_sample_error);
+    let text = match reason.filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!("{name} is {status}: {reason}"),
+        None => format!("{name} is {status}; `molecule ws logs` may say why"),
+    };
+    CliError::Failed(text).into()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn item(name: &str, parent_id: Option<WorkspaceId>) -> WorkspaceListItem {
+        WorkspaceListItem {
+            workspace: WorkspaceView {
+                id: WorkspaceId::random(),
+                name: name.to_owned(),
+                role: None,
+                tier: 3,
+                status: WorkspaceStatus::Online,
+                url: String::new(),
+                parent_id,
+                active_tasks: 1,
+                max_concurrent_tasks: 2,
+                last_error_rate: 0.25,
+                uptime_seconds: 60,
+                runtime: "echo".to_owned(),
+                delivery_mode: None,
+                x: 0.0,
+                y: 0.0,
+                collapsed: false,
+                agent_card: None,
+                provision_timeout_ms: None,
+                last_outbound_at: None,
+            },
+            budget_limit: None,
+            monthly_spend: 0,
+            current_task: String::new(),
+            last_sample_error: String::new(),
+            workspace_dir: None,
+        }
+    }
+
+    #[test]
+    fn the_list_is_a_tree() {
+        let root = item("Root", None);
+        let (a, b) = (item("A", Some(root.workspace.id)), item("B", Some(root.workspace.id)));
+        let deep = item("Deep", Some(a.workspace.id));
+        let orphan = item("Orphan", Some(WorkspaceId::random()));
+        let items = [deep, b, orphan, root, a];
+        let order: Vec<_> = in_tree_order(&items)
+            .into_iter()
+            .map(|(depth, item)| (depth, item.workspace.name.as_str()))
+            .collect();
+        assert_eq!(order, [(0, "Orphan"), (0, "Root"), (1, "B"), (1, "A"), (2, "Deep")]);
+    }
+
+    #[test]
+    fn a_broken_workspace_shows_its_error() {
+        let mut failed = item("X", None);
+        failed.current_task = "task".into();
+        failed.last_sample_error = "no key".into();
+        assert_eq!(what_it_does(&failed), "task");
+        failed.workspace.status = WorkspaceStatus::Failed;
+        assert_eq!(what_it_does(&failed), "no key");
+    }
+
+    #[test]
+    fn show_prints_pairs() {
+        let (mut out, captured) = Output::captured(false);
+        let item = item("Lead", None);
+        out.pairs(&pairs(&item.workspace)).unwrap();
+        let expected = format!(
+            "name        Lead\nid          {}\nstatus      online\nruntime     echo\ntier        3\n\
+             tasks       1 of 2\nuptime      60 s\nerror rate  25 %\n",
+            item.workspace.id
+        );
+        assert_eq!(captured.result(), expected);
+    }
+}

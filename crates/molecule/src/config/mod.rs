@@ -1,0 +1,22 @@
+//! Configuration: flag, then environment, then `molecule.toml`, then default (D10).
+//!
+//! [`settings::ALL`] lists every setting. [`load`] reads them all, reports every problem at once and returns the typed
+//! [`ServerConfig`] with the origin of each value.
+
+mod file;
+mod parse;
+mod reader;
+mod server;
+pub mod settings;
+mod sources;
+
+pub(crate) use parse::secrets_key;
+
+pub use file::ConfigFile;
+pub use reader::{ConfigErrors, Entry, Origin, Problem};
+pub use server::{AuthMode, BackendChoice, LlmConfig, Loaded, LogConfig, LogFormat, SandboxChoice, ServerConfig, load};
+pub use settings::{Kind, Setting};
+pub use sources::{Flags, Sources, default_data_dir};
+
+/// The commented example of `molecule.toml`; every line that sets something is commented out.
+pub const EXAMPLE: &str = include_str!("../../molecule.example.toml");

@@ -1,0 +1,158 @@
+//! Texts to values. Errors say what was expected and leave out what was given: the reader adds that unless it is secret.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use url::Url;
+
+pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(IpAddr::from([127, 0, 0, 1]));
+    }
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse()
+        .map_err(|_| "expected an IP address such as 127.0.0.1 or ::1".to_owned())
+}
+
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "expected a port from 0 to 65535".to_owned())
+}
+
+/// A positive whole number (*pos* of SEC-220).
+pub(super) fn positive(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number above 0".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+pub(super) fn whole(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, 0 or more".to_owned())
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    positive(text).map(|number| Duration::from_secs(number.into()))
+}
+
+pub(super) fn days(text: &str) -> Result<Duration, String> {
+    positive(text).map(|number| Duration::from_secs(u64::from(number) * 86_400))
+}
+
+pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
+    whole(text).map(|number| Duration::from_millis(number.into()))
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+pub(super) fn list(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Origins as browsers send them: scheme, host and port, nothing else.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
+    list(text)
+        .into_iter()
+        .map(|entry| match Url::parse(&entry) {
+            Ok(url) if url.origin().is_tuple() && matches!(url.path(), "" | "/") && url.query().is_none() => {
+                Ok(url.origin().ascii_serialization())
+            }
+            _ => Err("expected origins such as https://canvas.example.com".to_owned()),
+        })
+        .collect()
+}
+
+pub(super) fn http_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("expected an address such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
+pub(super) fn database_url(text: &str) -> Result<String, String> {
+    let engine = text.parse::<molecule_db::Engine>();
+    match engine {
+        Ok(molecule_db::Engine::Sqlite) if text.starts_with("sqlite:///") => Ok(text.to_owned()),
+        Ok(molecule_db::Engine::Postgres) if Url::parse(text).is_ok_and(|url| url.has_host()) => Ok(text.to_owned()),
+        _ => Err("expected sqlite:///absolute/path.db or postgres://user:password@host/name".to_owned()),
+    }
+}
+
+/// SEC-130: base64 of 32 bytes, else 32 raw bytes; a 32-character text that decodes to another length is raw.
+pub(crate) fn secrets_key(text: &str) -> Result<[u8; 32], String> {
+    let decoded = STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    decoded
+        .or_else(|| text.as_bytes().try_into().ok())
+        .ok_or_else(|| "expected the base64 of 32 bytes (openssl rand -base64 32), or 32 characters".to_owned())
+}
+
+/// Resolves `~/` and relative paths; nothing needs to exist.
+pub(super) fn path(text: &str, base: &Path, home: Option<&str>) -> Result<PathBuf, String> {
+    if let Some(rest) = text.strip_prefix("~/") {
+        let home = home.ok_or_else(|| "HOME is not set, so ~ means nothing".to_owned())?;
+        return Ok(Path::new(home).join(rest));
+    }
+    Ok(base.join(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys() {
+        // SEC-130
+        let base64 = STANDARD.encode([7; 32]);
+        assert_eq!(secrets_key(&base64), Ok([7; 32]));
+        let raw = "abcdefghijklmnopqrstuvwxyzABCDEF"; // valid base64 of 24 bytes
+        assert_eq!(secrets_key(raw), Ok(*b"abcdefghijklmnopqrstuvwxyzABCDEF"));
+        for bad in ["short", &"x".repeat(33), &STANDARD.encode([7; 31])] {
+            let error = secrets_key(bad).unwrap_err();
+            assert!(!error.contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(ip("[::1]"), Ok("::1".parse().unwrap()));
+        assert!(ip("example.com").is_err());
+        assert!(port("65536").is_err() && port("-1").is_err());
+        for bad in ["0", "-5", "1.5", "ten", "99999999999"] {
+            assert!(positive(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            origins("https://A.example/, http://localhost:3000"),
+            Ok(vec!["https://a.example".into(), "http://localhost:3000".into()])
+        );
+        assert!(origins("https://a.example/path").is_err() && origins("*").is_err());
+        for bad in ["mysql://x/y", "sqlite://relative.db", "postgres:nohost", "x"] {
+            assert!(database_url(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            path("~/x", Path::new("/base"), Some("/home/u")),
+            Ok(PathBuf::from("/home/u/x"))
+        );
+        assert_eq!(path("x", Path::new("/base"), None), Ok(PathBuf::from("/base/x")));
+        assert!(path("~/x", Path::new("/base"), None).is_err());
+    }
+}

@@ -1,0 +1,400 @@
+//! The typed configuration of a server.
+
+use std::{
+    collections::BTreeMap,
+    env, fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
+
+use secrecy::{SecretBox, SecretString};
+use url::Url;
+
+use super::{
+    parse,
+    reader::{ConfigErrors, Entry, Reader},
+    settings::{self as s, Setting},
+    sources::{Sources, default_data_dir},
+};
+
+/// Does everybody need a credential (D2)?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Yes.
+    Required,
+    /// The loopback is admin; only for development and only on a loopback address.
+    Open,
+}
+
+/// What runs the workspaces (D12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// Control plane with a tenant id, Kubernetes inside a pod with a service account, else processes.
+    Auto,
+    /// VMs of the control plane.
+    ControlPlane,
+    /// Pods.
+    Kubernetes,
+    /// Containers.
+    Docker,
+    /// Child processes of the server.
+    Process,
+    /// Nothing: only external agents.
+    None,
+}
+
+/// Sandbox of process agents (D18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxChoice {
+    /// Refuse to start agents without one.
+    Required,
+    /// Use what the kernel offers.
+    BestEffort,
+    /// None.
+    Off,
+}
+
+impl SandboxChoice {
+    /// As `MOLECULE_SANDBOX` spells it, for the environment of agents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::BestEffort => "best-effort",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One object per line.
+    Json,
+}
+
+/// Log on standard error.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Filter in the syntax of `tracing-subscriber`.
+    pub filter: String,
+    /// Form.
+    pub format: LogFormat,
+}
+
+/// What models can be reached with.
+#[derive(Debug, Clone, Default)]
+pub struct LlmConfig {
+    /// OpenAI-compatible endpoint.
+    pub base_url: Option<Url>,
+    /// Keys of providers that are set, by environment name.
+    pub keys: BTreeMap<&'static str, SecretString>,
+}
+
+/// Everything the server needs to know, parsed and checked.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Data directory; absolute.
+    pub data_dir: PathBuf,
+    /// Listen address.
+    pub host: IpAddr,
+    /// Listen port; 0 takes any free one.
+    pub port: u16,
+    /// `sqlite:///…` or `postgres://…`; may carry a password.
+    pub database_url: SecretString,
+    /// Authentication mode.
+    pub auth: AuthMode,
+    /// Admin bearer, if configured.
+    pub admin_token: Option<SecretString>,
+    /// Key of stored secrets, if configured.
+    pub secrets_key: Option<SecretBox<[u8; 32]>>,
+    /// Backend.
+    pub backend: BackendChoice,
+    /// Sandbox of process agents.
+    pub sandbox: SandboxChoice,
+    /// `MOLECULE_ENV`, lower case; see [`ServerConfig::is_production`].
+    pub environment: String,
+    /// Hosted by a control plane (SEC-170).
+    pub saas: bool,
+    /// Tenant.
+    pub org_id: Option<String>,
+    /// This server as workspaces see it.
+    pub platform_url: Option<Url>,
+    /// This server as agents elsewhere see it.
+    pub external_platform_url: Option<Url>,
+    /// Workspace templates on disk.
+    pub configs_dir: Option<PathBuf>,
+    /// Runtime allowlist.
+    pub manifest_path: Option<PathBuf>,
+    /// Shared working directory of workspaces.
+    pub workspace_dir: Option<PathBuf>,
+    /// `CORS_ORIGINS`; `None` when it is not set, which is not the same as an empty list (SEC-202, ACT-79).
+    pub cors_origins: Option<Vec<String>>,
+    /// Anonymous requests per minute and address.
+    pub rate_limit: u32,
+    /// Requests per minute and credential.
+    pub credential_rate: u32,
+    /// Silence limit of a message.
+    pub a2a_idle_timeout: Duration,
+    /// Header limit of external agents.
+    pub a2a_header_timeout: Duration,
+    /// Start limit, if the operator sets one.
+    pub provision_timeout: Option<Duration>,
+    /// Silence after which an external agent is away.
+    pub remote_stale_after: Duration,
+    /// Concurrent starts of one import; `None` is unlimited.
+    pub provision_concurrency: Option<NonZeroU32>,
+    /// Pause after each imported workspace.
+    pub import_pause: Duration,
+    /// Test tokens are forced on.
+    pub test_tokens: bool,
+    /// `/metrics` needs no credential.
+    pub metrics_public: bool,
+    /// The agent's program.
+    pub agent_binary: PathBuf,
+    /// Log.
+    pub log: LogConfig,
+    /// Age at which activity is deleted.
+    pub activity_retention: Duration,
+    /// Models.
+    pub llm: LlmConfig,
+}
+
+impl ServerConfig {
+    /// Prod env of the specifications: `prod` or `production`.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        matches!(self.environment.as_str(), "prod" | "production")
+    }
+
+    /// Dev env of the specifications: `dev` or `development`.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        matches!(self.environment.as_str(), "dev" | "development")
+    }
+
+    /// Where to listen.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// A configuration without problems.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: ServerConfig,
+    /// Every setting with its value and origin, in the table's order.
+    pub entries: Vec<Entry>,
+    /// What should be said in the log before anything else.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Required => "required",
+            Self::Open => "open",
+        })
+    }
+}
+
+/// Reads every setting.
+///
+/// # Errors
+/// Every problem, one line each; then nothing may start (D10).
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
+    let mut read = Reader::new(sources);
+    let data_dir = data_dir(&mut read);
+    let org_id = read.optional(&s::ORG_ID, text);
+    let config = ServerConfig {
+        host: read.value(&s::HOST, parse::ip),
+        port: read.value(&s::PORT, parse::port),
+        database_url: database_url(&mut read, &data_dir),
+        auth: read.value(&s::AUTH, auth),
+        admin_token: read.optional(&s::ADMIN_TOKEN, secret),
+        secrets_key: read.optional(&s::SECRETS_ENCRYPTION_KEY, |text| {
+            parse::secrets_key(text).map(|key| SecretBox::new(Box::new(key)))
+        }),
+        backend: read.value(&s::BACKEND, backend),
+        sandbox: read.value(&s::SANDBOX, sandbox),
+        environment: read
+            .optional(&s::ENVIRONMENT, text)
+            .unwrap_or_default()
+            .to_ascii_lowercase(),
+        saas: saas(&mut read, org_id.is_some()),
+        org_id,
+        platform_url: read.optional(&s::PLATFORM_URL, parse::http_url),
+        external_platform_url: read.optional(&s::EXTERNAL_PLATFORM_URL, parse::http_url),
+        configs_dir: read.path(&s::CONFIGS_DIR),
+        manifest_path: read.path(&s::MANIFEST_PATH),
+        workspace_dir: read.path(&s::WORKSPACE_DIR),
+        cors_origins: read.optional(&s::CORS_ORIGINS, parse::origins),
+        rate_limit: read.value(&s::RATE_LIMIT, parse::positive),
+        credential_rate: read.value(&s::CREDENTIAL_RATE, parse::positive),
+        a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),
+        a2a_header_timeout: read.value(&s::A2A_HEADER_TIMEOUT, parse::seconds),
+        provision_timeout: read.optional(&s::PROVISION_TIMEOUT, parse::seconds),
+        remote_stale_after: read.value(&s::REMOTE_STALE_AFTER, parse::seconds),
+        provision_concurrency: NonZeroU32::new(read.value(&s::PROVISION_CONCURRENCY, parse::whole)),
+        import_pause: read.value(&s::IMPORT_PAUSE, parse::milliseconds),
+        test_tokens: read.value(&s::TEST_TOKENS, parse::boolean),
+        metrics_public: read.value(&s::METRICS_PUBLIC, parse::boolean),
+        agent_binary: agent_binary(&mut read),
+        log: LogConfig {
+            filter: read.value(&s::LOG, log_filter),
+            format: read.value(&s::LOG_FORMAT, log_format),
+        },
+        activity_retention: read.value(&s::ACTIVITY_RETENTION, parse::days),
+        llm: llm(&mut read),
+        data_dir,
+    };
+    check_together(&mut read, &config);
+    let (entries, warnings) = read.finish()?;
+    Ok(Loaded {
+        config,
+        entries,
+        warnings,
+    })
+}
+
+fn data_dir(read: &mut Reader<'_>) -> PathBuf {
+    if let Some(path) = read.path(&s::DATA_DIR) {
+        return path;
+    }
+    let default = default_data_dir(|name| read.variable(name));
+    if default.is_none() {
+        read.problem(
+            &s::DATA_DIR,
+            "neither HOME nor XDG_DATA_HOME is set; give --data-dir or MOLECULE_DATA_DIR".into(),
+        );
+    }
+    let path = default.unwrap_or_default();
+    read.show(&s::DATA_DIR, path.display().to_string());
+    path
+}
+
+fn database_url(read: &mut Reader<'_>, data_dir: &std::path::Path) -> SecretString {
+    let given = read.optional(&s::DATABASE_URL, parse::database_url);
+    given.map_or_else(
+        || {
+            let url = format!("sqlite://{}", data_dir.join("server").join("molecule.db").display());
+            read.show(&s::DATABASE_URL, url.clone());
+            url.into()
+        },
+        SecretString::from,
+    )
+}
+
+fn agent_binary(read: &mut Reader<'_>) -> PathBuf {
+    if let Some(path) = read.path(&s::AGENT_BINARY) {
+        return path;
+    }
+    match env::current_exe() {
+        Ok(path) => {
+            read.show(&s::AGENT_BINARY, path.display().to_string());
+            path
+        }
+        Err(error) => {
+            read.problem(
+                &s::AGENT_BINARY,
+                format!("this program's own path is not known ({error}); set it"),
+            );
+            PathBuf::new()
+        }
+    }
+}
+
+/// SEC-170. A word that is not known must not relax anything: it counts as `self-hosted`, whatever `org_id` is.
+fn saas(read: &mut Reader<'_>, has_org: bool) -> bool {
+    let given = read.variable(s::DEPLOY_MODE.env).is_some();
+    match read.optional(&s::DEPLOY_MODE, text) {
+        Some(mode) => mode.eq_ignore_ascii_case("saas"),
+        None if given => false,
+        None => has_org,
+    }
+}
+
+fn llm(read: &mut Reader<'_>) -> LlmConfig {
+    let base_url = read.optional(&s::LLM_BASE_URL, parse::http_url);
+    let mut key = |setting: &'static Setting| Some((setting.env, read.optional(setting, secret)?));
+    LlmConfig {
+        base_url,
+        keys: s::PROVIDER_KEYS.iter().filter_map(|setting| key(setting)).collect(),
+    }
+}
+
+fn check_together(read: &mut Reader<'_>, config: &ServerConfig) {
+    if config.auth == AuthMode::Open && !config.host.is_loopback() {
+        // D2
+        let text = format!(
+            "open needs a loopback address, not {}; use required, or host 127.0.0.1",
+            config.host
+        );
+        read.problem(&s::AUTH, text);
+    }
+    if config.auth == AuthMode::Open {
+        read.warn("MOLECULE_AUTH=open: everybody on this machine, agents included, is admin".into());
+    }
+}
+
+fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+fn secret(text: &str) -> Result<SecretString, String> {
+    // What cannot be sent in a header can never be presented.
+    if text.chars().any(char::is_control) {
+        return Err("it holds control characters".to_owned());
+    }
+    Ok(text.into())
+}
+
+fn auth(text: &str) -> Result<AuthMode, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "required" => Ok(AuthMode::Required),
+        "open" => Ok(AuthMode::Open),
+        _ => Err("unknown mode".to_owned()),
+    }
+}
+
+fn backend(text: &str) -> Result<BackendChoice, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Ok(BackendChoice::Auto),
+        "control-plane" => Ok(BackendChoice::ControlPlane),
+        "kubernetes" => Ok(BackendChoice::Kubernetes),
+        "docker" => Ok(BackendChoice::Docker),
+        "process" => Ok(BackendChoice::Process),
+        "none" => Ok(BackendChoice::None),
+        _ => Err("unknown backend".to_owned()),
+    }
+}
+
+fn sandbox(text: &str) -> Result<SandboxChoice, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "required" => Ok(SandboxChoice::Required),
+        "best-effort" => Ok(SandboxChoice::BestEffort),
+        "off" => Ok(SandboxChoice::Off),
+        _ => Err("unknown mode".to_owned()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("not a log filter: {error}")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("unknown format".to_owned()),
+    }
+}

@@ -1,0 +1,236 @@
+//! Every setting there is: its names, its form, its default and what it means.
+
+/// Form of a value; decides the type that `molecule.toml` demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Text that is never shown.
+    Secret,
+    /// A path; `~/` is the home directory, relative paths start at the working directory or the file's directory.
+    Path,
+    /// An address; a password in it is never shown.
+    Url,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Bool,
+    /// Texts, separated by commas outside `molecule.toml`.
+    List,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name in `molecule.toml`.
+    pub key: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// Whether `up` and `server` take it as a flag: the key with dashes.
+    pub flag: bool,
+    /// Form of its value.
+    pub kind: Kind,
+    /// A bad value of the environment warns and counts as unset, because the specification says so (SEC-220). Flags
+    /// and `molecule.toml` are always strict.
+    pub lenient: bool,
+    /// Default, as it would be written; empty when there is none.
+    pub default: &'static str,
+    /// What it means, with its unit.
+    pub help: &'static str,
+}
+
+impl Setting {
+    const fn new(key: &'static str, env: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Self {
+        Self {
+            key,
+            env,
+            flag: false,
+            kind,
+            lenient: false,
+            default,
+            help,
+        }
+    }
+
+    const fn flag(mut self) -> Self {
+        self.flag = true;
+        self
+    }
+
+    const fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Never shown.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Secret)
+    }
+
+    /// The flag, if it has one.
+    #[must_use]
+    pub fn flag_name(&self) -> Option<String> {
+        self.flag.then(|| format!("--{}", self.key.replace('_', "-")))
+    }
+}
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident = $setting:expr;)+) => {
+        $($(#[$doc])* pub static $name: Setting = $setting;)+
+
+        /// Every setting, in the order in which they are listed.
+        pub static ALL: &[&Setting] = &[$(&$name),+];
+    };
+}
+
+use Kind::{Bool, Choice, Integer, List, Path, Secret, Text, Url};
+
+settings! {
+    /// Where everything lives.
+    DATA_DIR = Setting::new("data_dir", "MOLECULE_DATA_DIR", Path, "", "Data directory: database, keys, workspaces").flag();
+    /// Listen address.
+    HOST = Setting::new("host", "MOLECULE_HOST", Text, "127.0.0.1", "IP address to listen on").flag();
+    /// Listen port.
+    PORT = Setting::new("port", "PORT", Integer, "8080", "TCP port to listen on; 0 takes any free one").flag().lenient();
+    /// Database.
+    DATABASE_URL = Setting::new("database_url", "DATABASE_URL", Url, "", "sqlite:///path/file.db or postgres://user:password@host/name").flag();
+    /// Authentication mode (D2).
+    AUTH = Setting::new("auth", "MOLECULE_AUTH", Choice(&["required", "open"]), "required", "Whether every caller needs a credential; open is for development and only on a loopback address").flag();
+    /// Admin bearer (SEC-220).
+    ADMIN_TOKEN = Setting::new("admin_token", "ADMIN_TOKEN", Secret, "", "Admin bearer; generated into the data directory when unset");
+    /// Key of stored secrets (SEC-130, D5).
+    SECRETS_ENCRYPTION_KEY = Setting::new("secrets_encryption_key", "SECRETS_ENCRYPTION_KEY", Secret, "", "Key of stored secrets: base64 of 32 bytes, or 32 characters; generated into the data directory when unset");
+    /// Which backend runs workspaces (D12).
+    BACKEND = Setting::new("backend", "MOLECULE_BACKEND", Choice(&["auto", "control-plane", "kubernetes", "docker", "process", "none"]), "auto", "What runs the workspaces").flag();
+    /// Sandbox of process agents (D18).
+    SANDBOX = Setting::new("sandbox", "MOLECULE_SANDBOX", Choice(&["required", "best-effort", "off"]), "best-effort", "Sandbox of process agents: refuse to start without one, use it where the kernel has it, or none").flag();
+    /// Class of the installation.
+    ENVIRONMENT = Setting::new("environment", "MOLECULE_ENV", Text, "", "Class of the installation: production or development; empty is neither");
+    /// Hosted or self-hosted (SEC-170).
+    DEPLOY_MODE = Setting::new("deploy_mode", "MOLECULE_DEPLOY_MODE", Choice(&["saas", "self-hosted", "selfhosted", "standalone"]), "", "Hosted (saas) or self-hosted; unset, it follows org_id").lenient();
+    /// Tenant.
+    ORG_ID = Setting::new("org_id", "MOLECULE_ORG_ID", Text, "", "Tenant id; selects the control-plane backend");
+    /// Address given to workspaces.
+    PLATFORM_URL = Setting::new("platform_url", "PLATFORM_URL", Url, "", "Address of this server as workspaces see it; unset, it follows the backend");
+    /// Address in snippets.
+    EXTERNAL_PLATFORM_URL = Setting::new("external_platform_url", "EXTERNAL_PLATFORM_URL", Url, "", "Address of this server as agents elsewhere see it; unset, it follows the request");
+    /// Workspace templates.
+    CONFIGS_DIR = Setting::new("configs_dir", "CONFIGS_DIR", Path, "", "Directory of workspace templates, beside those that ship in the binary");
+    /// Runtime allowlist.
+    MANIFEST_PATH = Setting::new("workspace_manifest_path", "WORKSPACE_MANIFEST_PATH", Path, "", "Manifest that limits the runtimes; unset allows all of them");
+    /// Shared working directory.
+    WORKSPACE_DIR = Setting::new("workspace_dir", "WORKSPACE_DIR", Path, "", "Host directory that workspaces work in unless they name their own");
+    /// Foreign origins.
+    CORS_ORIGINS = Setting::new("cors_origins", "CORS_ORIGINS", List, "", "Origins besides the server's own that browsers may call from");
+    /// Rate per address (SEC-205).
+    RATE_LIMIT = Setting::new("rate_limit", "RATE_LIMIT", Integer, "600", "Anonymous requests and failed authentications per minute of one address").lenient();
+    /// Rate per credential (D2).
+    CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential");
+    /// Silence limit (A2A-65).
+    A2A_IDLE_TIMEOUT = Setting::new("a2a_idle_timeout_seconds", "A2A_IDLE_TIMEOUT_SECONDS", Integer, "300", "Silence after which a message counts as met by a busy agent, seconds").lenient();
+    /// Header limit (A2A-64, D13).
+    A2A_HEADER_TIMEOUT = Setting::new("a2a_header_timeout_seconds", "MOLECULE_A2A_HEADER_TIMEOUT_SECONDS", Integer, "60", "Time an external agent has for its response headers, seconds");
+    /// Start limit (LIFE-189).
+    PROVISION_TIMEOUT = Setting::new("provision_timeout_seconds", "PROVISION_TIMEOUT_SECONDS", Integer, "", "Time a start may take, seconds; unset, the template's or 600 (hermes 1800)").lenient();
+    /// Staleness of external agents (LIFE-183).
+    REMOTE_STALE_AFTER = Setting::new("remote_liveness_stale_after", "REMOTE_LIVENESS_STALE_AFTER", Integer, "90", "Silence after which an external agent counts as away, seconds").lenient();
+    /// Concurrent starts of an import (PROV-138).
+    PROVISION_CONCURRENCY = Setting::new("provision_concurrency", "MOLECULE_PROVISION_CONCURRENCY", Integer, "3", "Concurrent starts of one org import; 0 is unlimited").lenient();
+    /// Pause of an import (PROV-139).
+    IMPORT_PAUSE = Setting::new("import_pause_ms", "MOLECULE_IMPORT_PAUSE_MS", Integer, "2000", "Pause after each workspace of an org import, milliseconds");
+    /// Test tokens (SEC §9).
+    TEST_TOKENS = Setting::new("enable_test_tokens", "MOLECULE_ENABLE_TEST_TOKENS", Bool, "false", "Offer the test-token route (1 in the environment)").lenient();
+    /// Open metrics (D2).
+    METRICS_PUBLIC = Setting::new("metrics_public", "MOLECULE_METRICS_PUBLIC", Bool, "true", "Whether /metrics answers without a credential");
+    /// The agent's program (D19).
+    AGENT_BINARY = Setting::new("agent_binary", "MOLECULE_AGENT_BINARY", Path, "", "Program that the process backend starts as the agent");
+    /// Log filter.
+    LOG = Setting::new("log", "MOLECULE_LOG", Text, "info", "Log filter, such as info or info,molecule_platform=debug").flag();
+    /// Log form.
+    LOG_FORMAT = Setting::new("log_format", "MOLECULE_LOG_FORMAT", Choice(&["pretty", "json"]), "pretty", "Form of the log on standard error").flag();
+    /// Retention of activity (ACT-13).
+    ACTIVITY_RETENTION = Setting::new("activity_retention_days", "ACTIVITY_RETENTION_DAYS", Integer, "7", "Age at which activity is deleted, days").lenient();
+    /// Model endpoint.
+    LLM_BASE_URL = Setting::new("llm_base_url", "MOLECULE_LLM_BASE_URL", Url, "", "OpenAI-compatible endpoint of the native runtime, such as http://127.0.0.1:11434/v1");
+    /// Anthropic key.
+    ANTHROPIC_API_KEY = Setting::new("anthropic_api_key", "ANTHROPIC_API_KEY", Secret, "", "Key for Anthropic models");
+    /// Claude subscription.
+    CLAUDE_CODE_OAUTH_TOKEN = Setting::new("claude_code_oauth_token", "CLAUDE_CODE_OAUTH_TOKEN", Secret, "", "Subscription token of the Claude Code CLI (claude setup-token)");
+    /// OpenAI key.
+    OPENAI_API_KEY = Setting::new("openai_api_key", "OPENAI_API_KEY", Secret, "", "Key for OpenAI models");
+    /// OpenRouter key.
+    OPENROUTER_API_KEY = Setting::new("openrouter_api_key", "OPENROUTER_API_KEY", Secret, "", "Key for OpenRouter");
+    /// Gemini key.
+    GEMINI_API_KEY = Setting::new("gemini_api_key", "GEMINI_API_KEY", Secret, "", "Key for Google models");
+}
+
+/// Settings that hold a key of a model provider.
+pub static PROVIDER_KEYS: &[&Setting] = &[
+    &ANTHROPIC_API_KEY,
+    &CLAUDE_CODE_OAUTH_TOKEN,
+    &OPENAI_API_KEY,
+    &OPENROUTER_API_KEY,
+    &GEMINI_API_KEY,
+];
+
+/// The setting with this key.
+#[must_use]
+pub fn by_key(key: &str) -> Option<&'static Setting> {
+    ALL.iter().copied().find(|setting| setting.key == key)
+}
+
+/// The key that was probably meant by an unknown one.
+#[must_use]
+pub fn similar_key(unknown: &str) -> Option<&'static str> {
+    let lower = unknown.to_ascii_lowercase().replace('-', "_");
+    // The environment's name used in the file is the commonest mistake.
+    if let Some(setting) = ALL
+        .iter()
+        .find(|setting| setting.env.to_ascii_lowercase() == lower || setting.key == lower)
+    {
+        return Some(setting.key);
+    }
+    closest(&lower, ALL.iter().map(|setting| setting.key))
+}
+
+/// The variable that was probably meant by an unknown `MOLECULE_…` one.
+#[must_use]
+pub fn similar_env(unknown: &str) -> Option<&'static str> {
+    closest(unknown, ALL.iter().map(|setting| setting.env))
+}
+
+fn closest(unknown: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    known
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        // Two slips in a long name, one in a short one.
+        .filter(|(distance, name)| *distance <= if name.len() > 5 { 2 } else { 1 })
+        .min()
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let keys: BTreeSet<_> = ALL.iter().map(|setting| setting.key).collect();
+        let envs: BTreeSet<_> = ALL.iter().map(|setting| setting.env).collect();
+        assert_eq!((keys.len(), envs.len()), (ALL.len(), ALL.len()));
+    }
+
+    #[test]
+    fn suggestions() {
+        assert_eq!(similar_key("prot"), Some("port"));
+        assert_eq!(similar_key("MOLECULE_SANDBOX"), Some("sandbox"));
+        assert_eq!(similar_key("rate-limit"), Some("rate_limit"));
+        assert_eq!(similar_key("colour"), None);
+        assert_eq!(similar_env("MOLECULE_SANBOX"), Some("MOLECULE_SANDBOX"));
+        assert_eq!(similar_env("MOLECULE_TOKEN"), None);
+    }
+}

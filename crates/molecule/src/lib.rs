@@ -1,0 +1,51 @@
+//! The `molecule` program: command line, configuration and wiring. It holds no business rules.
+//!
+//! - [`cli`] and [`commands`]: what can be typed, and what it does over the API.
+//! - [`config`]: settings from flags, environment and `molecule.toml`.
+//! - [`boot`]: data directory, lock, keys, socket and log of a server.
+//! - [`server`]: the composition root.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+
+pub mod boot;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod connect;
+pub mod exit;
+pub mod output;
+pub mod progress;
+pub mod resolve;
+pub mod server;
+
+use cli::{Cli, Command};
+use output::Output;
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::Agent) {
+        // Its sandbox restricts only the calling thread and its children, so no other thread may exist yet (D18).
+        return molecule_agent::main(molecule_agent::env::Vars::from_process());
+    }
+    let mut output = Output::standard(cli.global.json);
+    let done = runtime(&cli.command).map_err(anyhow::Error::from).and_then(|runtime| {
+        // One thread runs the command itself; a server's handlers are spawned on the others.
+        runtime.block_on(Box::pin(commands::run(cli, &mut output)))
+    });
+    match done {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(error) => ExitCode::from(exit::report(&mut output, &error)),
+    }
+}
+
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    match command {
+        Command::Up(_) | Command::Server(_) => Builder::new_multi_thread().enable_all().build(),
+        _ => Builder::new_current_thread().enable_all().build(),
+    }
+}

@@ -1,0 +1,124 @@
+//! The composition root: turns a configuration into a running server, and takes it down again.
+
+mod backend;
+mod compose;
+mod starter;
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    boot::{DataDir, DataLock, Endpoint, EndpointFile, bind},
+    config::ServerConfig,
+    output,
+};
+
+/// How the server was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `molecule up`: imports the starter organisation into an empty store and takes its agents down with it.
+    Up,
+    /// `molecule server`: leaves agents running for the next server to adopt (D19).
+    Server,
+}
+
+/// Runs until SIGINT or SIGTERM, then drains and returns.
+///
+/// # Errors
+/// What kept the server from starting; a text for the operator.
+pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
+    let begun = Instant::now();
+    let dir = DataDir::create(&config.data_dir)?;
+    let _lock = DataLock::acquire(&dir)?;
+    dir.check_version()?;
+    // Bound before anything is started: a port in use must not leave half a server behind.
+    let listener = bind(config.listen()).await?;
+    let address = listener
+        .local_addr()
+        .context("the listening address could not be read")?;
+    let composed = compose::compose(&config, &dir, address).await?;
+    let endpoint = Endpoint::of(address);
+    let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
+
+    let stop = composed.platform.supervisor.stopping();
+    let api = composed.api.clone();
+    let serving = tokio::spawn(async move { api.serve(listener, stop.cancelled_owned()).await });
+    announce(&config, &composed, &endpoint.url, begun);
+
+    let recovered = composed
+        .platform
+        .begin()
+        .await
+        .context("the workspaces of an earlier run could not be settled")?;
+    tracing::info!(
+        adopted = recovered.adopted,
+        ended = recovered.ended,
+        restarted = recovered.restarted,
+        boot_ms = begun.elapsed().as_millis(),
+        "server ready"
+    );
+    if mode == Mode::Up {
+        starter::import_into_empty(&composed.platform, &config).await;
+    }
+
+    wait_for_signal().await?;
+    tracing::info!("stopping: requests in flight are finished first");
+    let platform = composed.platform.clone();
+    let agents = composed.agents.clone();
+    drop(composed);
+    let drained = platform.shutdown().await;
+    if mode == Mode::Up
+        && let Some(agents) = agents
+    {
+        match agents.stop_all().await {
+            Ok(ended) => report_stops(&ended),
+            Err(error) => tracing::error!(%error, "agents not stopped"),
+        }
+    }
+    serving
+        .await
+        .context("the HTTP server ended abnormally")?
+        .context("the HTTP server failed")?;
+    endpoint_file.remove()?;
+    if !drained {
+        tracing::warn!("not everything in flight ended in time");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn report_stops(ended: &molecule_backends::process::StopAll) {
+    for (workspace, error) in &ended.failed {
+        tracing::error!(%workspace, %error, "agent not stopped");
+    }
+    tracing::info!(stopped = ended.stopped.len(), "agents stopped");
+}
+
+/// Tells where the server is and how to sign in. The one thing on standard output.
+fn announce(config: &ServerConfig, composed: &compose::Composed, url: &str, begun: Instant) {
+    if config.auth == crate::config::AuthMode::Open {
+        output::line(&format!(
+            "Molecule is running at {url} (open mode: everybody on this machine is admin)"
+        ));
+    } else {
+        match composed.api.issue_login_url(url) {
+            Some(login) => output::line(&format!("Molecule is running. Sign in: {login}")),
+            None => output::line(&format!(
+                "Molecule is running at {url}; `molecule login` prints a login link"
+            )),
+        }
+    }
+    tracing::info!(%url, backend = composed.platform.provisioner.backend_name(), ms = begun.elapsed().as_millis(), "listening");
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Which backend runs the workspaces (D12). One choice, made and logged at boot.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use molecule_backends::{
+    Backend,
+    process::{ProcessBackend, ProcessConfig, Sandbox},
+};
+
+use crate::{
+    boot::DataDir,
+    config::{BackendChoice, SandboxChoice, ServerConfig},
+};
+
+/// The chosen backend; the process backend also by its own type, because `up` stops what it started.
+pub(super) struct Chosen {
+    pub(super) backend: Option<Arc<dyn Backend>>,
+    pub(super) processes: Option<Arc<ProcessBackend>>,
+}
+
+pub(super) fn choose(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
+    let none = Chosen {
+        backend: None,
+        processes: None,
+    };
+    match config.backend {
+        BackendChoice::None => Ok(none),
+        BackendChoice::Process => processes(config, dir),
+        BackendChoice::Auto if config.org_id.is_some() => {
+            // Never another backend where a control plane is meant (LIFE-51): its VMs would be duplicated here.
+            tracing::error!(
+                "MOLECULE_ORG_ID is set, but this build has no control-plane backend: no workspace can start"
+            );
+            Ok(none)
+        }
+        BackendChoice::Auto if in_kubernetes() => {
+            bail!(
+                "this server runs inside a Kubernetes pod, and this build has no Kubernetes backend; \
+                 set MOLECULE_BACKEND=process or none"
+            )
+        }
+        BackendChoice::Auto => processes(config, dir),
+        BackendChoice::Docker => bail!(unavailable("docker")),
+        BackendChoice::Kubernetes => bail!(unavailable("kubernetes")),
+        BackendChoice::ControlPlane => {
+            tracing::error!("{}", unavailable("control-plane"));
+            Ok(none)
+        }
+    }
+}
+
+fn unavailable(name: &str) -> String {
+    format!("MOLECULE_BACKEND={name}: this build has no {name} backend; available are process and none")
+}
+
+fn in_kubernetes() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+        && std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
+}
+
+fn processes(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
+    let mut process = ProcessConfig::new(dir.root(), &config.agent_binary).inherit(std::env::vars_os());
+    process.sandbox = match config.sandbox {
+        SandboxChoice::Required => Sandbox::Required,
+        SandboxChoice::BestEffort => Sandbox::BestEffort,
+        SandboxChoice::Off => Sandbox::Off,
+    };
+    let backend = Arc::new(ProcessBackend::new(process).context("the process backend cannot be used")?);
+    Ok(Chosen {
+        backend: Some(backend.clone()),
+        processes: Some(backend),
+    })
+}

@@ -1,0 +1,134 @@
+//! Puts store, services and HTTP together.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use molecule_api::{Api, ApiConfig, Rates};
+use molecule_backends::process::ProcessBackend;
+use molecule_core::netguard;
+use molecule_db::Engine;
+use molecule_platform::{
+    AuthMode, Config, Paths, Platform, Setup,
+    secrets::Keyring,
+    templates::{load_allowlist, manifest_candidates, materialise_embedded, orgs_dir, workspaces_dir},
+};
+use molecule_store::Store;
+use secrecy::ExposeSecret;
+
+use super::backend;
+use crate::{
+    boot::{DataDir, admin_token, secrets_key},
+    config::{self, ServerConfig},
+};
+
+/// A server that is ready to listen.
+pub(super) struct Composed {
+    pub(super) platform: Platform,
+    pub(super) api: Api,
+    pub(super) agents: Option<Arc<ProcessBackend>>,
+    /// Holds the database for this server alone.
+    _exclusive: Option<molecule_db::ExclusiveLock>,
+}
+
+pub(super) async fn compose(config: &ServerConfig, dir: &DataDir, address: SocketAddr) -> Result<Composed> {
+    let store = Store::open(config.database_url.expose_secret()).await?;
+    let exclusive = match store.engine() {
+        Engine::Sqlite => None,
+        // Caches and the process backend belong to one server (D19).
+        Engine::Postgres => Some(store.db().exclusive_lock().await?),
+    };
+    let key = secrets_key(dir, config)?;
+    let chosen = backend::choose(config, dir)?;
+    let (paths, manifest) = templates(config, dir)?;
+    let working_dir = std::env::current_dir().unwrap_or_default();
+    let candidates = match &manifest {
+        Some(manifest) => vec![manifest.clone()],
+        None => manifest_candidates(config.manifest_path.as_deref(), &working_dir),
+    };
+    let platform = Platform::build(Setup {
+        config: platform_config(config, dir, address)?,
+        store,
+        keyring: Keyring::of(key.expose_secret()),
+        backend: chosen.backend,
+        paths,
+        allowlist: load_allowlist(&candidates).allowlist,
+    })
+    .await
+    .context("the services cannot be put together")?;
+    let api = Api::new(platform.clone(), api_config(config)?);
+    Ok(Composed {
+        platform,
+        api,
+        agents: chosen.processes,
+        _exclusive: exclusive,
+    })
+}
+
+/// The operator's templates first, then the shipped ones, which are laid out below the data directory.
+fn templates(config: &ServerConfig, dir: &DataDir) -> Result<(Paths, Option<PathBuf>)> {
+    let shipped = dir.server().join("templates");
+    materialise_embedded(&shipped).context("the shipped templates cannot be laid out")?;
+    let own = config.configs_dir.clone();
+    let manifest = own
+        .is_none()
+        .then(|| shipped.join("manifest.json"))
+        .filter(|path| path.is_file());
+    let templates = own.iter().cloned().chain([workspaces_dir(&shipped)]).collect();
+    let orgs = own
+        .iter()
+        .map(|root| root.join("orgs"))
+        .chain([orgs_dir(&shipped)])
+        .collect();
+    Ok((Paths { templates, orgs }, config.manifest_path.clone().or(manifest)))
+}
+
+fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) -> Result<Config> {
+    let trimmed = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
+    Ok(Config {
+        auth: match config.auth {
+            config::AuthMode::Required => AuthMode::Required,
+            config::AuthMode::Open => AuthMode::Open,
+        },
+        admin_token: admin_token(dir, config)?,
+        platform_url: config
+            .platform_url
+            .as_ref()
+            .map_or_else(|| crate::boot::Endpoint::of(address).url, trimmed),
+        external_platform_url: config.external_platform_url.as_ref().map(trimmed),
+        netguard: netguard::Policy {
+            saas: config.saas,
+            dev: config.is_development(),
+        },
+        production: config.is_production(),
+        workspace_dir: config.workspace_dir.clone(),
+        provision_timeout: config.provision_timeout,
+        // Unlimited is a large number (PROV-138).
+        provision_concurrency: config
+            .provision_concurrency
+            .map_or(1_048_576, |cap| usize::try_from(cap.get()).unwrap_or(usize::MAX)),
+        import_pause: config.import_pause,
+        remote_stale_after: config.remote_stale_after,
+        a2a_idle_timeout: config.a2a_idle_timeout,
+        a2a_header_timeout: config.a2a_header_timeout,
+        activity_retention: config.activity_retention,
+    })
+}
+
+fn api_config(config: &ServerConfig) -> Result<ApiConfig> {
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("metrics cannot be recorded")?;
+    Ok(ApiConfig {
+        rates: Rates {
+            address: config.rate_limit,
+            credential: config.credential_rate,
+            ..Rates::default()
+        },
+        cors_origins: config.cors_origins.clone(),
+        metrics_public: config.metrics_public,
+        metrics: Some(metrics),
+        org_id: config.org_id.clone(),
+        test_tokens: config.test_tokens,
+    })
+}

@@ -1,0 +1,224 @@
+//! A server under test: the real binary, a data directory of its own, a port of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use molecule_client::Client;
+use molecule_core::{WorkspaceId, WorkspaceStatus};
+use molecule_wire::workspaces::WorkspaceListItem;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longest wait for a state. Generous: two slow cores may be busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The bearer of the servers under test.
+const ADMIN: &str = "e2e-admin-token-e2e-admin-token-e2e";
+
+/// A data directory on which servers are run, one after the other.
+pub struct Site {
+    pub data: TempDir,
+    database_url: Option<String>,
+}
+
+/// One run of the server. Killed when dropped; agents of the data directory too.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    lines: mpsc::Receiver<String>,
+    data: PathBuf,
+}
+
+impl Site {
+    /// On SQLite unless a URL says otherwise.
+    pub fn new(database_url: Option<&str>) -> Self {
+        Self {
+            data: tempfile::tempdir().unwrap(),
+            database_url: database_url.map(str::to_owned),
+        }
+    }
+
+    /// Starts `molecule <verb>` and waits until it serves.
+    pub fn start(&self, verb: &str) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_molecule"));
+        command
+            .args([verb, "--port", "0", "--data-dir"])
+            .arg(self.data.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.data.path())
+            .env("ADMIN_TOKEN", ADMIN)
+            .env("MOLECULE_LOG", "info")
+            .env("MOLECULE_CREDENTIAL_RATE", "0")
+            .env("MOLECULE_IMPORT_PAUSE_MS", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log_file(&self.data));
+        if let Some(url) = &self.database_url {
+            command.env("DATABASE_URL", url);
+        }
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut server = Server {
+            child,
+            url: String::new(),
+            lines,
+            data: self.data.path().to_path_buf(),
+        };
+        let line = server.line_with("http://");
+        let at = line.find("http://").unwrap();
+        server.url = line[at..]
+            .split(['#', ' '])
+            .next()
+            .unwrap()
+            .trim_end_matches('/')
+            .to_owned();
+        server
+    }
+}
+
+fn log_file(data: &TempDir) -> std::fs::File {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(data.path().join("server.log"))
+        .unwrap()
+}
+
+impl Server {
+    /// The next line of standard output that contains `text`.
+    pub fn line_with(&mut self, text: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("no line with {text:?}; the log ends:\n{}", self.log_tail()),
+            }
+        }
+    }
+
+    pub fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.data.join("server.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.url, Some(ADMIN.to_owned().into())).unwrap()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and wait for the end.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // May have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        for pid in agent_pids(&self.data) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
+            }
+        }
+    }
+}
+
+/// Processes of agents started on this data directory, found by their environment.
+pub fn agent_pids(data: &std::path::Path) -> Vec<i32> {
+    let marker = format!("MOLECULE_STATE_DIR={}", data.display());
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable.starts_with(marker.as_bytes()))
+        {
+            pids.push(pid);
+        }
+    }
+    pids
+}
+
+/// Waits until `check` says `Some`; panics with the last thing it complained about.
+pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, check: impl Fn() -> F) -> T {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match check().await {
+            Ok(value) => return value,
+            Err(reason) if tokio::time::Instant::now() > deadline => panic!("{what}: {reason}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// Waits until `count` workspaces are online; by name.
+pub async fn online(client: &Client, count: usize) -> Vec<WorkspaceListItem> {
+    eventually("the organisation comes online", || async {
+        let all = client.list_workspaces().await.map_err(|error| error.to_string())?;
+        let up = all
+            .iter()
+            .filter(|item| item.workspace.status == WorkspaceStatus::Online)
+            .count();
+        if up == count && all.len() == count {
+            return Ok(all);
+        }
+        let statuses: Vec<_> = all
+            .iter()
+            .map(|item| {
+                format!(
+                    "{} {} {}",
+                    item.workspace.name, item.workspace.status, item.last_sample_error
+                )
+            })
+            .collect();
+        Err(format!("{up} of {count} online: {statuses:?}"))
+    })
+    .await
+}
+
+pub fn id_of(all: &[WorkspaceListItem], name: &str) -> WorkspaceId {
+    all.iter()
+        .find(|item| item.workspace.name == name)
+        .unwrap()
+        .workspace
+        .id
+}
+
+/// A `message/send` of one text part.
+pub fn message(id: &str, text: &str) -> Value {
+    json!({
+        "jsonrpc": "2.0", "id": id, "method": "message/send",
+        "params": { "message": { "kind": "message", "role": "user", "messageId": id,
+                                 "parts": [{ "kind": "text", "text": text }] } }
+    })
+}

@@ -1,0 +1,13 @@
+//! The services on both engines, against a scripted backend and agents that speak real HTTP.
+
+#![allow(clippy::unwrap_used, reason = "everything here is a test")]
+
+mod common;
+mod create;
+mod delete;
+mod recover;
+mod registry;
+mod restart;
+mod start;
+mod sweep;
+mod watch;

@@ -1,0 +1,123 @@
+//! What an earlier server left behind (D17, D19).
+
+use molecule_platform::provisioning::Recovered;
+use molecule_testkit::{backend::ScriptedBackend, both_engines};
+
+use crate::common::*;
+
+/// The first server goes; a second one finds `backend` and the same database.
+async fn succeeded_by(first: Harness, url: &str, backend: ScriptedBackend) -> (Harness, Recovered) {
+    first.stop().await;
+    let options = Options {
+        backend: Some(backend),
+        begin: false,
+        ..Options::default()
+    };
+    let second = Harness::with(url, options).await;
+    let recovered = second.platform.begin().await.unwrap();
+    assert!(second.platform.is_ready());
+    (second, recovered)
+}
+
+both_engines! {
+    async fn a_running_instance_is_adopted(url: String) {
+        // D19
+        let first = Harness::new(&url).await;
+        let id = first.online("Lead").await;
+        let token = first.backend.spec(id).auth_token;
+        let backend = ScriptedBackend::default();
+        backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
+        let (second, recovered) = succeeded_by(first, &url, backend).await;
+        assert_eq!(recovered, Recovered { adopted: 1, ended: 0, restarted: 0 });
+        assert_eq!(second.backend.calls(), [Call::Adopt(id, 0)]);
+        let row = second.row(id).await;
+        assert_eq!((row.status, row.url.as_str(), row.url_assigned), (WorkspaceStatus::Online, "http://127.0.0.1:7009/", true));
+        // Its token is still good, and its end is noticed.
+        use secrecy::ExposeSecret;
+        assert_eq!(second.bearer(token.expose_secret()).await.workspace(), Some(id));
+        assert_eq!(second.recorded_names(id).await, ["WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE"]);
+        second.backend.exit(id, "exit code 1");
+        second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+    }
+
+    async fn an_older_incarnation_is_ended_and_the_workspace_started(url: String) {
+        // D17
+        let first = Harness::new(&url).await;
+        let id = first.online("Lead").await;
+        first.platform.provisioner.auto_restart(id);
+        first.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        first.until_instance(id).await;
+        first.register(id).await;
+        let backend = ScriptedBackend::default();
+        backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
+        let (second, recovered) = succeeded_by(first, &url, backend).await;
+        assert_eq!(recovered, Recovered { adopted: 0, ended: 1, restarted: 1 });
+        second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        second.until_instance(id).await;
+        assert_eq!(second.row(id).await.generation, 2);
+        assert_eq!(second.backend.calls()[0], Call::Stop(id));
+        assert!(second.recorded_names(id).await.contains(&"WORKSPACE_OFFLINE".to_owned()));
+        assert!(second.backend.violations().is_empty());
+    }
+
+    async fn what_ought_to_run_is_started_and_nothing_else(url: String) {
+        // D17
+        let first = Harness::new(&url).await;
+        let missing = first.online("Missing").await;
+        let booting = first.started("Booting").await;
+        let offline = first.online("Offline").await;
+        let failed = first.online("Failed").await;
+        let paused = first.online("Paused").await;
+        let (external, token) = first.polling("Laptop").await;
+        first.set("workspaces", "id", offline, "status = 'offline'").await;
+        first.set("workspaces", "id", failed, "status = 'failed'").await;
+        first.set("workspaces", "id", paused, "status = 'paused'").await;
+        let stranger = WorkspaceId::random();
+        let backend = ScriptedBackend::default();
+        for id in [stranger, paused, booting] {
+            backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
+        }
+        let (second, recovered) = succeeded_by(first, &url, backend).await;
+        assert_eq!(recovered, Recovered { adopted: 0, ended: 3, restarted: 3 });
+        for id in [missing, booting, offline] {
+            second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+            second.until_instance(id).await;
+            assert_eq!(second.row(id).await.generation, 1);
+        }
+        for id in [failed, paused] {
+            assert!(second.backend.starts(id).is_empty());
+            assert_eq!(second.backend.instance(id), None);
+        }
+        assert_eq!(second.backend.instance(stranger), None);
+        assert_eq!(second.status(external).await, WorkspaceStatus::Online);
+        assert_eq!(second.bearer(&token).await.workspace(), Some(external));
+    }
+
+    async fn without_a_backend_starts_fail_and_the_rest_stays(url: String) {
+        // LIFE-49
+        let first = Harness::new(&url).await;
+        let booting = first.started("Booting").await;
+        let online = first.online("Online").await;
+        first.stop().await;
+        let second = Harness::without_backend(&url).await;
+        assert_eq!(second.status(booting).await, WorkspaceStatus::Failed);
+        assert_eq!(second.payloads(booting, "WORKSPACE_PROVISION_FAILED").await.len(), 1);
+        assert_eq!(second.status(online).await, WorkspaceStatus::Online);
+    }
+
+    async fn uncertainty_ends_nothing(url: String) {
+        // D19: the boot fails rather than start everything a second time.
+        let first = Harness::new(&url).await;
+        let id = first.online("Lead").await;
+        first.stop().await;
+        let backend = ScriptedBackend::default();
+        backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
+        backend.listing_fails();
+        let options = Options { backend: Some(backend), begin: false, ..Options::default() };
+        let second = Harness::with(&url, options).await;
+        assert!(second.platform.begin().await.is_err());
+        assert!(!second.platform.is_ready());
+        assert!(second.backend.calls().is_empty());
+        assert_eq!(second.status(id).await, WorkspaceStatus::Online);
+    }
+}

@@ -1,0 +1,118 @@
+//! Ends of instances, and starts that never complete (LIFE-20…22, LIFE-32, LIFE-189…192).
+
+use std::time::Duration;
+
+use molecule_testkit::both_engines;
+
+use crate::common::*;
+
+both_engines! {
+    async fn an_end_is_noticed_and_the_agent_comes_back(url: String) {
+        // LIFE-20, LIFE-25, ACT-86
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let old = harness.agent(id).await;
+        harness.backend.exit(id, "killed by signal 9");
+        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness.until_instance(id).await;
+        harness.register(id).await;
+        let names = harness.recorded_names(id).await;
+        let expected = [
+            "WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE", "WORKSPACE_OFFLINE", "WORKSPACE_PROVISIONING",
+            "WORKSPACE_ONLINE",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await, [json!({})]);
+        assert_ne!(harness.agent(id).await, old);
+        assert!(harness.backend.violations().is_empty());
+    }
+
+    async fn an_end_before_the_registration_is_a_failed_start(url: String) {
+        // ACT-90: once, and no restart loop
+        let harness = Harness::new(&url).await;
+        let id = harness.started("Lead").await;
+        harness.backend.exit(id, "exit code 2: bad configuration");
+        harness.until_status(id, WorkspaceStatus::Failed).await;
+        let row = harness.row(id).await;
+        assert_eq!(row.sample_error, "workspace start failed: exit code 2: bad configuration");
+        assert_eq!(harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await.len(), 1);
+        assert_eq!(harness.backend.starts(id).len(), 1);
+    }
+
+    async fn the_end_of_an_earlier_incarnation_says_nothing(url: String) {
+        // D17
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        harness.platform.provisioner.auto_restart(id);
+        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness.until_instance(id).await;
+        harness.register(id).await;
+        harness.backend.report(id, 0, "killed by signal 15");
+        // Ends are handled in order: once this one was seen, the other one was too.
+        let witness = harness.online("Witness").await;
+        harness.backend.exit(witness, "exit code 1");
+        harness.until_published(witness, "WORKSPACE_OFFLINE", 1).await;
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
+        assert!(harness.payloads(id, "WORKSPACE_OFFLINE").await.is_empty());
+    }
+
+    async fn only_certainty_recycles(url: String) {
+        // A2A-83, A2A-84, A2A-85, LIFE-62
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let provisioner = &harness.platform.provisioner;
+        harness.backend.answers(id, Answer::Yes);
+        assert!(!provisioner.check_running(id, 0).await);
+        harness.backend.answers(id, Answer::Unknown);
+        assert!(!provisioner.check_running(id, 0).await);
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
+        assert!(harness.payloads(id, "WORKSPACE_OFFLINE").await.is_empty());
+        let (external, _) = harness.polling("Laptop").await;
+        harness.backend.answers(external, Answer::No);
+        assert!(!provisioner.check_running(external, 0).await);
+        assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
+        harness.backend.answers(id, Answer::No);
+        assert!(provisioner.check_running(id, 0).await);
+        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
+        // Another incarnation is there by now.
+        provisioner.check_running(id, 0).await;
+        assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
+    }
+
+    async fn a_start_that_never_registers_times_out_once(url: String) {
+        // LIFE-32, LIFE-189, LIFE-191, LIFE-192, OP-15, ACT-90
+        let harness = Harness::new(&url).await;
+        harness.backend.endpoint("http://127.0.0.1:7001/");
+        let late = harness.started("Late").await;
+        let early = harness.started("Early").await;
+        let age = |secs: i64| molecule_store::now().minus(Duration::from_secs(secs.unsigned_abs())).micros();
+        harness.set("workspaces", "id", late, &format!("status_changed_at = {}", age(601))).await;
+        harness.set("workspaces", "id", early, &format!("status_changed_at = {}", age(500))).await;
+        harness.platform.provisioner.sweep_timeouts().await.unwrap();
+        harness.platform.provisioner.sweep_timeouts().await.unwrap();
+        assert_eq!(harness.status(late).await, WorkspaceStatus::Failed);
+        assert_eq!(harness.status(early).await, WorkspaceStatus::Provisioning);
+        let failures = harness.payloads(late, "WORKSPACE_PROVISION_FAILED").await;
+        assert_eq!(failures.len(), 1);
+        let text = failures[0]["error"].as_str().unwrap();
+        assert!(text.contains("never called /registry/register"), "{text}");
+        assert_eq!(failures[0]["timeout_secs"], 600);
+        assert_eq!(failures[0]["runtime"], "echo");
+        assert_eq!(failures[0]["source"], "provision_timeout_sweep");
+        assert_eq!(harness.row(late).await.sample_error, text);
+        assert_eq!(harness.backend.instance(late), None, "what was half started does not come back as a stranger");
+    }
+
+    async fn the_operators_deadline_holds_for_every_runtime(url: String) {
+        // LIFE-189
+        let mut options = Options::default();
+        options.config.provision_timeout = Some(Duration::from_secs(5));
+        let harness = Harness::with(&url, options).await;
+        let id = harness.started("Lead").await;
+        let then = molecule_store::now().minus(Duration::from_secs(6)).micros();
+        harness.set("workspaces", "id", id, &format!("status_changed_at = {then}")).await;
+        harness.platform.provisioner.sweep_timeouts().await.unwrap();
+        assert_eq!(harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await[0]["timeout_secs"], 5);
+    }
+}

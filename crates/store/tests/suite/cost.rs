@@ -1,0 +1,71 @@
+//! What the hot statements cost, printed for people: `cargo test -p molecule-store --test suite cost -- --ignored
+//! --nocapture`. Nothing is asserted about time.
+
+use std::time::Instant;
+
+use molecule_core::activity::ActivityType;
+use molecule_store::{
+    activity::{ActivityFilter, ActivityWriter, Durability, NewActivity},
+    now,
+    pulse::Pulse,
+};
+
+use crate::support::{bulk, open};
+
+molecule_testkit::both_engines! {
+    #[ignore = "prints durations, asserts nothing"]
+    async fn of_hot_statements(url: String) {
+        let store = open(&url).await;
+        let engine = store.engine();
+        let ids = bulk(&store, 10_000).await;
+        let beats: Vec<_> = ids[..5_000].iter().map(|id| Pulse {
+            workspace: *id,
+            last_beat_at: now(),
+            uptime_seconds: 3_600,
+            error_rate: 0.1,
+            sample_error: String::new(),
+            active_tasks: 1,
+            current_task: "working on the quarterly report".to_owned(),
+            monthly_spend: Some(5),
+        }).collect();
+        for round in 0..3 {
+            let begun = Instant::now();
+            store.flush_pulses(&beats).await.unwrap();
+            println!("{engine:?} 5 000 beats, round {round}: {:?}", begun.elapsed());
+        }
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let rows = store.workspaces().await.unwrap().len();
+            println!("{engine:?} list of {rows}: {:?}", begun.elapsed());
+        }
+        let writer = ActivityWriter::start(&store).unwrap();
+        for durability in [Durability::Process, Durability::Power] {
+            let begun = Instant::now();
+            let mut tasks = tokio::task::JoinSet::new();
+            for n in 0..64 {
+                let (writer, id) = (writer.clone(), ids[n]);
+                tasks.spawn(async move {
+                    for _ in 0..150 {
+                        let body = Some("x".repeat(330));
+                        let row = NewActivity {
+                            source_id: Some(id),
+                            target_id: Some(id),
+                            request_body: body.clone(),
+                            response_body: body,
+                            ..NewActivity::new(id, ActivityType::A2aReceive)
+                        };
+                        writer.record(row, durability).await.unwrap();
+                    }
+                });
+            }
+            tasks.join_all().await;
+            println!("{engine:?} 9 600 rows by 64 callers, {durability:?}: {:?}", begun.elapsed());
+        }
+        let filter = ActivityFilter { limit: 100, ..ActivityFilter::default() };
+        let begun = Instant::now();
+        for id in &ids[..64] {
+            assert_eq!(store.activity_feed(*id, &filter).await.unwrap().len(), 100);
+        }
+        println!("{engine:?} 64 feeds: {:?}", begun.elapsed());
+    }
+}
