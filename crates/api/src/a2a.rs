@@ -71,27 +71,38 @@ pub(crate) async fn send(
         body: body_of(request.into_body()).await?,
     };
     let platform = state.platform();
-    Ok(match platform.messenger.deliver(state.mode(), &identity, message).await? {
-        Delivered::Reply { status, body } => reply(status, body),
-        Delivered::Stream(frames) => event_stream(frames),
-        Delivered::Polled { method } => {
-            let status = "queued".to_owned();
-            Answer(PollQueued { status, delivery_mode: DeliveryMode::Poll, method }).into_response()
-        }
-    })
+    Ok(
+        match platform.messenger.deliver(state.mode(), &identity, message).await? {
+            Delivered::Reply { status, body } => reply(status, body),
+            Delivered::Stream(frames) => event_stream(frames),
+            Delivered::Polled { method } => {
+                let status = "queued".to_owned();
+                Answer(PollQueued {
+                    status,
+                    delivery_mode: DeliveryMode::Poll,
+                    method,
+                })
+                .into_response()
+            }
+        },
+    )
 }
 
 /// A header as text; one that is no text is invalid, not absent.
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// A2A-2.
 async fn body_of(body: Body) -> Result<Bytes, ApiError> {
-    read(body, limits::A2A_REQUEST_BYTES).await.map_err(|unreadable| match unreadable {
-        Unreadable::TooLong => ApiError::bad_request("invalid JSON"),
-        Unreadable::Broken => ApiError::bad_request("failed to read request body"),
-    })
+    read(body, limits::A2A_REQUEST_BYTES)
+        .await
+        .map_err(|unreadable| match unreadable {
+            Unreadable::TooLong => ApiError::bad_request("invalid JSON"),
+            Unreadable::Broken => ApiError::bad_request("failed to read request body"),
+        })
 }
 
 /// `X-Timeout`: seconds, 0 for no ceiling; anything else is ignored (A2A-67).
@@ -112,7 +123,10 @@ fn event_stream(frames: FrameStream) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (http::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (
+            http::HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
     ];
     (headers, Body::from_stream(kept_alive(frames))).into_response()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Json as Answer, extract::State};
 use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits};
-use molecule_store::activity::{ActivityFilter, FeedError, SourceFilter};
+pub(crate) use molecule_store::activity::{ActivityFilter, FeedError, SourceFilter};
 use molecule_wire::{
     ErrorBody, StatusBody,
     activity::{ActivityRow, Notify, ReportActivity},
@@ -87,7 +87,11 @@ fn filter_of(query: &Query, now: Timestamp) -> Result<ActivityFilter, ApiError> 
     let before = query.get("before_ts").map(Timestamp::parse_rfc3339).transpose();
     let before = before.map_err(|_| ApiError::bad_request("before_ts must be an RFC3339 timestamp"))?;
     // A malformed cursor is answered like a pruned one (ACT-26).
-    let after: Option<ActivityId> = query.get("since_id").map(str::parse).transpose().map_err(|_| FeedError::CursorGone)?;
+    let after: Option<ActivityId> = query
+        .get("since_id")
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| FeedError::CursorGone)?;
     Ok(ActivityFilter {
         activity_type: query.get("type").map(str::to_owned),
         source,
@@ -104,7 +108,9 @@ fn since_secs(text: &str) -> Result<Duration, ApiError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse::<i64>().ok().filter(|seconds| digits && *seconds >= 1);
     let seconds = seconds.ok_or_else(|| ApiError::bad_request("since_secs must be a positive integer"))?;
-    Ok(Duration::from_secs(seconds.min(limits::ACTIVITY_SINCE_SECS).unsigned_abs()))
+    Ok(Duration::from_secs(
+        seconds.min(limits::ACTIVITY_SINCE_SECS).unsigned_abs(),
+    ))
 }
 
 /// 1…500; more is 500, anything else 100.
@@ -133,8 +139,12 @@ pub(crate) async fn report(
     Json(report): Json<ReportActivity>,
 ) -> Result<Answer<StatusBody>, ApiError> {
     let log = state.platform().activity.clone();
-    state.run("activity-report", async move { log.report(id, report).await }).await??;
-    Ok(Answer(StatusBody { status: "logged".to_owned() }))
+    state
+        .run("activity-report", async move { log.report(id, report).await })
+        .await??;
+    Ok(Answer(StatusBody {
+        status: "logged".to_owned(),
+    }))
 }
 
 /// An agent says something to its user.
@@ -154,8 +164,12 @@ pub(crate) async fn notify(
     Json(notify): Json<Notify>,
 ) -> Result<Answer<StatusBody>, ApiError> {
     let log = state.platform().activity.clone();
-    state.run("notify", async move { log.notify(id, notify).await }).await??;
-    Ok(Answer(StatusBody { status: "sent".to_owned() }))
+    state
+        .run("notify", async move { log.notify(id, notify).await })
+        .await??;
+    Ok(Answer(StatusBody {
+        status: "sent".to_owned(),
+    }))
 }
 
 #[cfg(test)]
@@ -183,15 +197,33 @@ mod tests {
     #[tokio::test]
     async fn parameters() {
         // ACT-15, ACT-18
-        let plain = ActivityFilter { limit: 100, ..ActivityFilter::default() };
+        let plain = ActivityFilter {
+            limit: 100,
+            ..ActivityFilter::default()
+        };
         assert_eq!(read("").await.unwrap(), plain);
-        assert_eq!(read("source=&peer_id=&since_secs=&before_ts=&since_id=&limit=").await.unwrap(), plain);
-        for (text, limit) in [("5", 5), ("0", 100), ("-1", 100), ("x", 100), ("501", 500), ("99999999999999999999", 500)] {
+        assert_eq!(
+            read("source=&peer_id=&since_secs=&before_ts=&since_id=&limit=")
+                .await
+                .unwrap(),
+            plain
+        );
+        for (text, limit) in [
+            ("5", 5),
+            ("0", 100),
+            ("-1", 100),
+            ("x", 100),
+            ("501", 500),
+            ("99999999999999999999", 500),
+        ] {
             assert_eq!(read(&format!("limit={text}")).await.unwrap().limit, limit, "{text}");
         }
         let month = Some(NOW.minus(Duration::from_secs(2_592_000)));
         assert_eq!(read("since_secs=2592001").await.unwrap().since, month);
-        assert_eq!(read("since_secs=1").await.unwrap().since, Some(NOW.minus(Duration::from_secs(1))));
+        assert_eq!(
+            read("since_secs=1").await.unwrap().since,
+            Some(NOW.minus(Duration::from_secs(1)))
+        );
         assert_eq!(read("source=agent").await.unwrap().source, Some(SourceFilter::Agent));
         assert_eq!(read("before_ts=2023-11-14T22:13:20Z").await.unwrap().before, Some(NOW));
     }
@@ -201,17 +233,29 @@ mod tests {
         // ACT-17, ACT-20, ACT-21, ACT-26, ACT-29
         for bad in ["0", "-5", "1.5", "x", "+5", "99999999999999999999", "%205"] {
             let (status, body) = read(&format!("since_secs={bad}")).await.unwrap_err();
-            assert_eq!((status, body.contains("since_secs must be a positive integer")), (StatusCode::BAD_REQUEST, true));
+            assert_eq!(
+                (status, body.contains("since_secs must be a positive integer")),
+                (StatusCode::BAD_REQUEST, true)
+            );
         }
         for bad in ["x", "6fa459eaee8a3ca4894edb77e160355e", "'%20OR%201=1", "../.."] {
-            assert_eq!(read(&format!("peer_id={bad}")).await.unwrap_err().0, StatusCode::BAD_REQUEST);
+            assert_eq!(
+                read(&format!("peer_id={bad}")).await.unwrap_err().0,
+                StatusCode::BAD_REQUEST
+            );
         }
         for bad in ["2024-01-01", "1700000000", "2024-01-01T00:00:00"] {
-            assert_eq!(read(&format!("before_ts={bad}")).await.unwrap_err().0, StatusCode::BAD_REQUEST);
+            assert_eq!(
+                read(&format!("before_ts={bad}")).await.unwrap_err().0,
+                StatusCode::BAD_REQUEST
+            );
         }
         assert_eq!(read("source=x").await.unwrap_err().0, StatusCode::BAD_REQUEST);
         let gone = (StatusCode::GONE, r#"{"error":"since_id cursor not found"}"#.to_owned());
         assert_eq!(read("since_id=garbage").await.unwrap_err(), gone);
-        assert_eq!(read("since_id=garbage&source=x").await.unwrap_err().0, StatusCode::BAD_REQUEST);
+        assert_eq!(
+            read("since_id=garbage&source=x").await.unwrap_err().0,
+            StatusCode::BAD_REQUEST
+        );
     }
 }

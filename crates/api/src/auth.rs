@@ -35,10 +35,15 @@ pub(crate) async fn login(
     let refused = || ApiError::unauthorized("login code is invalid or expired").code("invalid_code");
     state.logins().redeem(&code).map_err(|_| refused())?;
     let credentials = state.platform().credentials.clone();
-    let begun = state.run("login", async move { credentials.begin_session().await }).await?;
+    let begun = state
+        .run("login", async move { credentials.begin_session().await })
+        .await?;
     let (token, expires_at) = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;
     tracing::info!("browser signed in");
-    Ok(Answer(LoggedIn { session_token: token.expose().to_owned(), expires_at }))
+    Ok(Answer(LoggedIn {
+        session_token: token.expose().to_owned(),
+        expires_at,
+    }))
 }
 
 /// Ends the session that asks. Other credentials have nothing to end.
@@ -46,17 +51,18 @@ pub(crate) async fn login(
     post, path = "/auth/logout", operation_id = "logout", tag = "auth",
     responses((status = 200, description = "The session is over.", body = StatusBody))
 )]
-pub(crate) async fn logout(
-    State(state): State<ApiState>,
-    Who(identity): Who,
-) -> Result<Answer<StatusBody>, ApiError> {
+pub(crate) async fn logout(State(state): State<ApiState>, Who(identity): Who) -> Result<Answer<StatusBody>, ApiError> {
     if let Some(Principal::Session(id)) = identity.principal {
         let credentials = state.platform().credentials.clone();
-        let ended = state.run("logout", async move { credentials.end_session(id).await }).await?;
+        let ended = state
+            .run("logout", async move { credentials.end_session(id).await })
+            .await?;
         ended.map_err(|error| ApiError::store("failed to end the session", &error))?;
         tracing::info!(session = %id, "browser signed out");
     }
-    Ok(Answer(StatusBody { status: "signed_out".to_owned() }))
+    Ok(Answer(StatusBody {
+        status: "signed_out".to_owned(),
+    }))
 }
 
 /// A fresh login URL.
@@ -89,9 +95,19 @@ pub(crate) async fn ticket(
     State(state): State<ApiState>,
     headers: HeaderMap,
 ) -> Result<(StatusCode, Answer<Ticket>), ApiError> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| parse_bearer(value.to_str().ok()?));
-    let grant = Grant { bearer: bearer.map(Into::into) };
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| parse_bearer(value.to_str().ok()?));
+    let grant = Grant {
+        bearer: bearer.map(Into::into),
+    };
     let ticket = state.tickets().issue(grant).ok_or_else(ApiError::internal)?;
     let expires_in = state.tickets().lifetime().as_secs();
-    Ok((StatusCode::CREATED, Answer(Ticket { ticket: ticket.expose().to_owned(), expires_in })))
+    Ok((
+        StatusCode::CREATED,
+        Answer(Ticket {
+            ticket: ticket.expose().to_owned(),
+            expires_in,
+        }),
+    ))
 }

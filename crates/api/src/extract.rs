@@ -15,7 +15,11 @@ use molecule_wire::{activity, auth, orgs, registry, secrets, workspaces};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::{error::ApiError, guard::{Departed, peer_of}, state::ApiState};
+use crate::{
+    error::ApiError,
+    guard::{Departed, peer_of},
+    state::ApiState,
+};
 
 /// A request body, with what its route answers to one that cannot be read.
 pub(crate) trait Payload: DeserializeOwned {
@@ -51,7 +55,9 @@ impl<T: Payload> FromRequest<ApiState> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
-        let body = read(request.into_body(), limits::JSON_BODY_BYTES).await.map_err(Unreadable::answer)?;
+        let body = read(request.into_body(), limits::JSON_BODY_BYTES)
+            .await
+            .map_err(Unreadable::answer)?;
         object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
     }
 }
@@ -64,7 +70,9 @@ impl<T: Payload + Default> FromRequest<ApiState> for Lenient<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
-        let body = read(request.into_body(), limits::JSON_BODY_BYTES).await.map_err(Unreadable::answer)?;
+        let body = read(request.into_body(), limits::JSON_BODY_BYTES)
+            .await
+            .map_err(Unreadable::answer)?;
         Ok(Self(object(&body).unwrap_or_default()))
     }
 }
@@ -115,8 +123,13 @@ impl FromRequestParts<ApiState> for WorkspacePath {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
         let invalid = || ApiError::bad_request("invalid workspace ID");
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| invalid())?;
-        let id = params.iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.parse().ok());
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| invalid())?;
+        let id = params
+            .iter()
+            .find(|(name, _)| *name == "id")
+            .and_then(|(_, id)| id.parse().ok());
         id.map(Self).ok_or_else(invalid)
     }
 }
@@ -132,7 +145,11 @@ impl FromRequestParts<ApiState> for LastPath {
         let params = RawPathParams::from_request_parts(parts, state).await;
         let params = params.map_err(|_| ApiError::bad_request("invalid path"))?;
         // Every route that asks has one.
-        params.iter().last().map(|(_, text)| Self(text.to_owned())).ok_or_else(ApiError::internal)
+        params
+            .iter()
+            .last()
+            .map(|(_, text)| Self(text.to_owned()))
+            .ok_or_else(ApiError::internal)
     }
 }
 
@@ -143,7 +160,11 @@ pub(crate) struct Query(Vec<(String, String)>);
 impl Query {
     /// First value of a parameter, unless that is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let first = self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
+        let first = self
+            .0
+            .iter()
+            .find(|(of, _)| of == name)
+            .map(|(_, value)| value.as_str());
         first.filter(|value| !value.is_empty())
     }
 
@@ -204,6 +225,8 @@ impl FromRequestParts<ApiState> for Peer {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
 
     #[test]
@@ -241,5 +264,9 @@ mod tests {
         assert_eq!(read(Body::from_stream(chunks), 10).await, Err(Unreadable::TooLong));
         let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
         assert_eq!(read(Body::from_stream(broken), 10).await, Err(Unreadable::Broken));
+        assert_eq!(
+            Unreadable::TooLong.answer().into_response().status(),
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
     }
 }

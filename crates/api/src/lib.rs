@@ -23,6 +23,8 @@ mod serve;
 mod settings;
 mod state;
 mod templates;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod workspaces;
 
@@ -46,12 +48,13 @@ impl Api {
     /// Over a platform. Nothing is served yet.
     #[must_use]
     pub fn new(platform: Platform, config: ApiConfig) -> Self {
-        Self { state: ApiState::new(platform, config) }
+        Self {
+            state: ApiState::new(platform, config),
+        }
     }
 
     /// The router of every route. Peers are known only to requests that carry axum's `ConnectInfo<SocketAddr>`, which
     /// [`Api::serve`] adds; in open mode others count as strangers.
-    #[must_use]
     pub fn router(&self) -> Router {
         routes::router(&self.state)
     }

@@ -25,24 +25,67 @@ use crate::{
         description = "Runs organisations of AI agents. `x-auth-class` says who may call an operation.",
     ),
     paths(
-        pages::index, pages::docs, pages::asset,
-        ops::health, ops::build_info, ops::metrics, ops::openapi, ops::liveness,
-        auth::login, auth::logout, auth::login_code, auth::ticket,
-        workspaces::list, workspaces::create, workspaces::get, workspaces::update, workspaces::delete,
-        workspaces::workspace_state, workspaces::restart, workspaces::logs,
-        a2a::send, activity::list, activity::report, activity::notify,
-        tokens::list, tokens::mint, tokens::revoke, tokens::test_token,
-        tokens::list_org, tokens::mint_org, tokens::revoke_org,
-        secrets::list, secrets::set, secrets::put, secrets::values, secrets::delete,
-        secrets::list_global, secrets::set_global, secrets::put_global, secrets::delete_global,
-        secrets::admin_list, secrets::admin_set, secrets::admin_delete,
-        settings::model, settings::set_model, settings::provider, settings::set_provider,
-        registry::register, registry::heartbeat, registry::update_card, registry::check_access,
-        registry::discover, registry::peers,
-        templates::list, orgs::templates, orgs::import,
-        events::list, events::of_workspace, events::open,
+        pages::index,
+        pages::docs,
+        pages::asset,
+        ops::health,
+        ops::build_info,
+        ops::metrics,
+        ops::openapi,
+        ops::liveness,
+        auth::login,
+        auth::logout,
+        auth::login_code,
+        auth::ticket,
+        workspaces::list,
+        workspaces::create,
+        workspaces::get,
+        workspaces::update,
+        workspaces::delete,
+        workspaces::workspace_state,
+        workspaces::restart,
+        workspaces::logs,
+        a2a::send,
+        activity::list,
+        activity::report,
+        activity::notify,
+        tokens::list,
+        tokens::mint,
+        tokens::revoke,
+        tokens::test_token,
+        tokens::list_org,
+        tokens::mint_org,
+        tokens::revoke_org,
+        secrets::list,
+        secrets::set,
+        secrets::put,
+        secrets::values,
+        secrets::delete,
+        secrets::list_global,
+        secrets::set_global,
+        secrets::put_global,
+        secrets::delete_global,
+        secrets::admin_list,
+        secrets::admin_set,
+        secrets::admin_delete,
+        settings::model,
+        settings::set_model,
+        settings::provider,
+        settings::set_provider,
+        registry::register,
+        registry::heartbeat,
+        registry::update_card,
+        registry::check_access,
+        registry::discover,
+        registry::peers,
+        templates::list,
+        orgs::templates,
+        orgs::import,
+        events::list,
+        events::of_workspace,
+        events::open,
     ),
-    components(schemas(molecule_wire::ErrorBody, molecule_wire::a2a::PollQueued)),
+    components(schemas(molecule_wire::ErrorBody, molecule_wire::a2a::PollQueued))
 )]
 struct Described;
 
@@ -58,11 +101,14 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
         }
     }
     let components = document.components.get_or_insert_default();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A session, the operator's token, an org token or a workspace's token."));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "A session, the operator's token, an org token or a workspace's token.",
+    ));
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
-    let ticket = ApiKey::Query(ApiKeyValue::with_description("ticket", "Single use, from `POST /auth/tickets`."));
+    let ticket = ApiKey::Query(ApiKeyValue::with_description(
+        "ticket",
+        "Single use, from `POST /auth/tickets`.",
+    ));
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ticket));
     document
 }
@@ -119,19 +165,27 @@ fn complete(operation: &mut Operation, class: Class) {
     let mut refusals = vec![("429", "Too many requests; `retry_after` says when to come back.")];
     if class != Class::Public {
         refusals.push(("401", "The credential is missing or proves nothing."));
-        refusals.push(("503", "Not now; `code` is `platform_unavailable` if a credential could not be looked up."));
+        refusals.push((
+            "503",
+            "Not now; `code` is `platform_unavailable` if a credential could not be looked up.",
+        ));
     }
     for (status, description) in refusals {
         let known = operation.responses.responses.contains_key(status);
         if !known {
-            operation.responses.responses.insert(status.to_owned(), RefOr::T(refusal(description)));
+            operation
+                .responses
+                .responses
+                .insert(status.to_owned(), RefOr::T(refusal(description)));
         }
     }
 }
 
 fn refusal(description: &str) -> Response {
     let mut response = Response::new(description);
-    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+    let body = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("ErrorBody")))
+        .build();
     response.content.insert("application/json".to_owned(), RefOr::T(body));
     response
 }
@@ -153,7 +207,9 @@ mod tests {
                 documented.insert((method.to_uppercase(), path.clone()));
             }
         }
-        let served = ROUTES.iter().map(|route| (route.verb.as_str().to_owned(), documented_path(route)));
+        let served = ROUTES
+            .iter()
+            .map(|route| (route.verb.as_str().to_owned(), documented_path(route)));
         let served: BTreeSet<_> = served.collect();
         assert_eq!(served, documented);
     }
@@ -165,7 +221,10 @@ mod tests {
         for route in ROUTES {
             let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
             assert_eq!(operation["x-auth-class"], route.class.as_str(), "{}", route.path);
-            assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{operation}");
+            assert!(
+                names.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                "{operation}"
+            );
             assert!(operation["summary"].is_string(), "{}", route.path);
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{}", route.path);
         }
@@ -178,7 +237,10 @@ mod tests {
             std::fs::write(CHECKED_IN, &current).unwrap();
         }
         let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap();
-        assert!(checked_in == current, "openapi.json is not what the code says; run the test with UPDATE_OPENAPI=1");
+        assert!(
+            checked_in == current,
+            "openapi.json is not what the code says; run the test with UPDATE_OPENAPI=1"
+        );
         assert!(current.contains(r#""openapi": "3.1"#));
     }
 

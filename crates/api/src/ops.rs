@@ -25,7 +25,9 @@ const GIT_SHA: &str = match option_env!("GIT_SHA") {
     responses((status = 200, description = "It answers.", body = Health))
 )]
 pub(crate) async fn health() -> Answer<Health> {
-    Answer(Health { status: "ok".to_owned() })
+    Answer(Health {
+        status: "ok".to_owned(),
+    })
 }
 
 /// Which commit this is.
@@ -34,7 +36,9 @@ pub(crate) async fn health() -> Answer<Health> {
     responses((status = 200, description = "The commit; `dev` if the build was not stamped.", body = BuildInfo))
 )]
 pub(crate) async fn build_info() -> Answer<BuildInfo> {
-    Answer(BuildInfo { git_sha: GIT_SHA.to_owned() })
+    Answer(BuildInfo {
+        git_sha: GIT_SHA.to_owned(),
+    })
 }
 
 /// Numbers for Prometheus.
@@ -49,7 +53,11 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
     if let Some(services) = &state.config().metrics {
         text.push_str(&services.render());
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response()
 }
 
 /// The standard numbers of a process, as far as the kernel tells them.
@@ -73,7 +81,11 @@ fn process(out: &mut String) {
     }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
         // One of them is the listing itself.
-        gauge("process_open_fds", "Open file descriptors.", u64::try_from(open.count()).unwrap_or(1).saturating_sub(1));
+        gauge(
+            "process_open_fds",
+            "Open file descriptors.",
+            u64::try_from(open.count()).unwrap_or(1).saturating_sub(1),
+        );
     }
 }
 
@@ -94,7 +106,9 @@ pub(crate) async fn liveness(State(state): State<ApiState>) -> Answer<Liveness> 
         };
         (name.to_owned(), subsystem)
     });
-    Answer(Liveness { subsystems: subsystems.collect() })
+    Answer(Liveness {
+        subsystems: subsystems.collect(),
+    })
 }
 
 /// This description.

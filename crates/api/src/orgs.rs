@@ -18,7 +18,9 @@ pub(crate) async fn templates(State(state): State<ApiState>) -> Result<Answer<Ve
     let orgs = state.platform().orgs.clone();
     // Reads files.
     let listed = tokio::task::spawn_blocking(move || orgs.templates()).await;
-    listed.map(Answer).map_err(|error| ApiError::store("internal error", &error))
+    listed
+        .map(Answer)
+        .map_err(|error| ApiError::store("internal error", &error))
 }
 
 /// Creates every workspace of an org template and begins to start them.
@@ -38,7 +40,13 @@ pub(crate) async fn import(
     Json(request): Json<ImportOrg>,
 ) -> Result<(StatusCode, Answer<ImportedOrg>), ApiError> {
     let orgs = state.platform().orgs.clone();
-    let imported = state.run("org-import", async move { orgs.import(request).await }).await??;
-    let status = if imported.error.is_some() { StatusCode::MULTI_STATUS } else { StatusCode::CREATED };
+    let imported = state
+        .run("org-import", async move { orgs.import(request).await })
+        .await??;
+    let status = if imported.error.is_some() {
+        StatusCode::MULTI_STATUS
+    } else {
+        StatusCode::CREATED
+    };
     Ok((status, Answer(imported)))
 }

@@ -49,9 +49,12 @@ pub(crate) async fn docs(headers: HeaderMap) -> Response {
 )]
 pub(crate) async fn asset(LastPath(path): LastPath, headers: HeaderMap) -> Result<Response, ApiError> {
     // Names in the binary are plain; what climbs names nothing there, and nothing on disk in a development build.
-    let climbs = path.split(['/', '\\']).any(|segment| segment.is_empty() || segment.starts_with('.'));
+    let climbs = path
+        .split(['/', '\\'])
+        .any(|segment| segment.is_empty() || segment.starts_with('.'));
     let file = (!climbs).then(|| Assets::get(&path)).flatten();
-    file.map(|file| serve(&path, file, &headers)).ok_or_else(|| ApiError::not_found("not found"))
+    file.map(|file| serve(&path, file, &headers))
+        .ok_or_else(|| ApiError::not_found("not found"))
 }
 
 fn page(name: &str, headers: &HeaderMap) -> Response {
@@ -63,16 +66,27 @@ fn page(name: &str, headers: &HeaderMap) -> Response {
 
 /// The file, or 304 if the client has this very version. Names carry no version, so clients ask every time.
 fn serve(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
-    let hash: String = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = file.metadata.sha256_hash()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) else {
         return ApiError::internal().into_response();
     };
-    let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    let fresh = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known.is_some_and(|known| known.split(',').any(|one| one.trim().as_bytes() == tag.as_bytes())) {
         return (StatusCode::NOT_MODIFIED, fresh).into_response();
     }
-    (fresh, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)))], Body::from(file.data)).into_response()
+    (
+        fresh,
+        [(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)))],
+        Body::from(file.data),
+    )
+        .into_response()
 }
 
 fn media_type(name: &str) -> &'static str {
@@ -119,9 +133,22 @@ mod tests {
     #[tokio::test]
     async fn nothing_else_is_served() {
         // SEC-192
-        for path in ["../Cargo.toml", "..%2fCargo.toml", "/etc/passwd", "x/../app.js", ".", "", "nothing.js", "..\\x"] {
+        for path in [
+            "../Cargo.toml",
+            "..%2fCargo.toml",
+            "/etc/passwd",
+            "x/../app.js",
+            ".",
+            "",
+            "nothing.js",
+            "..\\x",
+        ] {
             let answer = asset(LastPath(path.into()), HeaderMap::new()).await;
-            assert_eq!(answer.unwrap_err().into_response().status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(
+                answer.unwrap_err().into_response().status(),
+                StatusCode::NOT_FOUND,
+                "{path}"
+            );
         }
     }
 
@@ -132,9 +159,19 @@ mod tests {
             let file = Assets::get(name).unwrap();
             let text = String::from_utf8(file.data.to_vec()).unwrap();
             for tag in text.split("<script").skip(1) {
-                assert!(tag.split('>').next().unwrap().contains("src="), "inline script in {name}");
+                assert!(
+                    tag.split('>').next().unwrap().contains("src="),
+                    "inline script in {name}"
+                );
             }
-            let inline = ["<style", " style=", " onclick=", " onload=", " onsubmit=", "javascript:"];
+            let inline = [
+                "<style",
+                " style=",
+                " onclick=",
+                " onload=",
+                " onsubmit=",
+                "javascript:",
+            ];
             assert!(inline.iter().all(|mark| !text.contains(mark)), "inline code in {name}");
         }
     }

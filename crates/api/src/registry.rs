@@ -7,9 +7,7 @@ use molecule_core::WorkspaceId;
 use molecule_platform::registry::RegisterError;
 use molecule_wire::{
     ErrorBody, StatusBody,
-    registry::{
-        AccessAnswer, CheckAccess, Discovered, Heartbeat, HeartbeatOk, Peer, Register, Registered, UpdateCard,
-    },
+    registry::{AccessAnswer, CheckAccess, Discovered, Heartbeat, HeartbeatOk, Peer, Register, Registered, UpdateCard},
 };
 use secrecy::ExposeSecret;
 
@@ -35,7 +33,9 @@ pub(crate) async fn register(
     Json(request): Json<Register>,
 ) -> Result<Answer<Registered>, ApiError> {
     let registry = state.platform().registry.clone();
-    let reply = state.run("register", async move { registry.register(&identity, request).await }).await??;
+    let reply = state
+        .run("register", async move { registry.register(&identity, request).await })
+        .await??;
     Ok(Answer(reply.into_wire()))
 }
 
@@ -55,9 +55,14 @@ pub(crate) async fn heartbeat(
     Json(beat): Json<Heartbeat>,
 ) -> Result<Answer<HeartbeatOk>, ApiError> {
     let registry = state.platform().registry.clone();
-    let reply = state.run("heartbeat", async move { registry.heartbeat(&identity, beat).await }).await??;
+    let reply = state
+        .run("heartbeat", async move { registry.heartbeat(&identity, beat).await })
+        .await??;
     let secret = reply.inbound_secret.map(|secret| secret.expose_secret().to_owned());
-    Ok(Answer(HeartbeatOk { status: "ok".to_owned(), platform_inbound_secret: secret }))
+    Ok(Answer(HeartbeatOk {
+        status: "ok".to_owned(),
+        platform_inbound_secret: secret,
+    }))
 }
 
 /// An agent has a new card.
@@ -75,12 +80,19 @@ pub(crate) async fn update_card(
     Json(request): Json<UpdateCard>,
 ) -> Result<Answer<StatusBody>, ApiError> {
     let registry = state.platform().registry.clone();
-    let updated = state.run("update-card", async move { registry.update_card(&identity, request).await }).await?;
+    let updated = state
+        .run(
+            "update-card",
+            async move { registry.update_card(&identity, request).await },
+        )
+        .await?;
     updated.map_err(|error| match error {
         RegisterError::Store(cause) => ApiError::store("failed to update card", &cause),
         refused => refused.into(),
     })?;
-    Ok(Answer(StatusBody { status: "updated".to_owned() }))
+    Ok(Answer(StatusBody {
+        status: "updated".to_owned(),
+    }))
 }
 
 /// May one workspace send to another?
@@ -128,7 +140,9 @@ pub(crate) async fn discover(
     LastPath(target): LastPath,
 ) -> Result<Answer<Discovered>, ApiError> {
     let forbidden = || ApiError::from(molecule_platform::registry::DiscoverError::Forbidden);
-    let caller = headers.get("x-workspace-id").and_then(|header| header.to_str().ok()?.parse().ok());
+    let caller = headers
+        .get("x-workspace-id")
+        .and_then(|header| header.to_str().ok()?.parse().ok());
     let caller = caller.ok_or_else(forbidden)?;
     let target = target.parse().map_err(|_| forbidden())?;
     Ok(Answer(state.platform().registry.discover(caller, target).await?))
@@ -158,7 +172,10 @@ pub(crate) async fn peers(
         role: row.role,
         tier: row.tier,
         status: row.status,
-        agent_card: row.agent_card.as_deref().and_then(|card| serde_json::from_str(card).ok()),
+        agent_card: row
+            .agent_card
+            .as_deref()
+            .and_then(|card| serde_json::from_str(card).ok()),
         url: row.url,
         parent_id: row.parent_id,
         active_tasks: row.active_tasks,

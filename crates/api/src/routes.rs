@@ -124,7 +124,14 @@ macro_rules! routes {
 
 impl Route {
     const fn plain(verb: Verb, path: &'static str, class: Class) -> Self {
-        Self { verb, path, class, unmetered: false, tells_departed: false, handler: |_| MethodRouter::new() }
+        Self {
+            verb,
+            path,
+            class,
+            unmetered: false,
+            tells_departed: false,
+            handler: |_| MethodRouter::new(),
+        }
     }
 }
 
@@ -234,11 +241,20 @@ mod tests {
     #[test]
     fn public_routes_are_few() {
         // D2: this list may only shrink.
-        let public = ROUTES.iter().filter(|route| route.class == Class::Public).map(|route| route.path);
+        let public = ROUTES
+            .iter()
+            .filter(|route| route.class == Class::Public)
+            .map(|route| route.path);
         let public: Vec<_> = public.collect();
-        assert_eq!(public, ["/", "/docs", "/assets/{*path}", "/health", "/buildinfo", "/auth/login"]);
+        assert_eq!(
+            public,
+            ["/", "/docs", "/assets/{*path}", "/health", "/buildinfo", "/auth/login"]
+        );
         let unmetered = ROUTES.iter().filter(|route| route.unmetered).map(|route| route.path);
-        assert_eq!(unmetered.collect::<Vec<_>>(), ["/registry/register", "/registry/heartbeat"]);
+        assert_eq!(
+            unmetered.collect::<Vec<_>>(),
+            ["/registry/register", "/registry/heartbeat"]
+        );
     }
 
     #[test]
@@ -251,7 +267,10 @@ mod tests {
             }
             let below = route.path.strip_prefix("/workspaces/{id}/");
             if let Some(below) = below.filter(|below| *below != "a2a") {
-                assert!(matches!(route.class, Class::Workspace | Class::WorkspaceOnly), "{below}");
+                assert!(
+                    matches!(route.class, Class::Workspace | Class::WorkspaceOnly),
+                    "{below}"
+                );
             }
         }
     }

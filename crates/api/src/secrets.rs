@@ -29,11 +29,21 @@ fn complete(secret: SetSecret) -> Result<SetSecret, ApiError> {
 
 fn changed(status: &str, key: String, scope: Option<SecretScope>) -> Answer<SecretChanged> {
     let scope = scope.map(|scope| scope.as_str().to_owned());
-    Answer(SecretChanged { status: status.to_owned(), key, scope })
+    Answer(SecretChanged {
+        status: status.to_owned(),
+        key,
+        scope,
+    })
 }
 
 fn view(scope: SecretScope, key: String, created_at: Timestamp, updated_at: Timestamp) -> SecretView {
-    SecretView { key, has_value: true, scope: scope.as_str().to_owned(), created_at, updated_at }
+    SecretView {
+        key,
+        has_value: true,
+        scope: scope.as_str().to_owned(),
+        created_at,
+        updated_at,
+    }
 }
 
 fn not_found() -> ApiError {
@@ -52,7 +62,9 @@ pub(crate) async fn list(
 ) -> Result<Answer<Vec<SecretView>>, ApiError> {
     let listed = state.platform().secrets.list(id).await;
     let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
-    let views = rows.into_iter().map(|(scope, row)| view(scope, row.key, row.created_at, row.updated_at));
+    let views = rows
+        .into_iter()
+        .map(|(scope, row)| view(scope, row.key, row.created_at, row.updated_at));
     Ok(Answer(views.collect()))
 }
 
@@ -71,7 +83,12 @@ pub(crate) async fn values(
 ) -> Result<Answer<BTreeMap<String, String>>, ApiError> {
     let values = state.platform().secrets.values(id).await;
     let values = values.map_err(|error| secret_error(SecretAct::Values, error))?;
-    Ok(Answer(values.into_iter().map(|(key, value)| (key, value.expose_secret().to_owned())).collect()))
+    Ok(Answer(
+        values
+            .into_iter()
+            .map(|(key, value)| (key, value.expose_secret().to_owned()))
+            .collect(),
+    ))
 }
 
 /// Stores a secret of a workspace and restarts it.
@@ -94,7 +111,12 @@ pub(crate) async fn set(
     let SetSecret { key, value } = complete(secret)?;
     workspaces::require(&state, &who, id).await?;
     let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let set = state.run("secret-set", async move { settings.set_secret(id, &name, &value).await }).await?;
+    let set = state
+        .run(
+            "secret-set",
+            async move { settings.set_secret(id, &name, &value).await },
+        )
+        .await?;
     set.map_err(|error| secret_error(SecretAct::Set, error))?;
     Ok(changed("saved", key, None))
 }
@@ -137,9 +159,15 @@ pub(crate) async fn delete(
     LastPath(key): LastPath,
 ) -> Result<Answer<SecretChanged>, ApiError> {
     let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let deleted = state.run("secret-delete", async move { settings.delete_secret(id, &name).await }).await?;
+    let deleted = state
+        .run("secret-delete", async move { settings.delete_secret(id, &name).await })
+        .await?;
     let deleted = deleted.map_err(|error| secret_error(SecretAct::Delete, error))?;
-    if deleted { Ok(changed("deleted", key, None)) } else { Err(not_found()) }
+    if deleted {
+        Ok(changed("deleted", key, None))
+    } else {
+        Err(not_found())
+    }
 }
 
 /// Keys of the secrets that every workspace sees. Never values.
@@ -150,7 +178,9 @@ pub(crate) async fn delete(
 pub(crate) async fn list_global(State(state): State<ApiState>) -> Result<Answer<Vec<SecretView>>, ApiError> {
     let listed = state.platform().secrets.list_global().await;
     let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
-    let views = rows.into_iter().map(|row| view(SecretScope::Global, row.key, row.created_at, row.updated_at));
+    let views = rows
+        .into_iter()
+        .map(|row| view(SecretScope::Global, row.key, row.created_at, row.updated_at));
     Ok(Answer(views.collect()))
 }
 
@@ -169,7 +199,11 @@ pub(crate) async fn set_global(
 ) -> Result<Answer<SecretChanged>, ApiError> {
     let SetSecret { key, value } = complete(secret)?;
     let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let set = state.run("global-secret-set", async move { settings.set_global_secret(&name, &value).await }).await?;
+    let set = state
+        .run("global-secret-set", async move {
+            settings.set_global_secret(&name, &value).await
+        })
+        .await?;
     set.map_err(|error| secret_error(SecretAct::SetGlobal, error))?;
     Ok(changed("saved", key, Some(SecretScope::Global)))
 }
@@ -204,9 +238,17 @@ pub(crate) async fn delete_global(
     LastPath(key): LastPath,
 ) -> Result<Answer<SecretChanged>, ApiError> {
     let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let deleted = state.run("global-secret-delete", async move { settings.delete_global_secret(&name).await }).await?;
+    let deleted = state
+        .run("global-secret-delete", async move {
+            settings.delete_global_secret(&name).await
+        })
+        .await?;
     let deleted = deleted.map_err(|error| secret_error(SecretAct::DeleteGlobal, error))?;
-    if deleted { Ok(changed("deleted", key, Some(SecretScope::Global))) } else { Err(not_found()) }
+    if deleted {
+        Ok(changed("deleted", key, Some(SecretScope::Global)))
+    } else {
+        Err(not_found())
+    }
 }
 
 /// The same as `GET /settings/secrets`.

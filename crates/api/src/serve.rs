@@ -49,7 +49,11 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Connection { router: router.clone(), peer, draining: draining.clone() };
+                let connection = Connection {
+                    router: router.clone(),
+                    peer,
+                    draining: draining.clone(),
+                };
                 let open = Open::count(&open);
                 connections.spawn(async move {
                     connection.serve(stream).await;
@@ -72,7 +76,10 @@ pub(crate) async fn serve(
         state.sockets().wait().await;
     });
     if ended.await.is_err() {
-        tracing::warn!(connections = open.load(Ordering::Relaxed), "requests in flight were cut off");
+        tracing::warn!(
+            connections = open.load(Ordering::Relaxed),
+            "requests in flight were cut off"
+        );
     }
     Ok(())
 }

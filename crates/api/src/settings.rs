@@ -16,17 +16,30 @@ use crate::{
 
 /// Where a value comes from (PROV-110).
 fn source_of(value: Option<&String>) -> String {
-    if value.is_some() { "workspace_secrets" } else { "default" }.to_owned()
+    if value.is_some() {
+        "workspace_secrets"
+    } else {
+        "default"
+    }
+    .to_owned()
 }
 
 /// What a write did: `saved`, or `cleared` for an empty value.
 fn outcome(value: &str) -> SettingChanged {
     let status = if value.is_empty() { "cleared" } else { "saved" }.to_owned();
-    SettingChanged { status, model: None, provider: None }
+    SettingChanged {
+        status,
+        model: None,
+        provider: None,
+    }
 }
 
 fn act(name: &'static str, value: &str) -> SecretAct {
-    if value.is_empty() { SecretAct::ClearSetting(name) } else { SecretAct::SetSetting(name) }
+    if value.is_empty() {
+        SecretAct::ClearSetting(name)
+    } else {
+        SecretAct::SetSetting(name)
+    }
 }
 
 /// The model a workspace uses.
@@ -40,8 +53,13 @@ pub(crate) async fn model(
     WorkspacePath(id): WorkspacePath,
 ) -> Result<Answer<ModelView>, ApiError> {
     let stored = state.platform().secrets.model(id).await;
-    let value = stored.map_err(|error| secret_error(SecretAct::ReadSetting, error))?.value;
-    Ok(Answer(ModelView { source: source_of(value.as_ref()), model: value.unwrap_or_default() }))
+    let value = stored
+        .map_err(|error| secret_error(SecretAct::ReadSetting, error))?
+        .value;
+    Ok(Answer(ModelView {
+        source: source_of(value.as_ref()),
+        model: value.unwrap_or_default(),
+    }))
 }
 
 /// Chooses the model and restarts the workspace; an empty one is the default.
@@ -64,10 +82,15 @@ pub(crate) async fn set_model(
     workspaces::require(&state, &who, id).await?;
     let act = act("model", &model);
     let (settings, value) = (state.platform().settings.clone(), model.clone());
-    let set = state.run("model-set", async move { settings.set_model(id, &value).await }).await?;
+    let set = state
+        .run("model-set", async move { settings.set_model(id, &value).await })
+        .await?;
     set.map_err(|error| secret_error(act, error))?;
     let outcome = outcome(&model);
-    Ok(Answer(SettingChanged { model: Some(model).filter(|model| !model.is_empty()), ..outcome }))
+    Ok(Answer(SettingChanged {
+        model: Some(model).filter(|model| !model.is_empty()),
+        ..outcome
+    }))
 }
 
 /// The provider a workspace uses.
@@ -81,8 +104,13 @@ pub(crate) async fn provider(
     WorkspacePath(id): WorkspacePath,
 ) -> Result<Answer<ProviderView>, ApiError> {
     let stored = state.platform().secrets.provider(id).await;
-    let value = stored.map_err(|error| secret_error(SecretAct::ReadSetting, error))?.value;
-    Ok(Answer(ProviderView { source: source_of(value.as_ref()), provider: value.unwrap_or_default() }))
+    let value = stored
+        .map_err(|error| secret_error(SecretAct::ReadSetting, error))?
+        .value;
+    Ok(Answer(ProviderView {
+        source: source_of(value.as_ref()),
+        provider: value.unwrap_or_default(),
+    }))
 }
 
 /// Chooses the provider and restarts the workspace; an empty one is the default.
@@ -105,8 +133,13 @@ pub(crate) async fn set_provider(
     workspaces::require(&state, &who, id).await?;
     let act = act("provider", &provider);
     let (settings, value) = (state.platform().settings.clone(), provider.clone());
-    let set = state.run("provider-set", async move { settings.set_provider(id, &value).await }).await?;
+    let set = state
+        .run("provider-set", async move { settings.set_provider(id, &value).await })
+        .await?;
     set.map_err(|error| secret_error(act, error))?;
     let outcome = outcome(&provider);
-    Ok(Answer(SettingChanged { provider: Some(provider).filter(|provider| !provider.is_empty()), ..outcome }))
+    Ok(Answer(SettingChanged {
+        provider: Some(provider).filter(|provider| !provider.is_empty()),
+        ..outcome
+    }))
 }

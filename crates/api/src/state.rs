@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     net::IpAddr,
-    pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -55,7 +54,9 @@ struct Inner {
 
 impl std::fmt::Debug for ApiState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiState").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("ApiState")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,8 +149,7 @@ impl ApiState {
     {
         let mut change = Box::pin(change);
         // The task polls again with a waker of its own.
-        let poll = pin!(&mut change).poll(&mut Context::from_waker(Waker::noop()));
-        if let Poll::Ready(output) = poll {
+        if let Poll::Ready(output) = change.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return Ok(output);
         }
         match self.inner.platform.supervisor.spawn(name, change).await {
@@ -169,7 +169,12 @@ impl ApiState {
 
 /// Scheme and host the request was made with. No TLS ends here, so a secure client came through a proxy.
 fn requested_base(headers: &HeaderMap) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .filter(|text| !text.is_empty())
+    };
     let scheme = match text("x-forwarded-proto") {
         Some("https") => "https",
         _ => "http",
@@ -195,8 +200,38 @@ fn org_key(id: OrgTokenId) -> u128 {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use tokio::sync::oneshot;
 
     use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn a_change_ends_though_its_client_leaves() {
+        // Architecture §4
+        let (state, _database) = testing::state().await;
+        assert_eq!(state.run("at once", async { 1 }).await.unwrap(), 1);
+        let (go, gone) = oneshot::channel::<()>();
+        let (done, ended) = oneshot::channel();
+        let mut change = Box::pin(state.run("slow", async move {
+            gone.await.unwrap();
+            done.send(()).unwrap();
+        }));
+        // Begun, not ended, and left.
+        assert!(futures_util::poll!(&mut change).is_pending());
+        drop(change);
+        go.send(()).unwrap();
+        ended.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_change_that_panics_is_an_answer() {
+        let (state, _database) = testing::state().await;
+        let outcome = state.run("panics", async {
+            tokio::task::yield_now().await;
+            panic!("boom");
+        });
+        assert!(outcome.await.is_err());
+    }
 
     #[test]
     fn the_base_follows_proxies() {

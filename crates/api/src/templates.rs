@@ -14,5 +14,7 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<Tem
     let catalogue = state.platform().catalogue.clone();
     // Reads files.
     let listed = tokio::task::spawn_blocking(move || catalogue.list()).await;
-    listed.map(Answer).map_err(|error| ApiError::store("internal error", &error))
+    listed
+        .map(Answer)
+        .map_err(|error| ApiError::store("internal error", &error))
 }

@@ -60,9 +60,16 @@ pub(crate) async fn list(
     WorkspacePath(id): WorkspacePath,
     query: Query,
 ) -> Result<Answer<TokenList>, ApiError> {
-    let limit = query.get("limit").and_then(|limit| limit.parse().ok()).filter(|limit| (1..=LISTED_MAX).contains(limit));
+    let limit = query
+        .get("limit")
+        .and_then(|limit| limit.parse().ok())
+        .filter(|limit| (1..=LISTED_MAX).contains(limit));
     let offset: Option<u32> = query.get("offset").and_then(|offset| offset.parse().ok());
-    let rows = state.platform().credentials.list(id, limit.unwrap_or(LISTED), offset.unwrap_or(0).into()).await;
+    let rows = state
+        .platform()
+        .credentials
+        .list(id, limit.unwrap_or(LISTED), offset.unwrap_or(0).into())
+        .await;
     let rows = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
     let view = rows.into_iter().map(|row| TokenView {
         id: row.id,
@@ -71,7 +78,10 @@ pub(crate) async fn list(
         last_used_at: row.last_used_at,
     });
     let tokens: Vec<_> = view.collect();
-    Ok(Answer(TokenList { count: tokens.len(), tokens }))
+    Ok(Answer(TokenList {
+        count: tokens.len(),
+        tokens,
+    }))
 }
 
 /// Mints a token of a workspace.
@@ -91,14 +101,20 @@ pub(crate) async fn mint(
 ) -> Result<(StatusCode, Answer<MintedToken>), ApiError> {
     workspaces::require(&state, &who, id).await?;
     let credentials = state.platform().credentials.clone();
-    let minted = state.run("token-mint", async move { credentials.mint(id).await }).await?;
+    let minted = state
+        .run("token-mint", async move { credentials.mint(id).await })
+        .await?;
     let minted = minted.map_err(|error| ApiError::store("failed to create token", &error))?;
     let token = minted.ok_or_else(|| {
         let text = format!("maximum {} active tokens per workspace", limits::TOKENS_PER_WORKSPACE);
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, text)
     })?;
     let message = "Save this token: it is shown only once".to_owned();
-    let minted = MintedToken { auth_token: token.expose().to_owned(), workspace_id: id, message };
+    let minted = MintedToken {
+        auth_token: token.expose().to_owned(),
+        workspace_id: id,
+        message,
+    };
     Ok((StatusCode::CREATED, Answer(minted)))
 }
 
@@ -121,12 +137,16 @@ pub(crate) async fn revoke(
 ) -> Result<Answer<StatusBody>, ApiError> {
     let token: TokenId = token.parse().map_err(|_| not_found())?;
     let credentials = state.platform().credentials.clone();
-    let revoked = state.run("token-revoke", async move { credentials.revoke(id, token).await }).await?;
+    let revoked = state
+        .run("token-revoke", async move { credentials.revoke(id, token).await })
+        .await?;
     if !revoked.map_err(|error| ApiError::store("failed to revoke token", &error))? {
         return Err(not_found());
     }
     tracing::info!(workspace = %id, %token, "workspace token revoked");
-    Ok(Answer(StatusBody { status: "revoked".to_owned() }))
+    Ok(Answer(StatusBody {
+        status: "revoked".to_owned(),
+    }))
 }
 
 /// A token of a workspace for tests; only for the operator's own token, and off in production.
@@ -149,10 +169,15 @@ pub(crate) async fn test_token(
         return Err(unknown());
     }
     let credentials = state.platform().credentials.clone();
-    let minted = state.run("test-token", async move { credentials.mint_uncapped(id).await }).await?;
+    let minted = state
+        .run("test-token", async move { credentials.mint_uncapped(id).await })
+        .await?;
     let token = minted.map_err(|error| ApiError::store("failed to create token", &error))?;
     tracing::info!(workspace = %id, "test token minted");
-    Ok(Answer(TestToken { auth_token: token.expose().to_owned(), workspace_id: id }))
+    Ok(Answer(TestToken {
+        auth_token: token.expose().to_owned(),
+        workspace_id: id,
+    }))
 }
 
 /// Live org tokens, newest first.
@@ -174,7 +199,10 @@ pub(crate) async fn list_org(State(state): State<ApiState>) -> Result<Answer<Org
         last_used_at: row.last_used_at,
     });
     let tokens: Vec<_> = view.collect();
-    Ok(Answer(OrgTokenList { count: tokens.len(), tokens }))
+    Ok(Answer(OrgTokenList {
+        count: tokens.len(),
+        tokens,
+    }))
 }
 
 /// Mints an org token: admin of everything.
@@ -193,16 +221,25 @@ pub(crate) async fn mint_org(
     Lenient(request): Lenient<MintOrgToken>,
 ) -> Result<Answer<MintedOrgToken>, ApiError> {
     let name = request.name.filter(|name| !name.is_empty());
-    if name.as_ref().is_some_and(|name| name.len() > limits::ORG_TOKEN_NAME_BYTES) {
+    if name
+        .as_ref()
+        .is_some_and(|name| name.len() > limits::ORG_TOKEN_NAME_BYTES)
+    {
         return Err(ApiError::bad_request("name too long (max 100 chars)"));
     }
-    let granted = peer.map_or(Allowance::UNLIMITED, |peer| state.mints().take(address_key(peer), Instant::now()));
+    let granted = peer.map_or(Allowance::UNLIMITED, |peer| {
+        state.mints().take(address_key(peer), Instant::now())
+    });
     if granted.exceeded {
         return Err(ApiError::rate_limited(granted.reset));
     }
     let (created_by, org_id) = minter(&identity);
     let (credentials, stored) = (state.platform().credentials.clone(), name.clone());
-    let minted = state.run("org-token-mint", async move { credentials.mint_org(stored, created_by, org_id).await }).await?;
+    let minted = state
+        .run("org-token-mint", async move {
+            credentials.mint_org(stored, created_by, org_id).await
+        })
+        .await?;
     let (id, token) = minted.map_err(|error| ApiError::store("failed to mint token", &error))?;
     Ok(Answer(MintedOrgToken {
         id,
@@ -237,7 +274,9 @@ pub(crate) async fn revoke_org(
 ) -> Result<Answer<RevokedOrgToken>, ApiError> {
     let id: OrgTokenId = id.parse().map_err(|_| not_found())?;
     let credentials = state.platform().credentials.clone();
-    let revoked = state.run("org-token-revoke", async move { credentials.revoke_org(id).await }).await?;
+    let revoked = state
+        .run("org-token-revoke", async move { credentials.revoke_org(id).await })
+        .await?;
     if !revoked.map_err(|error| ApiError::store("failed to revoke", &error))? {
         return Err(not_found());
     }

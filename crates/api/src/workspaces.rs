@@ -49,7 +49,9 @@ pub(crate) async fn require(state: &ApiState, who: &Who, id: WorkspaceId) -> Res
 )]
 pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<WorkspaceListItem>>, ApiError> {
     let listed = state.platform().workspaces.list().await;
-    listed.map(Answer).map_err(|error| ApiError::store("query failed", &error))
+    listed
+        .map(Answer)
+        .map_err(|error| ApiError::store("query failed", &error))
 }
 
 /// Creates a workspace and begins to start it. External ones only get an address and a token.
@@ -68,7 +70,12 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Answer<CreatedWorkspace>), ApiError> {
     let base = state.base_url(&headers);
     let workspaces = state.platform().workspaces.clone();
-    let created = state.run("workspace-create", async move { workspaces.create(request, &base).await }).await??;
+    let created = state
+        .run(
+            "workspace-create",
+            async move { workspaces.create(request, &base).await },
+        )
+        .await??;
     Ok((StatusCode::CREATED, Answer(created)))
 }
 
@@ -106,7 +113,15 @@ pub(crate) async fn get(
 
 fn gone(id: WorkspaceId, removed_at: Option<molecule_core::Timestamp>) -> ApiError {
     let error = "workspace removed".to_owned();
-    ApiError::json(StatusCode::GONE, &WorkspaceGone { error, id, removed_at, hint: GONE_HINT.to_owned() })
+    ApiError::json(
+        StatusCode::GONE,
+        &WorkspaceGone {
+            error,
+            id,
+            removed_at,
+            hint: GONE_HINT.to_owned(),
+        },
+    )
 }
 
 /// Changes the fields that were sent.
@@ -131,7 +146,12 @@ pub(crate) async fn update(
 ) -> Result<Answer<UpdatedWorkspace>, ApiError> {
     let workspaces = state.platform().workspaces.clone();
     let admin = identity.is_admin();
-    let updated = state.run("workspace-update", async move { workspaces.patch(id, request, admin).await }).await??;
+    let updated = state
+        .run(
+            "workspace-update",
+            async move { workspaces.patch(id, request, admin).await },
+        )
+        .await??;
     Ok(Answer(updated))
 }
 
@@ -156,7 +176,11 @@ pub(crate) async fn delete(
 ) -> Result<Answer<DeletedWorkspace>, ApiError> {
     let workspaces = state.platform().workspaces.clone();
     let (confirm, purge) = (query.is_true("confirm"), query.is_true("purge"));
-    let deleted = state.run("workspace-delete", async move { workspaces.delete(id, confirm, purge).await }).await??;
+    let deleted = state
+        .run("workspace-delete", async move {
+            workspaces.delete(id, confirm, purge).await
+        })
+        .await??;
     Ok(Answer(deleted))
 }
 
@@ -204,7 +228,12 @@ pub(crate) async fn restart(
 ) -> Result<Answer<RestartedWorkspace>, ApiError> {
     request.reset |= query.is_true("reset");
     let workspaces = state.platform().workspaces.clone();
-    let restarted = state.run("workspace-restart", async move { workspaces.restart(id, request).await }).await??;
+    let restarted = state
+        .run(
+            "workspace-restart",
+            async move { workspaces.restart(id, request).await },
+        )
+        .await??;
     Ok(Answer(restarted))
 }
 
@@ -228,7 +257,10 @@ pub(crate) async fn logs(
     WorkspacePath(id): WorkspacePath,
     query: Query,
 ) -> Result<Answer<WorkspaceLogs>, ApiError> {
-    let asked = query.get("bytes").and_then(|bytes| bytes.parse().ok()).filter(|bytes| *bytes > 0);
+    let asked = query
+        .get("bytes")
+        .and_then(|bytes| bytes.parse().ok())
+        .filter(|bytes| *bytes > 0);
     let bytes = asked.unwrap_or(LOG_BYTES).min(LOG_BYTES_MAX);
     Ok(Answer(state.platform().workspaces.logs(id, bytes).await?))
 }

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a shutdown waits for the activity writer.
-const WRITER_END: Duration = Duration::from_secs(5);
+const WRITER_END: Duration = Duration::from_secs(2);
 /// How often beats are stored.
 const PULSE_FLUSH_PERIOD: Duration = Duration::from_secs(1);
 

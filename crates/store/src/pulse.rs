@@ -35,14 +35,14 @@ pub const FLUSH_ROWS: usize = 256;
 /// Rows of one statement. Few sizes, so that each statement is prepared once and not anew for every size of a batch.
 const PIECES: [usize; 5] = [256, 64, 16, 4, 1];
 
-/// Writes `{beats}`, of which there are parameters from `$2` on. A spend of −1 keeps what is stored.
+/// Writes the rows `{beats}`, unless their workspace is `{removed}`. A spend of −1 keeps what is stored.
 const UPSERT: &str = "WITH b (id, beat_at, uptime, error_rate, error, tasks, task, spend) AS (VALUES {beats})
     INSERT INTO workspace_pulse
     (workspace_id, last_beat_at, uptime_seconds, error_rate, sample_error, active_tasks, current_task, monthly_spend)
     SELECT w.id, b.beat_at, b.uptime, b.error_rate, b.error, b.tasks, b.task,
         COALESCE(b.spend, CASE WHEN p.workspace_id IS NULL THEN 0 ELSE -1 END)
     FROM b CROSS JOIN workspaces w LEFT JOIN workspace_pulse p ON p.workspace_id = w.id
-    WHERE w.id = b.id AND w.status <> $1 ORDER BY w.id
+    WHERE w.id = b.id AND w.status <> {removed} ORDER BY w.id
     ON CONFLICT (workspace_id) DO UPDATE SET
         last_beat_at = excluded.last_beat_at, uptime_seconds = excluded.uptime_seconds,
         error_rate = excluded.error_rate, sample_error = excluded.sample_error,
@@ -130,17 +130,32 @@ async fn flush(
 }
 
 pub(crate) fn upsert(backend: DbBackend, beats: &[Pulse]) -> Statement {
-    let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into()];
+    let mut values: Vec<Value> = Vec::new();
     let mut rows = Vec::with_capacity(beats.len());
     for beat in beats {
         let row = parameters(beat);
-        let marks: Vec<String> = (values.len() + 1..=values.len() + row.len())
-            .map(|n| format!("${n}"))
-            .collect();
-        rows.push(format!("({})", marks.join(", ")));
+        rows.push(format!("({})", marks(backend, values.len() + 1, row.len())));
         values.extend(row);
     }
-    Statement::from_sql_and_values(backend, UPSERT.replace("{beats}", &rows.join(", ")), values)
+    values.push(WorkspaceStatus::Removed.as_str().into());
+    let removed = marks(backend, values.len(), 1);
+    let sql = UPSERT
+        .replace("{beats}", &rows.join(", "))
+        .replace("{removed}", &removed);
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// Marks of `count` parameters, the first of which is number `first` of the statement. Without names on SQLite: there
+/// `$1` is a name, and each is searched for among all others at every run.
+fn marks(backend: DbBackend, first: usize, count: usize) -> String {
+    let mark = |n: usize| {
+        if backend == DbBackend::Postgres {
+            format!("${n}")
+        } else {
+            "?".to_owned()
+        }
+    };
+    (first..first + count).map(mark).collect::<Vec<_>>().join(", ")
 }
 
 /// A row of the statement. What an agent says of itself must not fail the beats of others.
@@ -163,8 +178,10 @@ fn parameters(beat: &Pulse) -> [Value; 8] {
 }
 
 pub(crate) fn statuses(backend: DbBackend, beats: &[Pulse]) -> Statement {
-    let marks: Vec<String> = (1..=beats.len()).map(|n| format!("${n}")).collect();
-    let sql = format!("SELECT id, status FROM workspaces WHERE id IN ({})", marks.join(", "));
+    let sql = format!(
+        "SELECT id, status FROM workspaces WHERE id IN ({})",
+        marks(backend, 1, beats.len())
+    );
     Statement::from_sql_and_values(
         backend,
         sql,

@@ -11,10 +11,10 @@ use molecule_platform::{
     secrets::SecretError,
     workspaces::{CreateError, DeleteError, LogsError, PatchError, RestartError},
 };
-use molecule_store::activity::FeedError;
 use molecule_wire::a2a::A2aUnavailable;
 
 use super::{ApiError, Body};
+use crate::activity::FeedError;
 
 /// Seconds after which a dead agent may be back (A2A-81).
 const RETRY_RESTARTING: u32 = 15;
@@ -53,7 +53,9 @@ impl From<CallerRefusal> for ApiError {
 impl From<CreateError> for ApiError {
     fn from(error: CreateError) -> Self {
         match error {
-            CreateError::BadFields { ref detail } => Self::bad_request(error.to_string()).with("detail", detail.as_str()),
+            CreateError::BadFields { ref detail } => {
+                Self::bad_request(error.to_string()).with("detail", detail.as_str())
+            }
             CreateError::BadPayload
             | CreateError::BadTemplate
             | CreateError::BadDirectory
@@ -216,14 +218,29 @@ impl From<MessagingError> for ApiError {
             MessagingError::NoUrl { status } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text).with("status", status.as_str())
             }
-            MessagingError::Restarting => {
-                unavailable(A2aUnavailable { error: text, restarting: Some(true), ..A2aUnavailable::default() }, RETRY_RESTARTING)
-            }
-            MessagingError::Busy => {
-                unavailable(A2aUnavailable { error: text, busy: Some(true), ..A2aUnavailable::default() }, RETRY_BUSY)
-            }
+            MessagingError::Restarting => unavailable(
+                A2aUnavailable {
+                    error: text,
+                    restarting: Some(true),
+                    ..A2aUnavailable::default()
+                },
+                RETRY_RESTARTING,
+            ),
+            MessagingError::Busy => unavailable(
+                A2aUnavailable {
+                    error: text,
+                    busy: Some(true),
+                    ..A2aUnavailable::default()
+                },
+                RETRY_BUSY,
+            ),
             MessagingError::BusyNativeSession => {
-                let body = A2aUnavailable { error: text, busy: Some(true), native_session: Some(true), ..A2aUnavailable::default() };
+                let body = A2aUnavailable {
+                    error: text,
+                    busy: Some(true),
+                    native_session: Some(true),
+                    ..A2aUnavailable::default()
+                };
                 unavailable(body, RETRY_BUSY)
             }
             // An agent's status is its own; what is no status at all is a bad gateway.
@@ -233,17 +250,23 @@ impl From<MessagingError> for ApiError {
             MessagingError::UnreadableReply { delivery_confirmed } => {
                 Self::new(StatusCode::BAD_GATEWAY, text).with("delivery_confirmed", delivery_confirmed)
             }
-            MessagingError::NotStored => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, text).code("not_stored").retry_after(RETRY_STORE)
-            }
+            MessagingError::NotStored => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+                .code("not_stored")
+                .retry_after(RETRY_STORE),
             MessagingError::Store(cause) => Self::store(text, &cause),
         }
     }
 }
 
 fn unavailable(body: A2aUnavailable, seconds: u32) -> ApiError {
-    let body = A2aUnavailable { retry_after: Some(seconds), ..body };
-    ApiError { retry_after: Some(seconds), ..ApiError::json(StatusCode::SERVICE_UNAVAILABLE, &body) }
+    let body = A2aUnavailable {
+        retry_after: Some(seconds),
+        ..body
+    };
+    ApiError {
+        retry_after: Some(seconds),
+        ..ApiError::json(StatusCode::SERVICE_UNAVAILABLE, &body)
+    }
 }
 
 /// What was tried with a secret; the texts differ by route (PROV-111, PROV-119, PROV-121).
@@ -317,7 +340,10 @@ mod tests {
 
     async fn answer(error: impl Into<ApiError>) -> (u16, Option<String>, Value) {
         let response = error.into().into_response();
-        let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let retry = response
+            .headers()
+            .get("retry-after")
+            .map(|value| value.to_str().unwrap().to_owned());
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, retry, serde_json::from_slice(&body).unwrap())
@@ -333,18 +359,32 @@ mod tests {
         assert_eq!((status, retry.as_deref()), (503, Some("30")));
         assert_eq!(body["native_session"], true);
         let (status, retry, body) = answer(MessagingError::Busy).await;
-        assert_eq!((status, retry.as_deref(), &body["busy"]), (503, Some("30"), &json!(true)));
+        assert_eq!(
+            (status, retry.as_deref(), &body["busy"]),
+            (503, Some("30"), &json!(true))
+        );
         assert!(body.get("native_session").is_none());
     }
 
     #[tokio::test]
     async fn an_agents_status_is_passed_on() {
         // A2A-71, A2A-86
-        let (status, _, body) = answer(MessagingError::Upstream { status: 429, text: "slow down".into() }).await;
+        let (status, _, body) = answer(MessagingError::Upstream {
+            status: 429,
+            text: "slow down".into(),
+        })
+        .await;
         assert_eq!((status, body), (429, json!({ "error": "slow down" })));
-        let (status, _, _) = answer(MessagingError::Upstream { status: 524, text: "x".into() }).await;
+        let (status, _, _) = answer(MessagingError::Upstream {
+            status: 524,
+            text: "x".into(),
+        })
+        .await;
         assert_eq!(status, 524);
-        let (status, _, body) = answer(MessagingError::UnreadableReply { delivery_confirmed: true }).await;
+        let (status, _, body) = answer(MessagingError::UnreadableReply {
+            delivery_confirmed: true,
+        })
+        .await;
         assert_eq!((status, &body["delivery_confirmed"]), (502, &json!(true)));
     }
 
@@ -353,7 +393,10 @@ mod tests {
         // A2A-3, A2A-7, A2A-10
         let refused = |refusal: CallerRefusal| answer(MessagingError::Caller(refusal));
         assert_eq!(refused(CallerRefusal::Forged).await.0, 403);
-        assert_eq!(refused(CallerRefusal::Missing).await, (401, None, json!({ "error": "missing caller auth token" })));
+        assert_eq!(
+            refused(CallerRefusal::Missing).await,
+            (401, None, json!({ "error": "missing caller auth token" }))
+        );
         assert_eq!(refused(CallerRefusal::Invalid).await.0, 401);
         assert_eq!(answer(MessagingError::AccessDenied).await.0, 403);
         assert_eq!(answer(MessagingError::OverBudget).await.0, 402);

@@ -32,7 +32,11 @@ enum Body {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, body: Body::Envelope(text.into(), Map::new()), retry_after: None }
+        Self {
+            status,
+            body: Body::Envelope(text.into(), Map::new()),
+            retry_after: None,
+        }
     }
 
     pub(crate) fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
@@ -62,8 +66,11 @@ impl ApiError {
     /// A credential could not be looked up (SEC-52).
     pub(crate) fn platform_unavailable(route: &'static str, cause: &dyn Display) -> Self {
         tracing::error!(error = %cause, route, "credential lookup failed");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform datastore unavailable — retry shortly")
-            .code("platform_unavailable")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "platform datastore unavailable — retry shortly",
+        )
+        .code("platform_unavailable")
     }
 
     /// SEC-205.
@@ -74,7 +81,11 @@ impl ApiError {
     /// A body of its own shape, which is JSON by construction.
     pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Self {
         match serde_json::to_value(body) {
-            Ok(body) => Self { status, body: Body::Json(body), retry_after: None },
+            Ok(body) => Self {
+                status,
+                body: Body::Json(body),
+                retry_after: None,
+            },
             Err(error) => Self::store("internal error", &error),
         }
     }
@@ -114,7 +125,9 @@ impl IntoResponse for ApiError {
         let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut response = (self.status, [json], body).into_response();
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -30,11 +30,15 @@ pub(crate) async fn of_workspace(
     LastPath(id): LastPath,
 ) -> Result<Answer<Vec<EventRow>>, ApiError> {
     // What is no id has no events (ACT-3).
-    let Ok(id) = id.parse() else { return Ok(Answer(Vec::new())) };
+    let Ok(id) = id.parse() else {
+        return Ok(Answer(Vec::new()));
+    };
     newest(&state, Some(id)).await
 }
 
 async fn newest(state: &ApiState, workspace: Option<WorkspaceId>) -> Result<Answer<Vec<EventRow>>, ApiError> {
     let events = state.platform().history.newest(workspace).await;
-    events.map(Answer).map_err(|error| ApiError::store("query failed", &error))
+    events
+        .map(Answer)
+        .map_err(|error| ApiError::store("query failed", &error))
 }

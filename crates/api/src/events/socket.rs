@@ -98,7 +98,9 @@ async fn admit(
     query: &Query,
     headers: &HeaderMap,
 ) -> Result<(Listener, Option<SecretString>), ApiError> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| parse_bearer(value.to_str().ok()?));
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| parse_bearer(value.to_str().ok()?));
     let bearer = bearer.map(SecretString::from);
     if let Some(header) = headers.get("x-workspace-id").filter(|value| !value.is_empty()) {
         let named = header.to_str().ok().and_then(|header| header.parse().ok());
@@ -118,7 +120,11 @@ async fn admit(
 }
 
 async fn agent(state: &ApiState, identity: &Identity, named: Option<WorkspaceId>) -> Result<Listener, ApiError> {
-    let presented = if identity.presented { GateRefusal::Invalid } else { GateRefusal::Missing };
+    let presented = if identity.presented {
+        GateRefusal::Invalid
+    } else {
+        GateRefusal::Missing
+    };
     let named = named.ok_or(presented)?;
     let Err(refusal) = identity.require_workspace(named) else {
         return Ok(Listener::Agent(named));
@@ -154,7 +160,12 @@ struct Session {
 
 impl Session {
     async fn run(mut self, mut socket: WebSocket) {
-        let frame = |code, reason: &'static str| Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        let frame = |code, reason: &'static str| {
+            Message::Close(Some(CloseFrame {
+                code,
+                reason: reason.into(),
+            }))
+        };
         let farewell = match self.relay(&mut socket).await {
             End::Client => return,
             End::Stopping => frame(close_code::AWAY, "server is stopping"),
@@ -215,7 +226,12 @@ impl Session {
     /// Is the credential no longer what it was? A failed lookup changes nothing.
     async fn is_withdrawn(&self) -> bool {
         let Some(bearer) = &self.bearer else { return false };
-        let found = self.state.platform().credentials.authenticate(bearer.expose_secret()).await;
+        let found = self
+            .state
+            .platform()
+            .credentials
+            .authenticate(bearer.expose_secret())
+            .await;
         match (found, self.listener) {
             (Ok(Some(Principal::Workspace { workspace, .. })), Listener::Agent(own)) => workspace != own,
             (Ok(Some(principal)), Listener::Canvas) => !principal.is_admin(),

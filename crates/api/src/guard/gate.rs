@@ -49,7 +49,9 @@ impl Guarded {
     async fn workspace_only(&self, identity: &Identity, subject: Option<WorkspaceId>) -> Result<(), ApiError> {
         workspace(identity, subject)?;
         let Some(subject) = subject else { return Ok(()) };
-        let Err(refusal) = identity.require_workspace(subject) else { return Ok(()) };
+        let Err(refusal) = identity.require_workspace(subject) else {
+            return Ok(());
+        };
         match self.state.platform().credentials.has_live_token(subject).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(unauthorized(refusal)),
@@ -59,7 +61,10 @@ impl Guarded {
 
     /// A withdrawn bearer of the very workspace it asks about learns that the workspace is gone (LIFE-89a, OP-17).
     async fn departed(&self, head: &Parts, refusal: ApiError) -> Result<Departed, ApiError> {
-        let bearer = head.headers.get(header::AUTHORIZATION).and_then(|value| parse_bearer(value.to_str().ok()?));
+        let bearer = head
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| parse_bearer(value.to_str().ok()?));
         let (true, Some(bearer), Some(subject)) = (self.tells_departed, bearer, self.subject_of(head)) else {
             return Err(refusal);
         };
@@ -84,6 +89,7 @@ impl Guarded {
 }
 
 /// On whose behalf peers are asked for.
+#[derive(Debug, Clone, Copy)]
 enum PeerSubject {
     /// SEC-75.
     HeaderMissing,
@@ -102,7 +108,11 @@ pub(crate) fn admin(identity: &Identity) -> Result<(), ApiError> {
     if identity.is_admin() {
         return Ok(());
     }
-    let text = if identity.presented { "invalid admin auth token" } else { "admin auth required" };
+    let text = if identity.presented {
+        "invalid admin auth token"
+    } else {
+        "admin auth required"
+    };
     Err(ApiError::unauthorized(text))
 }
 
@@ -152,15 +162,26 @@ mod tests {
     use super::*;
 
     fn proven(principal: Principal) -> Identity {
-        Identity { principal: Some(principal), presented: true, open: false }
+        Identity {
+            principal: Some(principal),
+            presented: true,
+            open: false,
+        }
     }
 
     fn token_of(workspace: WorkspaceId) -> Identity {
-        proven(Principal::Workspace { token: TokenId::random(), workspace })
+        proven(Principal::Workspace {
+            token: TokenId::random(),
+            workspace,
+        })
     }
 
     fn org() -> Identity {
-        proven(Principal::Org(OrgPrincipal { token: OrgTokenId::random(), prefix: "12345678".into(), org: None }))
+        proven(Principal::Org(OrgPrincipal {
+            token: OrgTokenId::random(),
+            prefix: "12345678".into(),
+            org: None,
+        }))
     }
 
     async fn refusal(outcome: Result<(), ApiError>) -> String {
@@ -175,14 +196,28 @@ mod tests {
     async fn admin_class() {
         // SEC-46…50, D2
         let session = proven(Principal::Session(SessionId::random()));
-        let open = Identity { open: true, ..Identity::default() };
+        let open = Identity {
+            open: true,
+            ..Identity::default()
+        };
         for identity in [proven(Principal::Admin), session, org(), open] {
             assert!(admin(&identity).is_ok(), "{identity:?}");
         }
         assert_eq!(refusal(admin(&Identity::default())).await, "admin auth required");
-        let unproven = Identity { principal: None, presented: true, open: true };
-        assert_eq!(refusal(admin(&unproven)).await, "invalid admin auth token", "a wrong bearer is wrong in open mode too");
-        assert_eq!(refusal(admin(&token_of(WorkspaceId::random()))).await, "invalid admin auth token");
+        let unproven = Identity {
+            principal: None,
+            presented: true,
+            open: true,
+        };
+        assert_eq!(
+            refusal(admin(&unproven)).await,
+            "invalid admin auth token",
+            "a wrong bearer is wrong in open mode too"
+        );
+        assert_eq!(
+            refusal(admin(&token_of(WorkspaceId::random()))).await,
+            "invalid admin auth token"
+        );
     }
 
     #[tokio::test]
@@ -191,11 +226,20 @@ mod tests {
         let id = WorkspaceId::random();
         assert!(workspace(&token_of(id), Some(id)).is_ok());
         assert!(workspace(&proven(Principal::Admin), Some(id)).is_ok());
-        assert!(workspace(&org(), None).is_ok(), "what is no id is the handler's to refuse");
+        assert!(
+            workspace(&org(), None).is_ok(),
+            "what is no id is the handler's to refuse"
+        );
         let other = token_of(WorkspaceId::random());
-        assert_eq!(refusal(workspace(&other, Some(id))).await, "invalid workspace auth token");
+        assert_eq!(
+            refusal(workspace(&other, Some(id))).await,
+            "invalid workspace auth token"
+        );
         assert_eq!(refusal(workspace(&other, None)).await, "invalid workspace auth token");
-        assert_eq!(refusal(workspace(&Identity::default(), Some(id))).await, "missing workspace auth token");
+        assert_eq!(
+            refusal(workspace(&Identity::default(), Some(id))).await,
+            "missing workspace auth token"
+        );
     }
 
     #[tokio::test]
@@ -203,11 +247,26 @@ mod tests {
         // SEC-75
         let id = WorkspaceId::random();
         assert!(peer(&token_of(id), PeerSubject::Is(Some(id))).is_ok());
-        assert!(peer(&proven(Principal::Session(SessionId::random())), PeerSubject::Is(Some(id))).is_ok());
+        assert!(
+            peer(
+                &proven(Principal::Session(SessionId::random())),
+                PeerSubject::Is(Some(id))
+            )
+            .is_ok()
+        );
         for identity in [proven(Principal::Admin), org(), token_of(WorkspaceId::random())] {
-            assert_eq!(refusal(peer(&identity, PeerSubject::Is(Some(id)))).await, "invalid workspace auth token");
+            assert_eq!(
+                refusal(peer(&identity, PeerSubject::Is(Some(id)))).await,
+                "invalid workspace auth token"
+            );
         }
         assert!(peer(&token_of(id), PeerSubject::Is(None)).is_err());
-        assert_eq!(peer(&token_of(id), PeerSubject::HeaderMissing).unwrap_err().into_response().status(), 400);
+        assert_eq!(
+            peer(&token_of(id), PeerSubject::HeaderMissing)
+                .unwrap_err()
+                .into_response()
+                .status(),
+            400
+        );
     }
 }

@@ -49,24 +49,32 @@ const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Origin, Content-T
 /// The policy for a path: whole first segments, so that `/workspacesX` is a page.
 pub(super) fn policy_of(path: &str) -> HeaderValue {
     let segment = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if API_SEGMENTS.contains(&segment) { API_POLICY } else { PAGE_POLICY }
+    if API_SEGMENTS.contains(&segment) {
+        API_POLICY
+    } else {
+        PAGE_POLICY
+    }
 }
 
 /// Completes an answer. What the handler set stays.
-pub(super) fn complete(
-    response: &mut Response,
-    policy: HeaderValue,
-    verdict: &Verdict,
-    allowance: Option<Allowance>,
-) {
+pub(super) fn complete(response: &mut Response, policy: HeaderValue, verdict: &Verdict, allowance: Option<Allowance>) {
     let headers = response.headers_mut();
     headers.reserve(10);
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
-        (PERMISSIONS, HeaderValue::from_static("camera=(), microphone=(), geolocation=()")),
+        (
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("strict-origin-when-cross-origin"),
+        ),
+        (
+            PERMISSIONS,
+            HeaderValue::from_static("camera=(), microphone=(), geolocation=()"),
+        ),
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
     for (name, value) in fixed {
@@ -77,7 +85,10 @@ pub(super) fn complete(
     }
     if let Verdict::Listed(origin) = verdict {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
 }
@@ -108,10 +119,26 @@ mod tests {
     #[test]
     fn policies_by_whole_segment() {
         // SEC-201
-        for api in ["/workspaces", "/workspaces/x/y", "/health", "/ws", "/buildinfo", "/instructions/1", "/org/tokens"] {
+        for api in [
+            "/workspaces",
+            "/workspaces/x/y",
+            "/health",
+            "/ws",
+            "/buildinfo",
+            "/instructions/1",
+            "/org/tokens",
+        ] {
             assert_eq!(policy_of(api), API_POLICY, "{api}");
         }
-        for page in ["/", "/docs", "/assets/app.js", "/workspacesX", "/canvas/viewport", "/wsx", ""] {
+        for page in [
+            "/",
+            "/docs",
+            "/assets/app.js",
+            "/workspacesX",
+            "/canvas/viewport",
+            "/wsx",
+            "",
+        ] {
             assert_eq!(policy_of(page), PAGE_POLICY, "{page}");
         }
         let page = PAGE_POLICY;
@@ -123,8 +150,15 @@ mod tests {
     fn a_handler_may_override() {
         // SEC-200
         let mut response = Response::default();
-        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        complete(&mut response, API_POLICY, &Verdict::SameOrigin, Some(Allowance::UNLIMITED));
+        response
+            .headers_mut()
+            .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        complete(
+            &mut response,
+            API_POLICY,
+            &Verdict::SameOrigin,
+            Some(Allowance::UNLIMITED),
+        );
         let headers = response.headers();
         assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
         assert_eq!(headers[header::X_FRAME_OPTIONS], "DENY");

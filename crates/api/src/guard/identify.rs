@@ -18,7 +18,9 @@ use crate::{error::ApiError, routes::Class, state::credential_key};
 
 /// Address of the peer. No proxy is trusted (SEC-204).
 pub(crate) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip())
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(peer)| peer.ip())
 }
 
 impl Guarded {
@@ -27,21 +29,38 @@ impl Guarded {
         let headers = &head.headers;
         let open = self.state.mode() == AuthMode::Open && origin::is_local(peer_of(&head.extensions), headers);
         if matches!(self.class, Class::Public) {
-            return Ok(Identity { open, ..Identity::default() });
+            return Ok(Identity {
+                open,
+                ..Identity::default()
+            });
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Ok(Identity { open, ..Identity::default() });
+            return Ok(Identity {
+                open,
+                ..Identity::default()
+            });
         };
         let Ok(text) = value.to_str() else {
             // Bytes that no token has; a bearer nevertheless.
-            return Ok(Identity { principal: None, presented: value.as_bytes().starts_with(b"Bearer "), open });
+            return Ok(Identity {
+                principal: None,
+                presented: value.as_bytes().starts_with(b"Bearer "),
+                open,
+            });
         };
         let Some(bearer) = parse_bearer(text) else {
-            return Ok(Identity { open, ..Identity::default() });
+            return Ok(Identity {
+                open,
+                ..Identity::default()
+            });
         };
         let found = self.state.platform().credentials.authenticate(bearer).await;
         let principal = found.map_err(|error| ApiError::platform_unavailable(self.name, &error))?;
-        Ok(Identity { principal, presented: true, open })
+        Ok(Identity {
+            principal,
+            presented: true,
+            open,
+        })
     }
 
     /// Takes the request from the credential's budget, or from the address's if nothing was proven (D2).

@@ -26,7 +26,8 @@ impl Cell {
     fn add(&self, took: Duration) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         // 584 years of requests fit.
-        self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.nanos
+            .fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -74,7 +75,11 @@ impl Drop for OpenSocket {
 
 impl HttpMetrics {
     pub(crate) fn route(&self, method: &'static str, path: &'static str) -> Arc<RouteMetrics> {
-        let route = Arc::new(RouteMetrics { method, path, cells: RwLock::default() });
+        let route = Arc::new(RouteMetrics {
+            method,
+            path,
+            cells: RwLock::default(),
+        });
         self.routes.write().push(route.clone());
         route
     }
@@ -90,11 +95,20 @@ impl HttpMetrics {
         let mut seconds = String::new();
         for route in self.routes.read().iter() {
             for (status, cell) in route.cells.read().iter() {
-                let labels =
-                    format!("{{method=\"{}\",path=\"{}\",status=\"{}\"}}", route.method, route.path, status.as_u16());
+                let labels = format!(
+                    "{{method=\"{}\",path=\"{}\",status=\"{}\"}}",
+                    route.method,
+                    route.path,
+                    status.as_u16()
+                );
                 let took = Duration::from_nanos(cell.nanos.load(Ordering::Relaxed)).as_secs_f64();
                 // Writing to a string never fails.
-                writeln!(requests, "molecule_http_requests_total{labels} {}", cell.requests.load(Ordering::Relaxed)).ok();
+                writeln!(
+                    requests,
+                    "molecule_http_requests_total{labels} {}",
+                    cell.requests.load(Ordering::Relaxed)
+                )
+                .ok();
                 writeln!(seconds, "molecule_http_request_duration_seconds_total{labels} {took}").ok();
             }
         }
@@ -103,7 +117,12 @@ impl HttpMetrics {
         out.push_str("# HELP molecule_http_request_duration_seconds_total Time until the answer began.\n# TYPE molecule_http_request_duration_seconds_total counter\n");
         out.push_str(&seconds);
         out.push_str("# HELP molecule_websocket_connections_active Open event sockets.\n# TYPE molecule_websocket_connections_active gauge\n");
-        writeln!(out, "molecule_websocket_connections_active {}", self.sockets.load(Ordering::Relaxed)).ok();
+        writeln!(
+            out,
+            "molecule_websocket_connections_active {}",
+            self.sockets.load(Ordering::Relaxed)
+        )
+        .ok();
     }
 }
 

@@ -12,8 +12,8 @@ mod tenant;
 
 pub(crate) use gate::admin;
 pub(crate) use identify::peer_of;
-use metrics::{RouteMetrics, UNMATCHED};
 pub(crate) use metrics::{HttpMetrics, OpenSocket};
+use metrics::{RouteMetrics, UNMATCHED};
 pub(crate) use origin::Origins;
 pub(crate) use rate::{Allowance, Windows, address_key};
 
@@ -99,7 +99,10 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
 
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, guarded: self.0.clone() }
+        Guard {
+            inner,
+            guarded: self.0.clone(),
+        }
     }
 }
 
@@ -199,5 +202,40 @@ impl Guarded {
                 ApiError::internal().into_response()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::service_fn;
+
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn a_panic_is_one_answer_and_no_more() {
+        // SEC-148, SEC-208
+        let (state, _database) = testing::state().await;
+        let handler = service_fn(|request: Request| async move {
+            assert_ne!(request.uri().path(), "/panics", "boom");
+            Ok(StatusCode::NO_CONTENT.into_response())
+        });
+        let mut guard = GuardLayer::unmatched(&state).layer(handler);
+        let mut ask = async |path: &str| {
+            let request = Request::builder().uri(path).body(axum::body::Body::empty()).unwrap();
+            guard.call(request).await.unwrap()
+        };
+        let response = ask("/panics").await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["x-frame-options"], "DENY");
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(&*body, br#"{"code":"internal","error":"internal error"}"#);
+        assert_eq!(ask("/").await.status(), StatusCode::NO_CONTENT);
+        let mut text = String::new();
+        state.metrics().render(&mut text);
+        assert!(
+            text.contains(r#"{method="any",path="unmatched",status="500"} 1"#),
+            "{text}"
+        );
     }
 }

@@ -39,7 +39,10 @@ impl Origins {
             (None, AuthMode::Required) => Vec::new(),
             (None, AuthMode::Open) => DEVELOPMENT.map(str::to_owned).to_vec(),
         };
-        Self { listed, own: external_url.and_then(origin_of) }
+        Self {
+            listed,
+            own: external_url.and_then(origin_of),
+        }
     }
 
     /// Judges a request by its `Origin`. Scheme and host are compared without regard to case.
@@ -77,7 +80,9 @@ impl Origins {
 /// Is this `http(s)://<Host>`?
 fn is_host_of(origin: &str, headers: &HeaderMap) -> bool {
     let Some(host) = host(headers) else { return false };
-    let bare = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let bare = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     !host.is_empty() && bare.is_some_and(|bare| bare.eq_ignore_ascii_case(host))
 }
 
@@ -108,7 +113,9 @@ fn is_loopback_name(host: &str) -> bool {
     if let Some(rest) = host.strip_prefix("[::1]") {
         return rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
     }
-    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let (name, port) = host
+        .split_once(':')
+        .map_or((host, None), |(name, port)| (name, Some(port)));
     let local = name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
     local && port.is_none_or(is_port)
 }
@@ -128,7 +135,10 @@ mod tests {
 
     fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
-            (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
         };
         list.iter().map(pair).collect()
     }
@@ -138,8 +148,16 @@ mod tests {
         // SEC-202
         let origins = Origins::new(AuthMode::Required, None, Some("https://molecule.example/base/"));
         let judge = |origin: &str| origins.judge(&headers(&[("host", "m.local:8080"), ("origin", origin)]));
-        assert_eq!(origins.judge(&headers(&[("host", "m.local:8080")])), Verdict::SameOrigin);
-        for own in ["http://m.local:8080", "https://m.local:8080", "http://M.local:8080", "https://molecule.example"] {
+        assert_eq!(
+            origins.judge(&headers(&[("host", "m.local:8080")])),
+            Verdict::SameOrigin
+        );
+        for own in [
+            "http://m.local:8080",
+            "https://m.local:8080",
+            "http://M.local:8080",
+            "https://molecule.example",
+        ] {
             assert_eq!(judge(own), Verdict::SameOrigin, "{own}");
         }
         for foreign in [
@@ -153,13 +171,21 @@ mod tests {
         ] {
             assert_eq!(judge(foreign), Verdict::Refused, "{foreign}");
         }
-        assert_eq!(origins.judge(&headers(&[("origin", "http://")])), Verdict::Refused, "no host, no own origin");
+        assert_eq!(
+            origins.judge(&headers(&[("origin", "http://")])),
+            Verdict::Refused,
+            "no host, no own origin"
+        );
     }
 
     #[test]
     fn the_list_replaces_the_default() {
         // SEC-202, D2
-        let listed = [" https://a.example ".to_owned(), "https://b.example/".to_owned(), String::new()];
+        let listed = [
+            " https://a.example ".to_owned(),
+            "https://b.example/".to_owned(),
+            String::new(),
+        ];
         let origins = Origins::new(AuthMode::Open, Some(&listed), None);
         let judge = |origin: &str| origins.judge(&headers(&[("host", "x"), ("origin", origin)]));
         assert!(matches!(judge("https://a.example"), Verdict::Listed(_)));
@@ -168,7 +194,10 @@ mod tests {
         let open = Origins::new(AuthMode::Open, None, None);
         let local = headers(&[("host", "x"), ("origin", "http://localhost:3001")]);
         assert!(matches!(open.judge(&local), Verdict::Listed(_)));
-        assert_eq!(Origins::new(AuthMode::Required, None, None).judge(&local), Verdict::Refused);
+        assert_eq!(
+            Origins::new(AuthMode::Required, None, None).judge(&local),
+            Verdict::Refused
+        );
     }
 
     #[test]
@@ -181,7 +210,10 @@ mod tests {
         assert!(own(&[("host", "h:1"), ("referer", "http://h:1")]));
         assert!(!own(&[("host", "h:1"), ("referer", "http://h:1.evil.com/")]));
         assert!(!own(&[("host", "h:1"), ("referer", "http://u@h:1/")]));
-        assert!(!own(&[("host", "h:1"), ("origin", "http://e"), ("referer", "http://h:1/")]), "Origin decides");
+        assert!(
+            !own(&[("host", "h:1"), ("origin", "http://e"), ("referer", "http://h:1/")]),
+            "Origin decides"
+        );
         assert!(!own(&[("host", "h:1")]));
     }
 
@@ -190,11 +222,27 @@ mod tests {
         // D2
         let loopback = Some(IpAddr::from([127, 0, 0, 1]));
         let host = |host| headers(&[("host", host)]);
-        for name in ["localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.1:9", "127.9.9.9", "[::1]", "[::1]:80"] {
+        for name in [
+            "localhost",
+            "localhost:8080",
+            "LOCALHOST:1",
+            "127.0.0.1:9",
+            "127.9.9.9",
+            "[::1]",
+            "[::1]:80",
+        ] {
             assert!(is_local(loopback, &host(name)), "{name}");
         }
         assert!(is_local("::ffff:127.0.0.1".parse().ok(), &host("localhost")));
-        for name in ["evil.com", "localhost.evil.com", "10.0.0.1", "[::1].evil.com", "localhost:x", "", "[::2]"] {
+        for name in [
+            "evil.com",
+            "localhost.evil.com",
+            "10.0.0.1",
+            "[::1].evil.com",
+            "localhost:x",
+            "",
+            "[::2]",
+        ] {
             assert!(!is_local(loopback, &host(name)), "{name}");
         }
         assert!(!is_local(Some(IpAddr::from([10, 0, 0, 1])), &host("localhost")));
@@ -202,7 +250,10 @@ mod tests {
         assert!(!is_local(loopback, &HeaderMap::new()));
         let with = |origin| headers(&[("host", "localhost:8080"), ("origin", origin)]);
         assert!(is_local(loopback, &with("http://localhost:8080")));
-        assert!(!is_local(loopback, &with("http://localhost:3000")), "listed pages are not this server");
+        assert!(
+            !is_local(loopback, &with("http://localhost:3000")),
+            "listed pages are not this server"
+        );
         assert!(!is_local(loopback, &with("null")));
     }
 }

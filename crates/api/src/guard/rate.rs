@@ -29,7 +29,12 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     /// No limit applies.
-    pub(crate) const UNLIMITED: Self = Self { limit: None, remaining: 0, reset: 0, exceeded: false };
+    pub(crate) const UNLIMITED: Self = Self {
+        limit: None,
+        remaining: 0,
+        reset: 0,
+        exceeded: false,
+    };
 }
 
 struct Bucket {
@@ -54,8 +59,18 @@ impl<K: Hash + Eq> Windows<K> {
     /// `limit` requests per `window`; 0 is no limit.
     pub(crate) fn new(limit: u32, window: Duration) -> Self {
         let now = Instant::now();
-        let shard = || Mutex::new(Shard { buckets: HashMap::new(), swept: now });
-        Self { limit, window, hasher: RandomState::new(), shards: (0..SHARDS).map(|_| shard()).collect() }
+        let shard = || {
+            Mutex::new(Shard {
+                buckets: HashMap::new(),
+                swept: now,
+            })
+        };
+        Self {
+            limit,
+            window,
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+        }
     }
 
     /// Takes one request of a key.
@@ -91,7 +106,9 @@ impl<K: Hash + Eq> Windows<K> {
     fn sweep(&self, shard: &mut Shard<K>, now: Instant) {
         if now.duration_since(shard.swept) >= self.window {
             let idle = IDLE.max(self.window);
-            shard.buckets.retain(|_, bucket| now.duration_since(bucket.begun) < idle);
+            shard
+                .buckets
+                .retain(|_, bucket| now.duration_since(bucket.begun) < idle);
             shard.swept = now;
         }
     }
@@ -121,10 +138,26 @@ mod tests {
         let windows = Windows::new(2, MINUTE);
         let begun = Instant::now();
         let first = windows.take("a", begun);
-        assert_eq!(first, Allowance { limit: Some(2), remaining: 1, reset: 60, exceeded: false });
+        assert_eq!(
+            first,
+            Allowance {
+                limit: Some(2),
+                remaining: 1,
+                reset: 60,
+                exceeded: false
+            }
+        );
         assert!(!windows.take("a", begun).exceeded);
         let third = windows.take("a", begun + Duration::from_millis(58_500));
-        assert_eq!(third, Allowance { limit: Some(2), remaining: 0, reset: 2, exceeded: true });
+        assert_eq!(
+            third,
+            Allowance {
+                limit: Some(2),
+                remaining: 0,
+                reset: 2,
+                exceeded: true
+            }
+        );
         assert!(!windows.take("b", begun).exceeded, "another key has its own window");
         // The first request after the window begins the next one.
         let next = windows.take("a", begun + MINUTE);

@@ -5,7 +5,13 @@ use http::{HeaderMap, request::Parts};
 use super::origin::Origins;
 
 /// Paths that agents and probes call before they know the org (SEC-55).
-const PATHS: [&str; 5] = ["/health", "/metrics", "/buildinfo", "/registry/register", "/registry/heartbeat"];
+const PATHS: [&str; 5] = [
+    "/health",
+    "/metrics",
+    "/buildinfo",
+    "/registry/register",
+    "/registry/heartbeat",
+];
 
 /// Does the request belong to this org?
 pub(super) fn admits(org_id: Option<&str>, origins: &Origins, head: &Parts) -> bool {
@@ -26,7 +32,10 @@ fn is_page(path: &str) -> bool {
 fn names_org(headers: &HeaderMap, org_id: &str) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let state = |source: &str| {
-        source.split(';').filter_map(|part| part.trim().strip_prefix("state=")).any(|state| state == org_id)
+        source
+            .split(';')
+            .filter_map(|part| part.trim().strip_prefix("state="))
+            .any(|state| state == org_id)
     };
     text("x-molecule-org-id") == Some(org_id) || text("fly-replay-src").is_some_and(state)
 }
@@ -50,11 +59,25 @@ mod tests {
     #[test]
     fn exact_paths_pass() {
         // SEC-55, SEC-58, REG-15
-        for path in ["/health", "/metrics", "/buildinfo", "/registry/register", "/registry/heartbeat", "/", "/assets/a.js"]
-        {
+        for path in [
+            "/health",
+            "/metrics",
+            "/buildinfo",
+            "/registry/register",
+            "/registry/heartbeat",
+            "/",
+            "/assets/a.js",
+        ] {
             assert!(passes(path, &[]), "{path}");
         }
-        for path in ["/health/x", "/workspaces", "/registry/update-card", "/healthz", "/openapi.json", "/ws"] {
+        for path in [
+            "/health/x",
+            "/workspaces",
+            "/registry/update-card",
+            "/healthz",
+            "/openapi.json",
+            "/ws",
+        ] {
             assert!(!passes(path, &[]), "{path}");
         }
     }

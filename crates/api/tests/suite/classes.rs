@@ -18,8 +18,16 @@ enum Who {
     Session,
 }
 
-const EVERYBODY: [Who; 8] =
-    [Who::Anonymous, Who::Garbage, Who::Own, Who::Other, Who::Removed, Who::Org, Who::Admin, Who::Session];
+const EVERYBODY: [Who; 8] = [
+    Who::Anonymous,
+    Who::Garbage,
+    Who::Own,
+    Who::Other,
+    Who::Removed,
+    Who::Org,
+    Who::Admin,
+    Who::Session,
+];
 
 /// Does the class let the caller in? Written down here once more, from the specification and D2.
 fn may(class: Class, who: Who, open: bool) -> bool {
@@ -29,14 +37,12 @@ fn may(class: Class, who: Who, open: bool) -> bool {
         Class::Public => true,
         Class::Admin | Class::Metrics => admin,
         Class::Workspace => admin || who == Own,
-        // The workspace has a live token, so that nobody else's will do (SEC-78).
-        Class::WorkspaceOnly => who == Own,
-        Class::Registry => who == Own,
+        // The workspace has a live token, so that nobody else's will do (SEC-78, REG-10).
+        Class::WorkspaceOnly | Class::Registry => who == Own,
         Class::Peer => matches!(who, Own | Session) || (open && who == Anonymous),
-        Class::Topology => admin || matches!(who, Own | Other),
+        Class::Topology | Class::Socket => admin || matches!(who, Own | Other),
         // `Other` is a sibling, which may send. A bearer that proves nothing is the canvas in open mode (D2).
         Class::Message => admin || matches!(who, Own | Other) || (open && matches!(who, Garbage | Removed)),
-        Class::Socket => admin || matches!(who, Own | Other),
         Class::TestToken => who == Admin || (open && who == Anonymous),
     }
 }
@@ -73,7 +79,13 @@ impl World {
         let removed = server.workspace("removed", None).await;
         server.remove(&removed).await;
         let org = server.org_token().await;
-        Self { server, own, other, removed, org }
+        Self {
+            server,
+            own,
+            other,
+            removed,
+            org,
+        }
     }
 
     async fn bearer(&self, who: Who) -> Option<String> {
@@ -106,7 +118,11 @@ impl World {
             }
             _ => json!({}),
         };
-        let body = if route.path == "/registry/register" { without(body, "workspace_id") } else { body };
+        let body = if route.path == "/registry/register" {
+            without(body, "workspace_id")
+        } else {
+            body
+        };
         let mut call = self.server.call(method, path);
         if route.verb != Verb::Get {
             call = call.json(&body);
@@ -135,7 +151,11 @@ async fn walk(url: &str, options: Options, open: bool) {
     for route in ROUTES {
         for who in EVERYBODY {
             let reply = world.ask(route, who).await;
-            let about = format!("{} {} by {who:?}, open: {open}: {reply:?}", route.verb.as_str(), route.path);
+            let about = format!(
+                "{} {} by {who:?}, open: {open}: {reply:?}",
+                route.verb.as_str(),
+                route.path
+            );
             if may(route.class, who, open) {
                 assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
                 assert!(!reply.status.is_server_error(), "{about}");
@@ -146,7 +166,13 @@ async fn walk(url: &str, options: Options, open: bool) {
         }
     }
     // Nothing above removed it.
-    world.server.get(format!("/workspaces/{}", world.own.id)).bearer(ADMIN).send().await.expect(200);
+    world
+        .server
+        .get(format!("/workspaces/{}", world.own.id))
+        .bearer(ADMIN)
+        .send()
+        .await
+        .expect(200);
 }
 
 both_engines! {

@@ -17,7 +17,17 @@ const ALWAYS: [(&str, &str); 5] = [
 async fn with_origins(url: &str, origins: &[&str]) -> Server {
     let options = Options::default();
     let cors_origins = Some(origins.iter().map(|&origin| origin.to_owned()).collect());
-    Server::with(url, Options { api: ApiConfig { cors_origins, ..options.api }, ..options }).await
+    Server::with(
+        url,
+        Options {
+            api: ApiConfig {
+                cors_origins,
+                ..options.api
+            },
+            ..options
+        },
+    )
+    .await
 }
 
 both_engines! {

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "everything here is a test")]
 
-mod common;
 mod classes;
+mod common;
 mod hardening;
 mod messages;
 mod rates;

@@ -7,10 +7,21 @@ use crate::common::*;
 
 async fn limited(url: &str, rates: Rates) -> Server {
     let options = Options::default();
-    Server::with(url, Options { api: ApiConfig { rates, ..options.api }, ..options }).await
+    Server::with(
+        url,
+        Options {
+            api: ApiConfig { rates, ..options.api },
+            ..options
+        },
+    )
+    .await
 }
 
-const NONE: Rates = Rates { address: 0, credential: 0, org_token_mints: 0 };
+const NONE: Rates = Rates {
+    address: 0,
+    credential: 0,
+    org_token_mints: 0,
+};
 
 both_engines! {
     // SEC-205, D2: an address pays for what it could not prove

@@ -15,9 +15,13 @@ type Socket = WebSocketStream<TcpStream>;
 
 /// Opens a socket, or says with which status it was refused.
 async fn open(server: &Server, query: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
-    let mut request = format!("ws://{}/ws{query}", server.address).into_client_request().unwrap();
+    let mut request = format!("ws://{}/ws{query}", server.address)
+        .into_client_request()
+        .unwrap();
     for (name, value) in headers {
-        request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
+        request
+            .headers_mut()
+            .insert(*name, HeaderValue::from_str(value).unwrap());
     }
     let stream = TcpStream::connect(server.address).await.unwrap();
     match tokio_tungstenite::client_async(request, stream).await {
@@ -41,12 +45,20 @@ async fn next(socket: &mut Socket) -> Value {
 async fn open_sockets(server: &Server) -> String {
     let reply = server.get("/metrics").bearer(ADMIN).send().await;
     let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
-    let line = text.lines().find(|line| line.starts_with("molecule_websocket_connections_active ")).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("molecule_websocket_connections_active "))
+        .unwrap();
     line.rsplit_once(' ').unwrap().1.to_owned()
 }
 
 fn notice(server: &Server, workspace: &Workspace, text: &str) -> Call {
-    server.post(format!("/workspaces/{}/notify", workspace.id), &json!({ "message": text })).bearer(&workspace.token)
+    server
+        .post(
+            format!("/workspaces/{}/notify", workspace.id),
+            &json!({ "message": text }),
+        )
+        .bearer(&workspace.token)
 }
 
 both_engines! {

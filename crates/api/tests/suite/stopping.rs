@@ -4,7 +4,8 @@ use molecule_testkit::both_engines;
 
 use crate::common::*;
 
-const ANSWER: &str = r#"{"jsonrpc":"2.0","id":"r1","result":{"kind":"message","messageId":"x","role":"agent","parts":[]}}"#;
+const ANSWER: &str =
+    r#"{"jsonrpc":"2.0","id":"r1","result":{"kind":"message","messageId":"x","role":"agent","parts":[]}}"#;
 
 fn message() -> Value {
     json!({

@@ -174,3 +174,39 @@ async fn cut_connections_are_replaced() {
     }
     assert_eq!(keys(&db).await, [0, 1, 2, 3, 4]);
 }
+
+// D19: one server at a time where it has to be; but whoever comes second is told so, and does not hang.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_at_a_time() {
+    let Some(database) = molecule_testkit::postgres::database() else {
+        return molecule_testkit::skip(
+            "connections::one_server_at_a_time",
+            molecule_testkit::postgres::NOT_FOUND,
+        );
+    };
+    let (first, second) = (open(database.url()).await, Db::connect(database.url()).await.unwrap());
+    let held = first.exclusive_lock().await.unwrap();
+    // Its schema can be looked at and brought up all the same.
+    let up = molecule_db::migrate::up::<Nothing>(&second);
+    tokio::time::timeout(std::time::Duration::from_secs(60), up)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(matches!(second.exclusive_lock().await, Err(DbError::InUse)));
+    drop(held);
+    let mut attempts = 0;
+    // The server notices a connection's end when it reads from it.
+    while let Err(error) = second.exclusive_lock().await {
+        attempts += 1;
+        assert!(attempts < 500 && matches!(error, DbError::InUse), "{error}");
+    }
+}
+
+struct Nothing;
+
+#[sea_orm_migration::async_trait::async_trait]
+impl sea_orm_migration::MigratorTrait for Nothing {
+    fn migrations() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
+        Vec::new()
+    }
+}

@@ -25,6 +25,7 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "expected a port from 0 to 65535".to_owned())
 }
 
+
 /// A positive whole number (*pos* of SEC-220).
 pub(super) fn positive(text: &str) -> Result<u32, String> {
     match text.parse() {
@@ -90,9 +91,14 @@ pub(super) fn database_url(text: &str) -> Result<String, String> {
     let engine = text.parse::<molecule_db::Engine>();
     match engine {
         Ok(molecule_db::Engine::Sqlite) if text.starts_with("sqlite:///") => Ok(text.to_owned()),
-        Ok(molecule_db::Engine::Postgres) if Url::parse(text).is_ok_and(|url| url.has_host()) => Ok(text.to_owned()),
+        Ok(molecule_db::Engine::Postgres) if is_postgres(text) => Ok(text.to_owned()),
         _ => Err("expected sqlite:///absolute/path.db or postgres://user:password@host/name".to_owned()),
     }
+}
+
+/// A host in its place, or as the parameter `host`, where the path of a Unix socket's directory can stand.
+fn is_postgres(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.has_host() || url.query_pairs().any(|(name, _)| name == "host"))
 }
 
 /// SEC-130: base64 of 32 bytes, else 32 raw bytes; a 32-character text that decodes to another length is raw.

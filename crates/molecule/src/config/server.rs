@@ -236,7 +236,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         workspace_dir: read.path(&s::WORKSPACE_DIR),
         cors_origins: read.optional(&s::CORS_ORIGINS, parse::origins),
         rate_limit: read.value(&s::RATE_LIMIT, parse::positive),
-        credential_rate: read.value(&s::CREDENTIAL_RATE, parse::positive),
+        credential_rate: read.value(&s::CREDENTIAL_RATE, parse::whole),
         a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),
         a2a_header_timeout: read.value(&s::A2A_HEADER_TIMEOUT, parse::seconds),
         provision_timeout: read.optional(&s::PROVISION_TIMEOUT, parse::seconds),

@@ -128,7 +128,7 @@ settings! {
     /// Rate per address (SEC-205).
     RATE_LIMIT = Setting::new("rate_limit", "RATE_LIMIT", Integer, "600", "Anonymous requests and failed authentications per minute of one address").lenient();
     /// Rate per credential (D2).
-    CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential");
+    CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential; 0 is no limit");
     /// Silence limit (A2A-65).
     A2A_IDLE_TIMEOUT = Setting::new("a2a_idle_timeout_seconds", "A2A_IDLE_TIMEOUT_SECONDS", Integer, "300", "Silence after which a message counts as met by a busy agent, seconds").lenient();
     /// Header limit (A2A-64, D13).

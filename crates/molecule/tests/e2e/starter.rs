@@ -150,7 +150,7 @@ async fn a_running_organisation_is_adopted_not_duplicated() {
 fn agent_of(site: &Site, id: WorkspaceId) -> i32 {
     let record = site.data.path().join(format!("server/instances/{id}.json"));
     let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
-    i32::try_from(record["pid"].as_i64().unwrap()).unwrap()
+    i32::try_from(record["process"]["pid"].as_i64().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,9 @@ use crate::{
     templates::{self, generate::GeneratedConfig},
 };
 
+/// How long a registration waits for the start that led to it.
+const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
 pub enum StartFiles {
@@ -68,8 +71,8 @@ impl Provisioner {
         tracing::info!(
             workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
         );
-        let cancel = slot.begin_start();
-        match self.attempt(&row, plan, &cancel).await {
+        let starting = slot.begin_start();
+        match self.attempt(&row, plan, &starting.cancel).await {
             Outcome::Started(started) => self.settle(&row, started).await,
             Outcome::Cancelled => {
                 tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
@@ -82,6 +85,15 @@ impl Provisioner {
                     self.stop_backend(id).await.ok();
                 }
             }
+        }
+    }
+
+    /// Waits until a start in progress has stored where its instance is. An agent may register before that: it must
+    /// not be announced as online while nobody can reach it.
+    pub async fn start_settled(&self, id: WorkspaceId) {
+        let slot = self.inner.slots.of(id);
+        if tokio::time::timeout(SETTLE_PATIENCE, slot.start_ended()).await.is_err() {
+            tracing::warn!(workspace = %id, "the agent registered, but its start has not ended");
         }
     }
 

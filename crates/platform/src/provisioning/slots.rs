@@ -2,7 +2,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use molecule_core::WorkspaceId;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::StartPlan;
@@ -50,6 +50,22 @@ pub(super) struct Slot {
     start: Mutex<CancellationToken>,
     /// The waiting cycle is due earlier, or not at all any more.
     moved: Notify,
+    /// A start is in progress: what it leads to is not stored yet.
+    starting: watch::Sender<bool>,
+}
+
+/// A start in progress. Dropped when it has ended, whatever way, and what it led to is stored.
+#[derive(Debug)]
+pub(super) struct Starting<'a> {
+    slot: &'a Slot,
+    /// Ends the start.
+    pub(super) cancel: CancellationToken,
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.slot.starting.send_replace(false);
+    }
 }
 
 impl Slot {
@@ -58,11 +74,18 @@ impl Slot {
         self.operation.clone().lock_owned().await
     }
 
-    /// A fresh token for the start that begins now.
-    pub(super) fn begin_start(&self) -> CancellationToken {
-        let token = CancellationToken::new();
-        *self.start.lock() = token.clone();
-        token
+    /// A start begins.
+    pub(super) fn begin_start(&self) -> Starting<'_> {
+        let cancel = CancellationToken::new();
+        *self.start.lock() = cancel.clone();
+        self.starting.send_replace(true);
+        Starting { slot: self, cancel }
+    }
+
+    /// Waits until no start is in progress.
+    pub(super) async fn start_ended(&self) {
+        // An error means that the slot is gone, and every start with it.
+        self.starting.subscribe().wait_for(|starting| !starting).await.ok();
     }
 
     /// Cancels the start in progress, if any.

@@ -123,6 +123,9 @@ impl Registry {
     }
 
     async fn transition(&self, route: &Route, facts: Facts, sample_error: &str) -> Result<(), HeartbeatError> {
+        if route.status == WorkspaceStatus::Provisioning {
+            self.inner.provisioner.start_settled(route.id).await;
+        }
         let ask = Ask::from(Trigger::Heartbeat)
             .facts(facts)
             .change(Change {

@@ -72,6 +72,9 @@ impl Registry {
         let runtime = row.as_ref().and_then(|row| molecule_core::Runtime::parse(&row.runtime));
         let mode = DeliveryMode::resolve(said, row.as_ref().and_then(|row| row.delivery_mode), runtime);
         let url = self.effective_url(row.as_ref(), mode, &request.url).await?;
+        if row.as_ref().is_some_and(|row| !is_external(&row.runtime)) {
+            self.inner.provisioner.start_settled(id).await;
+        }
         match row {
             Some(row) => self.reregister(&row, mode, url, &request.agent_card).await?,
             None => self.insert_unknown(id, mode, url, &request.agent_card).await?,

@@ -5,9 +5,14 @@
 mod common;
 mod create;
 mod delete;
+mod events;
+mod messaging;
+mod orgs;
 mod recover;
 mod registry;
 mod restart;
+mod secrets;
 mod start;
 mod sweep;
+mod upstream;
 mod watch;

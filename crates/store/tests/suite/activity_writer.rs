@@ -28,7 +28,7 @@ fn row(workspace: WorkspaceId, summary: impl Into<String>) -> NewActivity {
 
 /// A durability that takes turns, so that batches mix both.
 fn durability(n: usize) -> Durability {
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         Durability::Process
     } else {
         Durability::Power

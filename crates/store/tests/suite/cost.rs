@@ -42,8 +42,8 @@ molecule_testkit::both_engines! {
         for durability in [Durability::Process, Durability::Power] {
             let begun = Instant::now();
             let mut tasks = tokio::task::JoinSet::new();
-            for n in 0..64 {
-                let (writer, id) = (writer.clone(), ids[n]);
+            for id in ids[..64].iter().copied() {
+                let writer = writer.clone();
                 tasks.spawn(async move {
                     for _ in 0..150 {
                         let body = Some("x".repeat(330));

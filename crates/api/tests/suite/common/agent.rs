@@ -93,7 +93,12 @@ impl Agent {
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.heard.lock().push(request.headers().clone());
     let json = |status: u16, body: String| {
-        (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        (
+            StatusCode::from_u16(status).unwrap(),
+            [(header::CONTENT_TYPE, "application/json")],
+            body,
+        )
+            .into_response()
     };
     match shared.says.clone() {
         Says::Json(status, body) => json(status, body),

@@ -55,7 +55,13 @@ impl Reply {
 
 impl Call {
     pub(crate) fn new(address: SocketAddr, method: Method, path: impl Into<String>) -> Self {
-        Self { address, method, path: path.into(), headers: Vec::new(), body: Bytes::new() }
+        Self {
+            address,
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -93,13 +99,19 @@ impl Call {
         } else {
             body.collect().await.unwrap().to_bytes()
         };
-        Reply { status: head.status, headers: head.headers, bytes }
+        Reply {
+            status: head.status,
+            headers: head.headers,
+            bytes,
+        }
     }
 
     /// Sends and hands the answer back when its head is there.
     pub(crate) async fn open(self) -> http::Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
         tokio::spawn(async move { connection.with_upgrades().await.ok() });
         let mut request = Request::builder().method(self.method).uri(&self.path);
         if self.headers.iter().all(|(name, _)| name != "host") {
@@ -108,6 +120,9 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name.as_str(), value.as_slice());
         }
-        sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap()
+        sender
+            .send_request(request.body(Full::new(self.body)).unwrap())
+            .await
+            .unwrap()
     }
 }

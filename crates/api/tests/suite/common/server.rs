@@ -23,7 +23,11 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let unlimited = Rates { address: 0, credential: 0, org_token_mints: 0 };
+        let unlimited = Rates {
+            address: 0,
+            credential: 0,
+            org_token_mints: 0,
+        };
         Self {
             config: Config {
                 admin_token: ADMIN.to_owned().into(),
@@ -31,7 +35,10 @@ impl Default for Options {
                 import_pause: Duration::ZERO,
                 ..Config::default()
             },
-            api: ApiConfig { rates: unlimited, ..ApiConfig::default() },
+            api: ApiConfig {
+                rates: unlimited,
+                ..ApiConfig::default()
+            },
         }
     }
 }
@@ -39,7 +46,13 @@ impl Default for Options {
 /// Open mode.
 pub(crate) fn open_mode() -> Options {
     let options = Options::default();
-    Options { config: Config { auth: AuthMode::Open, ..options.config }, ..options }
+    Options {
+        config: Config {
+            auth: AuthMode::Open,
+            ..options.config
+        },
+        ..options
+    }
 }
 
 /// A workspace and its token.
@@ -82,10 +95,19 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let served = api.clone();
         let serving = tokio::spawn(async move {
-            served.serve(listener, async move { stopped.await.unwrap_or_default() }).await
+            served
+                .serve(listener, async move { stopped.await.unwrap_or_default() })
+                .await
         });
         platform.begin().await.unwrap();
-        Self { address, api, platform, store, stop: Some(stop), serving }
+        Self {
+            address,
+            api,
+            platform,
+            store,
+            stop: Some(stop),
+            serving,
+        }
     }
 
     /// Asks the server to stop.
@@ -95,7 +117,14 @@ impl Server {
 
     /// Waits until it has.
     pub(crate) async fn stopped(self) {
-        tokio::time::timeout(PATIENCE, self.serving).await.expect("the server stops").unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.serving)
+            .await
+            .expect("the server stops")
+            .unwrap()
+            .unwrap();
+        // Another handle of the store is still held here, so that nothing can be said about its end.
+        let tasks = self.platform.supervisor.shutdown(PATIENCE).await;
+        assert!(tasks, "tasks in flight end");
     }
 
     pub(crate) fn call(&self, method: Method, path: impl Into<String>) -> Call {
@@ -117,7 +146,11 @@ impl Server {
         let id: WorkspaceId = created["id"].as_str().unwrap().parse().unwrap();
         let token = created["connection"]["auth_token"].as_str().unwrap().to_owned();
         let register = json!({ "id": id, "agent_card": { "name": name }, "delivery_mode": "poll" });
-        self.post("/registry/register", &register).bearer(&token).send().await.expect(200);
+        self.post("/registry/register", &register)
+            .bearer(&token)
+            .send()
+            .await
+            .expect(200);
         Workspace { id, token }
     }
 
@@ -138,19 +171,33 @@ impl Server {
     pub(crate) async fn session(&self) -> String {
         let url = self.api.issue_login_url("http://m.example/").unwrap();
         let code = url.strip_prefix("http://m.example/#code=").unwrap();
-        let reply = self.post("/auth/login", &json!({ "code": code })).send().await.expect(200);
+        let reply = self
+            .post("/auth/login", &json!({ "code": code }))
+            .send()
+            .await
+            .expect(200);
         reply["session_token"].as_str().unwrap().to_owned()
     }
 
     /// An org token.
     pub(crate) async fn org_token(&self) -> String {
-        let reply = self.post("/org/tokens", &json!({ "name": "test" })).bearer(ADMIN).send().await.expect(200);
+        let reply = self
+            .post("/org/tokens", &json!({ "name": "test" }))
+            .bearer(ADMIN)
+            .send()
+            .await
+            .expect(200);
         reply["auth_token"].as_str().unwrap().to_owned()
     }
 
     /// A single-use ticket.
     pub(crate) async fn ticket(&self, bearer: &str) -> String {
-        let reply = self.post("/auth/tickets", &json!({})).bearer(bearer).send().await.expect(201);
+        let reply = self
+            .post("/auth/tickets", &json!({}))
+            .bearer(bearer)
+            .send()
+            .await
+            .expect(201);
         reply["ticket"].as_str().unwrap().to_owned()
     }
 }
@@ -162,5 +209,8 @@ pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool)
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what} did not come about");
+    assert!(
+        tokio::time::timeout(PATIENCE, wait).await.is_ok(),
+        "{what} did not come about"
+    );
 }

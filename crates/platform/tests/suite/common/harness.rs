@@ -153,6 +153,11 @@ impl Harness {
         id
     }
 
+    /// One of many.
+    pub(crate) async fn online_named(&self, number: usize) -> WorkspaceId {
+        self.online(&format!("W{number}")).await
+    }
+
     /// An external workspace that polls, and its token.
     pub(crate) async fn polling(&self, name: &str) -> (WorkspaceId, String) {
         let request = CreateWorkspace {

@@ -4,7 +4,7 @@ mod agent;
 mod harness;
 
 pub(crate) use agent::{Agent, Heard, RawAgent, Reply};
-pub(crate) use harness::{Harness, Options, admin, anonymous, eventually, nobody, text_message};
+pub(crate) use harness::{Harness, Options, admin, anonymous, eventually, message, nobody, text_message};
 
 pub(crate) use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
 pub(crate) use molecule_testkit::backend::{Answer, Call, Gate, Start, Stop};

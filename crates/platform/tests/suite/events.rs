@@ -1,0 +1,113 @@
+//! The outbox and the bus (ACT §2), activity reports, supervision.
+
+use molecule_platform::activity::ActivityError;
+use molecule_testkit::both_engines;
+use molecule_wire::activity::{Attachment, Notify, ReportActivity};
+
+use crate::common::*;
+
+both_engines! {
+    async fn recorded_events_come_in_order_and_once(url: String) {
+        // ACT-70, ACT-71, ACT-80, LIFE-36
+        let harness = Harness::new(&url).await;
+        let creates = (0..8).map(|n| harness.online_named(n));
+        futures_util::future::join_all(creates).await;
+        let mut recorded = harness.platform.history.newest(None).await.unwrap();
+        recorded.reverse();
+        assert_eq!(recorded.len(), 16);
+        eventually("every event", async || harness.frames().len() >= 16).await;
+        let frames = harness.frames();
+        let published: Vec<_> = frames.iter().map(|f| (f["event"].clone(), f["workspace_id"].clone(), f["timestamp"].clone())).collect();
+        let expected: Vec<_> = recorded
+            .iter()
+            .map(|e| (json!(e.event_type), json!(e.workspace_id), json!(e.created_at)))
+            .collect();
+        assert_eq!(published, expected, "the order of the outbox is the order of the bus");
+    }
+
+    async fn a_mutation_answers_once_its_event_is_out(url: String) {
+        // Architecture §4
+        let harness = Harness::new(&url).await;
+        let id = harness.started("Lead").await;
+        let mut bus = harness.platform.events.subscribe();
+        harness.register(id).await;
+        let frame: Value = serde_json::from_str(&bus.try_recv().unwrap().text).unwrap();
+        assert_eq!((&frame["event"], &frame["workspace_id"]), (&json!("WORKSPACE_ONLINE"), &json!(id)));
+        harness.platform.workspaces.delete(id, true, false).await.unwrap();
+        let frame: Value = serde_json::from_str(&bus.try_recv().unwrap().text).unwrap();
+        assert_eq!(frame["event"], "WORKSPACE_REMOVED");
+    }
+
+    async fn events_of_another_server_are_published_too(url: String) {
+        let first = Harness::new(&url).await;
+        let second = Harness::with(&url, Options { backend: None, ..Options::default() }).await;
+        let id = first.online("Lead").await;
+        second.until_published(id, "WORKSPACE_ONLINE", 1).await;
+        assert_eq!(first.published(id, "WORKSPACE_ONLINE").len(), 1);
+    }
+
+    async fn agents_report_what_they_did(url: String) {
+        // ACT-44, ACT-45, ACT-47, ACT-104
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let activity = &harness.platform.activity;
+        let report = |kind: &str, source: Option<String>| ReportActivity {
+            activity_type: kind.to_owned(), source_id: source, summary: Some("did it".to_owned()), ..ReportActivity::default()
+        };
+        assert!(matches!(activity.report(id, report("", None)).await, Err(ActivityError::BadRequest)));
+        for kind in ["delegation", "cron_run", "nonsense"] {
+            assert!(matches!(activity.report(id, report(kind, None)).await, Err(ActivityError::BadType)), "{kind}");
+        }
+        let foreign = report("agent_log", Some(WorkspaceId::random().to_string()));
+        assert!(matches!(activity.report(id, foreign).await, Err(ActivityError::ForeignSource)));
+        activity.report(id, report("agent_log", Some(id.to_string()))).await.unwrap();
+        let row = harness.only_row(id).await;
+        assert_eq!((row.activity_type.as_str(), row.source_id, row.status.as_str()), ("agent_log", Some(id), "ok"));
+        harness.until_published(id, "ACTIVITY_LOGGED", 1).await;
+    }
+
+    async fn an_agent_speaks_to_its_user(url: String) {
+        // ACT-50…55, ACT-106
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let activity = &harness.platform.activity;
+        let attachment = |uri: &str| Attachment { uri: uri.to_owned(), name: "a.txt".to_owned(), mime_type: Some(String::new()), size: Some(0) };
+        let notify = |message: &str, attachments| Notify { message: message.to_owned(), attachments };
+        assert!(matches!(activity.notify(id, notify("", vec![])).await, Err(ActivityError::NoMessage)));
+        let bad = activity.notify(id, notify("x", vec![attachment("u"), attachment("")])).await.unwrap_err();
+        assert_eq!(bad.to_string(), "attachment[1]: uri and name are required");
+        assert!(matches!(activity.notify(WorkspaceId::random(), notify("x", vec![])).await, Err(ActivityError::NotFound)));
+        assert!(harness.feed(id).await.is_empty());
+        activity.notify(id, notify("done", vec![attachment("u")])).await.unwrap();
+        let row = harness.only_row(id).await;
+        assert_eq!((row.method.as_deref(), row.source_id), (Some("notify"), None));
+        let response: Value = serde_json::from_str(row.response_body.as_deref().unwrap()).unwrap();
+        assert_eq!(response, json!({ "result": "done", "parts": [{ "kind": "file", "file": { "uri": "u", "name": "a.txt" } }] }));
+        let said = harness.until_published(id, "AGENT_MESSAGE", 1).await;
+        assert_eq!((&said[0]["message"], &said[0]["name"]), (&json!("done"), &json!("Lead")));
+        assert!(harness.published(id, "ACTIVITY_LOGGED").is_empty());
+    }
+
+    async fn loops_tell_how_they_fare(url: String) {
+        // LIFE-175, LIFE-177, OP-18
+        let harness = Harness::new(&url).await;
+        let names = ["broadcaster", "exit-watch", "health-sweep", "provision-timeout-sweep", "pulse-flush"];
+        eventually("every loop", async || {
+            let status = harness.platform.supervisor.status();
+            names.iter().all(|name| status.contains_key(name))
+        }).await;
+        harness.stop().await;
+    }
+
+    async fn a_shutdown_stores_what_is_only_in_memory(url: String) {
+        // LIFE-178
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        harness.beat(id, Heartbeat { uptime_seconds: 77, ..Heartbeat::default() }).await;
+        // Some other handle of the platform must not keep it from ending.
+        let _other = harness.platform.clone();
+        harness.stop().await;
+        let second = Harness::with(&url, Options { begin: false, ..Options::default() }).await;
+        assert_eq!(second.row(id).await.uptime_seconds, 77);
+    }
+}

@@ -1,0 +1,137 @@
+//! Importing organisations (PROV §12).
+
+use molecule_platform::orgs::ImportError;
+use molecule_testkit::both_engines;
+use molecule_wire::orgs::ImportOrg;
+use secrecy::ExposeSecret;
+
+use crate::common::*;
+
+fn inline(template: Value) -> ImportOrg {
+    ImportOrg {
+        template: Some(template),
+        ..ImportOrg::default()
+    }
+}
+
+both_engines! {
+    async fn the_starter_team_comes_up_with_both_overrides(url: String) {
+        // PROV-133, PROV-138…143, LIFE-10, LIFE-43
+        let harness = Harness::new(&url).await;
+        let request = ImportOrg {
+            dir: Some("starter".to_owned()),
+            runtime: Some("echo".to_owned()),
+            model: Some("anthropic/claude".to_owned()),
+            ..ImportOrg::default()
+        };
+        let imported = harness.platform.orgs.import(request).await.unwrap();
+        assert_eq!((imported.org.as_str(), imported.count, imported.error), ("Starter Team", 3, None));
+        let names: Vec<_> = imported.workspaces.iter().map(|workspace| workspace.name.as_str()).collect();
+        assert_eq!(names, ["Lead", "Researcher", "Writer"], "parents first");
+        let [lead, researcher, writer] = [0, 1, 2].map(|n| imported.workspaces[n].id);
+        for id in [lead, researcher, writer] {
+            harness.until_instance(id).await;
+            let row = harness.row(id).await;
+            assert_eq!((row.runtime.as_str(), row.tier), ("echo", 2));
+            let spec = harness.backend.spec(id);
+            assert_eq!(spec.env["MODEL"].expose_secret(), "anthropic/claude");
+            assert!(spec.config_files.contains_key("config.yaml"));
+            assert_eq!(spec.env.get("PARENT_ID").map(|id| id.expose_secret().to_owned()), row.parent_id.map(|id| id.to_string()));
+        }
+        assert_eq!((harness.row(researcher).await.parent_id, harness.row(writer).await.parent_id), (Some(lead), Some(lead)));
+        let events = [harness.recorded(lead).await, harness.recorded(writer).await];
+        assert_eq!((events[0].len(), events[1].len()), (1, 1));
+        let root = &events[0][0].1;
+        assert_eq!((&root["x"], &root["y"], root.get("parent_id")), (&json!(120.0), &json!(80.0), None));
+        let child = &events[1][0].1;
+        assert_eq!(child["parent_id"], json!(lead));
+        // The event is relative to the parent, the row is not (PROV-141).
+        let (parent, row) = (harness.row(lead).await, harness.row(writer).await);
+        assert_eq!((row.x, row.y), (parent.x + child["x"].as_f64().unwrap(), parent.y + child["y"].as_f64().unwrap()));
+        assert!(harness.backend.violations().is_empty());
+    }
+
+    async fn missing_environment_stops_before_anything_is_created(url: String) {
+        // PROV-133, PROV-134, PROV-135
+        let harness = Harness::new(&url).await;
+        let template = json!({
+            "name": "Team", "required_env": ["A_KEY", { "any_of": ["B_KEY", "C_KEY"] }],
+            "workspaces": [{ "name": "Lead", "runtime": "echo" }],
+        });
+        harness.platform.secrets.set_global("A_KEY", "").await.unwrap();
+        let Err(ImportError::MissingEnv(missing)) = harness.platform.orgs.import(inline(template.clone())).await else {
+            panic!("it is refused");
+        };
+        assert_eq!(missing.missing_env, [json!("A_KEY"), json!({ "any_of": ["B_KEY", "C_KEY"] })]);
+        assert_eq!((missing.error.as_str(), missing.template.as_str()), ("missing required environment variables", "Team"));
+        assert!(missing.suggestion.contains("POST /settings/secrets"));
+        assert!(harness.store.workspaces().await.unwrap().is_empty());
+        harness.platform.secrets.set_global("A_KEY", "a").await.unwrap();
+        harness.platform.secrets.set_global("C_KEY", "c").await.unwrap();
+        assert_eq!(harness.platform.orgs.import(inline(template)).await.unwrap().count, 1);
+    }
+
+    async fn the_walk_stops_at_the_first_node_that_fails(url: String) {
+        // PROV-133 (207), PROV-140
+        let harness = Harness::new(&url).await;
+        let template = json!({
+            "name": "Team",
+            "workspaces": [
+                { "name": "One", "runtime": "echo" },
+                { "name": "Two", "runtime": "echo", "workspace_dir": "/etc/x" },
+                { "name": "Three", "runtime": "echo" },
+            ],
+        });
+        let imported = harness.platform.orgs.import(inline(template)).await.unwrap();
+        assert_eq!(imported.count, 1);
+        assert!(imported.error.unwrap().starts_with("workspace Two: "));
+        let rows = harness.store.workspaces().await.unwrap();
+        assert_eq!(rows.len(), 1, "earlier ones stay");
+        assert_eq!(rows[0].name, "One");
+    }
+
+    async fn external_nodes_are_not_started(url: String) {
+        // PROV-149, PROV-O13
+        let harness = Harness::new(&url).await;
+        let template = json!({
+            "name": "Team",
+            "workspaces": [
+                { "name": "Waiting", "external": true },
+                { "name": "There", "external": true, "url": "http://agent.example/" },
+            ],
+        });
+        let imported = harness.platform.orgs.import(inline(template)).await.unwrap();
+        let [waiting, there] = [0, 1].map(|n| imported.workspaces[n].id);
+        assert_eq!(harness.status(waiting).await, WorkspaceStatus::AwaitingAgent);
+        assert_eq!(harness.row(waiting).await.delivery_mode, Some(DeliveryMode::Poll));
+        assert_eq!(harness.status(there).await, WorkspaceStatus::Online);
+        assert_eq!(harness.row(there).await.runtime, "external");
+        assert_eq!(harness.recorded(there).await, [("WORKSPACE_ONLINE".to_owned(), json!({ "name": "There", "external": true }))]);
+        assert!(harness.backend.calls().is_empty());
+    }
+
+    async fn without_a_backend_every_node_fails(url: String) {
+        // PROV-137, PROV-O13, ACT-90
+        let harness = Harness::without_backend(&url).await;
+        let request = ImportOrg { dir: Some("starter".to_owned()), ..ImportOrg::default() };
+        let imported = harness.platform.orgs.import(request).await.unwrap();
+        for workspace in imported.workspaces {
+            harness.until_status(workspace.id, WorkspaceStatus::Failed).await;
+            assert_eq!(harness.payloads(workspace.id, "WORKSPACE_PROVISION_FAILED").await.len(), 1);
+        }
+    }
+
+    async fn what_cannot_be_read_is_refused(url: String) {
+        // PROV-133
+        let harness = Harness::new(&url).await;
+        let import = async |request| harness.platform.orgs.import(request).await.unwrap_err().to_string();
+        assert_eq!(import(ImportOrg::default()).await, "provide 'dir' or 'template'");
+        let dir = |dir: &str| ImportOrg { dir: Some(dir.to_owned()), ..ImportOrg::default() };
+        assert_eq!(import(dir("../starter")).await, "invalid org directory");
+        assert_eq!(import(dir("absent")).await, "org template not found: absent");
+        assert_eq!(import(inline(json!({ "workspaces": 5 }))).await, "invalid org template");
+        let runtime = ImportOrg { runtime: Some("langgraph".to_owned()), ..dir("starter") };
+        assert_eq!(import(runtime).await, "unknown runtime: langgraph");
+        assert!(harness.store.workspaces().await.unwrap().is_empty());
+    }
+}
