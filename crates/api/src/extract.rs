@@ -1,6 +1,6 @@
 //! Extractors whose rejections have the envelope and the route's own text.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     body::{Body, HttpBody},
@@ -13,6 +13,7 @@ use molecule_core::{WorkspaceId, limits};
 use molecule_platform::credentials::Identity;
 use molecule_wire::{activity, auth, orgs, registry, secrets, workspaces};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
     guard::{Departed, peer_of},
     state::ApiState,
 };
+
+/// Time a body has to arrive; a client that trickles holds its connection no longer.
+const BODY_LIMIT: Duration = Duration::from_secs(120);
 
 /// A request body, with what its route answers to one that cannot be read.
 pub(crate) trait Payload: DeserializeOwned {
@@ -88,7 +92,7 @@ fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 pub(crate) enum Unreadable {
     /// More bytes than the route takes.
     TooLong,
-    /// The connection broke, or the encoding is wrong.
+    /// The connection broke, the encoding is wrong, or it took too long.
     Broken,
 }
 
@@ -107,10 +111,11 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Unreadable> 
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(Unreadable::TooLong);
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Unreadable::TooLong),
-        Err(_) => Err(Unreadable::Broken),
+    // The timer is set only for a body that is not at hand.
+    match timeout(BODY_LIMIT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unreadable::TooLong),
+        Ok(Err(_)) | Err(_) => Err(Unreadable::Broken),
     }
 }
 
@@ -253,6 +258,12 @@ mod tests {
         for bad in ["", "[]", "null", "3", r#""x""#, r#"{"name":3}"#, "{", "\u{feff}{}"] {
             assert!(!read(bad), "{bad}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickling_body_is_given_up() {
+        let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        assert_eq!(read(Body::from_stream(silent), 10).await, Err(Unreadable::Broken));
     }
 
     #[tokio::test]

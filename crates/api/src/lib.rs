@@ -31,8 +31,6 @@ mod workspaces;
 pub use config::{ApiConfig, Rates};
 pub use routes::{Class, ROUTES, Route, Verb};
 
-use std::io;
-
 use axum::Router;
 use molecule_platform::Platform;
 use state::ApiState;
@@ -68,10 +66,7 @@ impl Api {
 
     /// Serves HTTP/1.1 until `shutdown` resolves; then accepts nothing more, closes event sockets and waits up to 30 s
     /// for requests in flight (SEC-218).
-    ///
-    /// # Errors
-    /// None yet; a listener that fails for good may become one.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        serve::serve(&self.state, self.router(), listener, shutdown).await
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        serve::serve(&self.state, self.router(), listener, shutdown).await;
     }
 }

@@ -1,14 +1,6 @@
 //! The HTTP/1.1 server: accepts, serves, and stops in order (SEC-218).
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use http::Request;
@@ -31,15 +23,9 @@ const HEAD_LIMIT: Duration = Duration::from_secs(150);
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 /// Serves until `shutdown` resolves, then drains for at most 30 s. Sockets are told to close at once.
-pub(crate) async fn serve(
-    state: &ApiState,
-    router: Router,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
+pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let connections = TaskTracker::new();
-    let draining = CancellationToken::new();
-    let open = Arc::new(AtomicUsize::new(0));
+    let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -53,12 +39,9 @@ pub(crate) async fn serve(
                     router: router.clone(),
                     peer,
                     draining: draining.clone(),
+                    cut: cut.clone(),
                 };
-                let open = Open::count(&open);
-                connections.spawn(async move {
-                    connection.serve(stream).await;
-                    drop(open);
-                });
+                connections.spawn(connection.serve(stream));
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection accepted");
@@ -76,39 +59,29 @@ pub(crate) async fn serve(
         state.sockets().wait().await;
     });
     if ended.await.is_err() {
-        tracing::warn!(
-            connections = open.load(Ordering::Relaxed),
-            "requests in flight were cut off"
-        );
-    }
-    Ok(())
-}
-
-/// Counts a connection for as long as it lives.
-struct Open(Arc<AtomicUsize>);
-
-impl Open {
-    fn count(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        tracing::warn!(connections = connections.len(), "requests in flight are cut off");
+        cut.cancel();
+        connections.wait().await;
     }
 }
 
 struct Connection {
     router: Router,
     peer: SocketAddr,
+    /// Ends the connection after the request that is being answered.
     draining: CancellationToken,
+    /// Ends it now.
+    cut: CancellationToken,
 }
 
 impl Connection {
     async fn serve(self, stream: TcpStream) {
-        let Self { router, peer, draining } = self;
+        let Self {
+            router,
+            peer,
+            draining,
+            cut,
+        } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "answers may be delayed");
         }
@@ -127,7 +100,10 @@ impl Connection {
             outcome = connection.as_mut() => outcome,
             () = draining.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    outcome = connection.as_mut() => outcome,
+                    () = cut.cancelled() => return,
+                }
             }
         };
         if let Err(error) = outcome {

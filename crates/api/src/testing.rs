@@ -3,12 +3,12 @@
 use molecule_core::runtime::Allowlist;
 use molecule_platform::{Config, Paths, Platform, Setup, secrets::Keyring};
 use molecule_store::Store;
-use molecule_testkit::sqlite;
+use molecule_testkit::sqlite::{self, TestDatabase};
 
 use crate::{ApiConfig, state::ApiState};
 
 /// A state over a fresh database, which lives as long as the guard.
-pub(crate) async fn state() -> (ApiState, impl Drop) {
+pub(crate) async fn state() -> (ApiState, TestDatabase) {
     let database = sqlite::database();
     let store = Store::open(database.url()).await.unwrap();
     let platform = Platform::build(Setup {

@@ -77,10 +77,7 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
             Err(error) => tracing::error!(%error, "agents not stopped"),
         }
     }
-    serving
-        .await
-        .context("the HTTP server ended abnormally")?
-        .context("the HTTP server failed")?;
+    serving.await.context("the HTTP server ended abnormally")?;
     endpoint_file.remove()?;
     if !drained {
         tracing::warn!("not everything in flight ended in time");

@@ -214,7 +214,9 @@ impl ScriptedBackend {
     /// # Panics
     /// When none runs.
     pub fn exit(&self, id: WorkspaceId, reason: &str) {
-        let instance = self.change(|state| state.instances.remove(&id)).expect("an instance runs");
+        let instance = self
+            .change(|state| state.instances.remove(&id))
+            .expect("an instance runs");
         self.report(id, instance.generation, reason);
     }
 
@@ -251,7 +253,14 @@ impl ScriptedBackend {
     /// Starts that began, of one workspace.
     #[must_use]
     pub fn starts(&self, id: WorkspaceId) -> Vec<WorkspaceSpec> {
-        self.0.state.lock().specs.iter().filter(|spec| spec.id == id).cloned().collect()
+        self.0
+            .state
+            .lock()
+            .specs
+            .iter()
+            .filter(|spec| spec.id == id)
+            .cloned()
+            .collect()
     }
 
     /// What the latest start of a workspace was given.
@@ -375,7 +384,11 @@ impl Backend for ScriptedBackend {
 
     async fn running(&self, id: WorkspaceId) -> Running {
         let state = self.0.state.lock();
-        let truth = if state.instances.contains_key(&id) { Answer::Yes } else { Answer::No };
+        let truth = if state.instances.contains_key(&id) {
+            Answer::Yes
+        } else {
+            Answer::No
+        };
         match state.answers.get(&id).copied().unwrap_or(truth) {
             Answer::Yes => Running::Yes,
             Answer::No => Running::No,

@@ -74,13 +74,15 @@ impl Drop for OpenSocket {
 }
 
 impl HttpMetrics {
+    /// The numbers of a route, which all routers of one state share.
     pub(crate) fn route(&self, method: &'static str, path: &'static str) -> Arc<RouteMetrics> {
-        let route = Arc::new(RouteMetrics {
-            method,
-            path,
-            cells: RwLock::default(),
-        });
-        self.routes.write().push(route.clone());
+        let mut routes = self.routes.write();
+        if let Some(known) = routes.iter().find(|route| (route.method, route.path) == (method, path)) {
+            return known.clone();
+        }
+        let cells = RwLock::default();
+        let route = Arc::new(RouteMetrics { method, path, cells });
+        routes.push(route.clone());
         route
     }
 
@@ -138,6 +140,8 @@ mod tests {
         route.observe(StatusCode::OK, Duration::from_millis(250));
         route.observe(StatusCode::OK, Duration::from_millis(250));
         route.observe(StatusCode::NOT_FOUND, Duration::ZERO);
+        let again = metrics.route("GET", "/workspaces/{id}");
+        assert!(Arc::ptr_eq(&route, &again), "a series appears once");
         let socket = metrics.socket();
         let text = |metrics: &HttpMetrics| {
             let mut out = String::new();

@@ -13,12 +13,16 @@ use crate::{
 /// Directory of the starter among the org templates.
 const STARTER: &str = "starter";
 
-/// Which runtime the starter runs on, and why.
+/// Which runtime and model the starter runs on, and why.
 #[derive(Debug, PartialEq, Eq)]
 struct Choice {
     runtime: Runtime,
+    model: Option<String>,
     because: String,
 }
+
+/// How long a local endpoint has to name its models.
+const ENDPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Imports the starter if there is no workspace at all. A failure is reported and leaves the server running: the
 /// operator can import by hand.
@@ -31,7 +35,7 @@ pub(super) async fn import_into_empty(platform: &Platform, config: &ServerConfig
             return;
         }
     }
-    let choice = choose(&config.llm);
+    let choice = choose(&config.llm).await;
     output::line(&format!(
         "Importing the starter organisation on `{}`: {}",
         choice.runtime, choice.because
@@ -42,6 +46,7 @@ pub(super) async fn import_into_empty(platform: &Platform, config: &ServerConfig
     let request = ImportOrg {
         dir: Some(STARTER.to_owned()),
         runtime: Some(choice.runtime.as_str().to_owned()),
+        model: choice.model,
         ..ImportOrg::default()
     };
     match platform.orgs.import(request).await {
@@ -77,24 +82,59 @@ async fn hand_over_keys(platform: &Platform, llm: &LlmConfig) -> Result<(), mole
     Ok(())
 }
 
-fn choose(llm: &LlmConfig) -> Choice {
+async fn choose(llm: &LlmConfig) -> Choice {
     if let Some(url) = &llm.base_url {
-        let because = format!("MOLECULE_LLM_BASE_URL points to {url}");
-        return Choice {
-            runtime: Runtime::Native,
-            because,
-        };
+        return local(url).await;
     }
     match llm.keys.keys().next() {
-        Some(name) => Choice {
+        Some(name) => Choice { runtime: Runtime::Native, model: None, because: format!("{name} is set") },
+        None => echo(
+            "no model key is set, so the agents only echo; set ANTHROPIC_API_KEY, OPENAI_API_KEY or \
+             MOLECULE_LLM_BASE_URL for real ones",
+        ),
+    }
+}
+
+/// A local endpoint has no default model: the first one it names is taken.
+async fn local(url: &url::Url) -> Choice {
+    match molecule_client::list_models(url.as_str(), None, ENDPOINT_PATIENCE).await.map(|models| models.into_iter().next()) {
+        Ok(Some(model)) => Choice {
             runtime: Runtime::Native,
-            because: format!("{name} is set"),
+            because: format!("MOLECULE_LLM_BASE_URL points to {url}, which serves {model}"),
+            model: Some(model),
         },
-        None => Choice {
-            runtime: Runtime::Echo,
-            because: "no model key is set, so the agents only echo; set ANTHROPIC_API_KEY, OPENAI_API_KEY or \
-                      MOLECULE_LLM_BASE_URL for real ones"
-                .to_owned(),
-        },
+        Ok(None) => echo(&format!("MOLECULE_LLM_BASE_URL points to {url}, which serves no model, so the agents only echo")),
+        Err(error) => echo(&format!(
+            "MOLECULE_LLM_BASE_URL points to {url}, which does not name its models ({error}), so the agents only echo"
+        )),
+    }
+}
+
+fn echo(because: &str) -> Choice {
+    Choice { runtime: Runtime::Echo, model: None, because: because.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_decides_and_its_absence_says_what_to_do() {
+        let keys = BTreeMap::from([("OPENAI_API_KEY", secrecy::SecretString::from("x"))]);
+        let choice = choose(&LlmConfig { base_url: None, keys }).await;
+        assert_eq!((choice.runtime, choice.because.as_str()), (Runtime::Native, "OPENAI_API_KEY is set"));
+        let none = choose(&LlmConfig { base_url: None, keys: BTreeMap::new() }).await;
+        assert_eq!(none.runtime, Runtime::Echo);
+        assert!(none.because.contains("ANTHROPIC_API_KEY") && none.because.contains("MOLECULE_LLM_BASE_URL"));
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_does_not_answer_leads_to_echo() {
+        let base_url = Some("http://127.0.0.1:9/v1".parse().unwrap());
+        let choice = choose(&LlmConfig { base_url, keys: BTreeMap::new() }).await;
+        assert_eq!(choice.runtime, Runtime::Echo);
+        assert!(choice.because.contains("127.0.0.1:9"), "{}", choice.because);
     }
 }

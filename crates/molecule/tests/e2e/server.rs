@@ -22,7 +22,7 @@ const ADMIN: &str = "e2e-admin-token-e2e-admin-token-e2e";
 /// A data directory on which servers are run, one after the other.
 pub struct Site {
     pub data: TempDir,
-    database_url: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// One run of the server. Killed when dropped; agents of the data directory too.
@@ -36,10 +36,19 @@ pub struct Server {
 impl Site {
     /// On SQLite unless a URL says otherwise.
     pub fn new(database_url: Option<&str>) -> Self {
-        Self {
+        let mut site = Self {
             data: tempfile::tempdir().unwrap(),
-            database_url: database_url.map(str::to_owned),
+            environment: Vec::new(),
+        };
+        if let Some(url) = database_url {
+            site.set("DATABASE_URL", url);
         }
+        site
+    }
+
+    /// Sets a variable of the servers that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts `molecule <verb>` and waits until it serves.
@@ -58,9 +67,7 @@ impl Site {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file(&self.data));
-        if let Some(url) = &self.database_url {
-            command.env("DATABASE_URL", url);
-        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (send, lines) = mpsc::channel();

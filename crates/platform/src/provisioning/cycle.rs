@@ -106,7 +106,11 @@ impl Provisioner {
     /// One cycle: stop, write `provisioning` unless that has been done, start (LIFE-144).
     async fn cycle(&self, id: WorkspaceId, slot: &Slot, cycle: Cycle) {
         let _turn = slot.operation().await;
-        let due = if cycle.written { self.still_provisioning(id).await } else { self.write_if_due(id).await };
+        let due = if cycle.written {
+            self.still_due(id).await
+        } else {
+            self.write_if_due(id).await
+        };
         match due {
             Ok(true) => {}
             Ok(false) => return,
@@ -129,10 +133,13 @@ impl Provisioner {
     }
 
     /// A start that was waiting for its turn may have served the restart already: stopping it would leave the row
-    /// `online` with nothing behind it.
-    async fn still_provisioning(&self, id: WorkspaceId) -> Result<bool, StoreError> {
-        let row = self.inner.store.workspace(id).await?;
-        Ok(row.is_some_and(|row| row.status == WorkspaceStatus::Provisioning))
+    /// `online` with nothing behind it. One that failed had not what this restart brings.
+    async fn still_due(&self, id: WorkspaceId) -> Result<bool, StoreError> {
+        match self.inner.store.workspace(id).await?.map(|row| row.status) {
+            Some(WorkspaceStatus::Provisioning) => Ok(true),
+            Some(WorkspaceStatus::Failed) => self.write_if_due(id).await,
+            _ => Ok(false),
+        }
     }
 
     /// Name of the nearest paused ancestor (LIFE-119). The walk ends on cyclic data.

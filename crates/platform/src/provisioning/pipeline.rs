@@ -316,7 +316,11 @@ impl Provisioner {
 
 /// What the agent declared is its first line; the output below it belongs in the log (PROV-35).
 pub(super) fn declared(reason: &str) -> &str {
-    reason.lines().next().unwrap_or_default().trim_end_matches("; its last output:")
+    reason
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches("; its last output:")
 }
 
 enum Outcome {

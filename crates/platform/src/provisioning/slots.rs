@@ -224,10 +224,19 @@ mod tests {
         let slot = Slot::default();
         let now = Instant::now();
         let later = now + std::time::Duration::from_secs(60);
-        assert!(slot.request(Cycle { not_before: later, ..cycle(false) }));
-        assert!(!slot.request(Cycle { not_before: now, ..cycle(true) }));
+        assert!(slot.request(Cycle {
+            not_before: later,
+            ..cycle(false)
+        }));
+        assert!(!slot.request(Cycle {
+            not_before: now,
+            ..cycle(true)
+        }));
         assert_eq!(slot.due(), Some(now));
-        assert!(!slot.request(Cycle { not_before: later, ..cycle(false) }));
+        assert!(!slot.request(Cycle {
+            not_before: later,
+            ..cycle(false)
+        }));
         assert_eq!(slot.due(), Some(now));
     }
 

@@ -35,7 +35,9 @@ impl Crashes {
         };
         match before {
             0 => Duration::ZERO,
-            _ => CRASH_PAUSE.saturating_mul(2u32.saturating_pow(before - 1)).min(CRASH_PAUSE_MAX),
+            _ => CRASH_PAUSE
+                .saturating_mul(2u32.saturating_pow(before - 1))
+                .min(CRASH_PAUSE_MAX),
         }
     }
 }
@@ -178,11 +180,16 @@ mod tests {
     fn pauses_grow_while_an_agent_keeps_crashing() {
         let begin = Instant::now();
         let mut crashes = Crashes { count: 0, last: begin };
-        let secs: Vec<u64> = (0..9).map(|crash| crashes.another(begin + Duration::from_secs(crash)).as_secs()).collect();
+        let secs: Vec<u64> = (0..9)
+            .map(|crash| crashes.another(begin + Duration::from_secs(crash)).as_secs())
+            .collect();
         assert_eq!(secs, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
         // One that held out for a while begins anew.
         assert_eq!(crashes.another(begin + Duration::from_secs(9 + 120)), Duration::ZERO);
-        let mut many = Crashes { count: u32::MAX, last: begin };
+        let mut many = Crashes {
+            count: u32::MAX,
+            last: begin,
+        };
         assert_eq!(many.another(begin), CRASH_PAUSE_MAX);
     }
 }

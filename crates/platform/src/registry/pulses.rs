@@ -127,9 +127,18 @@ impl Pulses {
                 .collect();
             state.dirty.extend(again);
         }
-        let spent: HashSet<WorkspaceId> =
-            batch.iter().filter(|pulse| pulse.monthly_spend.is_some()).map(|pulse| pulse.workspace).collect();
+        let spent: HashSet<WorkspaceId> = batch
+            .iter()
+            .filter(|pulse| pulse.monthly_spend.is_some())
+            .map(|pulse| pulse.workspace)
+            .collect();
         let stored = outcome?.into_iter();
-        Ok(stored.map(|(id, status)| Flushed { id, status, spent: spent.contains(&id) }).collect())
+        Ok(stored
+            .map(|(id, status)| Flushed {
+                id,
+                status,
+                spent: spent.contains(&id),
+            })
+            .collect())
     }
 }

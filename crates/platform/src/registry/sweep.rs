@@ -57,7 +57,12 @@ impl Registry {
     /// # Errors
     /// The beats are not stored yet and stay queued.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        for Flushed { id, status: stored, spent } in self.inner.pulses.flush().await? {
+        for Flushed {
+            id,
+            status: stored,
+            spent,
+        } in self.inner.pulses.flush().await?
+        {
             if spent {
                 // The budget is judged by what the route says once the beat itself is forgotten.
                 self.inner.directory.invalidate(id);
@@ -103,7 +108,9 @@ impl Registry {
         };
         let stored = row.last_beat_at.unwrap_or(row.updated_at);
         // A beat may have come in since the flush.
-        let heard = stored.max(self.inner.pulses.last_beat(row.id).unwrap_or(stored)).max(listening_since);
+        let heard = stored
+            .max(self.inner.pulses.last_beat(row.id).unwrap_or(stored))
+            .max(listening_since);
         if at.since(heard) > window {
             return self.lost(row, at.minus(window)).await;
         }

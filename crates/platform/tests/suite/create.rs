@@ -29,22 +29,40 @@ const BAD: &[Bad] = &[
     ("invalid workspace fields", |r| r.role = Some("r".repeat(1001))),
     ("invalid workspace fields", |r| r.model = Some("m".repeat(101))),
     ("invalid workspace fields", |r| r.runtime = Some("r\n".to_owned())),
-    ("delivery_mode must be 'push' or 'poll'", |r| r.delivery_mode = Some("pigeon".to_owned())), // LIFE-5, LIFE-63
+    ("delivery_mode must be 'push' or 'poll'", |r| {
+        r.delivery_mode = Some("pigeon".to_owned());
+    }), // LIFE-5, LIFE-63
     ("invalid template", |r| r.template = Some("../escape".to_owned())), // LIFE-64
     ("invalid template", |r| {
         // OP-16: also when runtime and model leave nothing to be read from it
         r.template = Some("/etc".to_owned());
         r.model = Some("anthropic/x".to_owned());
     }),
-    ("invalid workspace directory", |r| r.workspace_dir = Some("relative".to_owned())), // LIFE-2
-    ("invalid workspace directory", |r| r.workspace_dir = Some("/srv/../etc".to_owned())),
-    ("invalid workspace directory", |r| r.workspace_dir = Some("/etc/x".to_owned())),
-    ("invalid workspace access", |r| r.workspace_access = Some("sometimes".to_owned())),
-    ("invalid workspace access", |r| r.workspace_access = Some("read_only".to_owned())),
+    ("invalid workspace directory", |r| {
+        r.workspace_dir = Some("relative".to_owned());
+    }), // LIFE-2
+    ("invalid workspace directory", |r| {
+        r.workspace_dir = Some("/srv/../etc".to_owned());
+    }),
+    ("invalid workspace directory", |r| {
+        r.workspace_dir = Some("/etc/x".to_owned());
+    }),
+    ("invalid workspace access", |r| {
+        r.workspace_access = Some("sometimes".to_owned());
+    }),
+    ("invalid workspace access", |r| {
+        r.workspace_access = Some("read_only".to_owned());
+    }),
     ("budget_limit must not be negative", |r| r.budget_limit = Some(-1)),
-    ("parent_id does not name a workspace", |r| r.parent_id = Some("garbage".to_owned())),
-    ("parent_id does not name a workspace", |r| r.parent_id = Some(WorkspaceId::random().to_string())),
-    ("invalid secret key: A=B", |r| r.secrets = Some([("A=B".to_owned(), "x".to_owned())].into())), // PROV-O9
+    ("parent_id does not name a workspace", |r| {
+        r.parent_id = Some("garbage".to_owned());
+    }),
+    ("parent_id does not name a workspace", |r| {
+        r.parent_id = Some(WorkspaceId::random().to_string());
+    }),
+    ("invalid secret key: A=B", |r| {
+        r.secrets = Some([("A=B".to_owned(), "x".to_owned())].into());
+    }), // PROV-O9
     ("url points to a blocked address range (loopback)", |r| {
         r.external = true;
         r.url = Some("http://127.0.0.1:8000".to_owned());
@@ -132,7 +150,7 @@ both_engines! {
         ];
         let check = |env: &std::collections::BTreeMap<String, secrecy::SecretString>| {
             for (key, value) in expected {
-                assert_eq!(env.get(key).map(|value| value.expose_secret()), Some(value), "{key}");
+                assert_eq!(env.get(key).map(ExposeSecret::expose_secret), Some(value), "{key}");
             }
         };
         check(&harness.backend.spec(id).env);

@@ -32,7 +32,7 @@ both_engines! {
         assert_eq!((heard.path.as_str(), heard.body.as_str()), ("/agent", text_message("hello").as_str()));
         let secret = harness.backend.spec(id).inbound_secret;
         assert_eq!(heard.headers["authorization"], format!("Bearer {}", secret.expose_secret()));
-        let mut names: Vec<_> = heard.headers.keys().map(|name| name.as_str()).collect();
+        let mut names: Vec<_> = heard.headers.keys().map(axum::http::HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["authorization", "content-length", "content-type", "host"], "no inbound header is forwarded");
 

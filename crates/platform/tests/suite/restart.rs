@@ -13,7 +13,12 @@ use secrecy::ExposeSecret;
 use crate::common::*;
 
 async fn restart(harness: &Harness, id: WorkspaceId) {
-    let answer = harness.platform.workspaces.restart(id, RestartWorkspace::default()).await.unwrap();
+    let answer = harness
+        .platform
+        .workspaces
+        .restart(id, RestartWorkspace::default())
+        .await
+        .unwrap();
     assert_eq!(answer.status, "provisioning");
     assert_eq!(answer.config_dir.as_deref(), Some("existing-volume")); // LIFE-132, LIFE-133
 }
@@ -132,6 +137,23 @@ both_engines! {
         let row = harness.row(id).await;
         assert_eq!((row.status, row.generation), (WorkspaceStatus::Online, 3));
         assert!(harness.backend.instance(id).is_some());
+    }
+
+    async fn a_start_that_fails_meanwhile_does_not_swallow_a_restart(url: String) {
+        // LIFE-122: the restart brings what the failed start had not.
+        let harness = Harness::new(&url).await;
+        harness.backend.next_start(Start::Hang);
+        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        harness.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        let gate = Gate::default();
+        harness.backend.next_stop(Stop::Held(gate.clone()));
+        restart(&harness, id).await;
+        // The cancelled start is being cleaned up; the restart waits for its turn.
+        harness.backend.until("a stop", |backend| backend.calls().contains(&Call::Stop(id))).await;
+        harness.set("workspaces", "id", id, "status = 'failed'").await;
+        gate.open();
+        harness.until_instance(id).await;
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
     }
 
     async fn a_stop_during_a_start_leaves_nothing_running(url: String) {

@@ -16,7 +16,9 @@ fn patient() -> Watch {
 /// Lets the stored beat be so old.
 async fn silence(harness: &Harness, id: WorkspaceId, secs: u64) {
     let at = molecule_store::now().minus(Duration::from_secs(secs)).micros();
-    harness.set("workspace_pulse", "workspace_id", id, &format!("last_beat_at = {at}")).await;
+    harness
+        .set("workspace_pulse", "workspace_id", id, &format!("last_beat_at = {at}"))
+        .await;
 }
 
 both_engines! {

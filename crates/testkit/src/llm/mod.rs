@@ -32,7 +32,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -92,6 +92,7 @@ impl ScriptedLlm {
             arrived: tokio::sync::Notify::new(),
         });
         let router = Router::new()
+            .route("/v1/models", get(models_route))
             .route("/v1/chat/completions", post(openai_route))
             .route("/v1/messages", post(anthropic_route))
             .with_state(Arc::clone(&shared));
@@ -174,6 +175,11 @@ impl Drop for ScriptedLlm {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// The list a local OpenAI-compatible server gives: one model.
+async fn models_route() -> Json<Value> {
+    Json(json!({ "object": "list", "data": [{ "id": "scripted", "object": "model" }] }))
 }
 
 async fn openai_route(State(shared): State<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {

@@ -69,7 +69,7 @@ pub(crate) struct Server {
     pub(crate) platform: Platform,
     pub(crate) store: Store,
     stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 impl Server {
@@ -97,7 +97,7 @@ impl Server {
         let serving = tokio::spawn(async move {
             served
                 .serve(listener, async move { stopped.await.unwrap_or_default() })
-                .await
+                .await;
         });
         platform.begin().await.unwrap();
         Self {
@@ -120,7 +120,6 @@ impl Server {
         tokio::time::timeout(PATIENCE, self.serving)
             .await
             .expect("the server stops")
-            .unwrap()
             .unwrap();
         // Another handle of the store is still held here, so that nothing can be said about its end.
         let tasks = self.platform.supervisor.shutdown(PATIENCE).await;

@@ -99,7 +99,11 @@ impl Agent {
     /// Sends a piece of the stream.
     pub(crate) fn chunk(&self, text: &str) {
         let chunks = self.shared.chunks.lock();
-        chunks.as_ref().expect("a stream is open").send(text.to_owned().into()).expect("somebody reads it");
+        chunks
+            .as_ref()
+            .expect("a stream is open")
+            .send(text.to_owned().into())
+            .expect("somebody reads it");
     }
 
     /// Ends the stream as it should.
@@ -123,7 +127,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
         body: String::from_utf8(body.to_vec()).unwrap(),
     });
     let json = |status: u16, body: String| {
-        (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        (
+            StatusCode::from_u16(status).unwrap(),
+            [(header::CONTENT_TYPE, "application/json")],
+            body,
+        )
+            .into_response()
     };
     match reply {
         Reply::Json(status, body) => json(status, body),
@@ -145,7 +154,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
         }
         Reply::Stream => {
             let stream = tokio_stream(stream.expect("made above")).map(Ok::<_, Infallible>);
-            ([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], Body::from_stream(stream)).into_response()
+            (
+                [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")],
+                Body::from_stream(stream),
+            )
+                .into_response()
         }
     }
 }

@@ -122,7 +122,12 @@ impl Harness {
     // ---- arranging --------------------------------------------------------------------------------------------------
 
     pub(crate) async fn create(&self, request: CreateWorkspace) -> WorkspaceId {
-        self.platform.workspaces.create(request, "http://m.example").await.unwrap().id
+        self.platform
+            .workspaces
+            .create(request, "http://m.example")
+            .await
+            .unwrap()
+            .id
     }
 
     /// A managed workspace whose instance has been started.
@@ -165,13 +170,22 @@ impl Harness {
             external: true,
             ..CreateWorkspace::default()
         };
-        let created = self.platform.workspaces.create(request, "http://m.example").await.unwrap();
+        let created = self
+            .platform
+            .workspaces
+            .create(request, "http://m.example")
+            .await
+            .unwrap();
         let token = created.connection.unwrap().auth_token;
         let register = Register {
             delivery_mode: "poll".to_owned(),
             ..registration(created.id)
         };
-        self.platform.registry.register(&self.bearer(&token).await, register).await.unwrap();
+        self.platform
+            .registry
+            .register(&self.bearer(&token).await, register)
+            .await
+            .unwrap();
         (created.id, token)
     }
 
@@ -189,7 +203,11 @@ impl Harness {
     /// Registers the managed workspace's current instance.
     pub(crate) async fn register(&self, id: WorkspaceId) {
         let identity = self.agent(id).await;
-        self.platform.registry.register(&identity, registration(id)).await.unwrap();
+        self.platform
+            .registry
+            .register(&identity, registration(id))
+            .await
+            .unwrap();
     }
 
     /// A beat of the current instance.
@@ -238,7 +256,8 @@ impl Harness {
             molecule_store::Engine::Sqlite => format!("X'{}'", id.uuid().simple()),
             molecule_store::Engine::Postgres => format!("'{id}'"),
         };
-        self.sql(&format!("UPDATE {table} SET {assignments} WHERE {column} = {literal}")).await;
+        self.sql(&format!("UPDATE {table} SET {assignments} WHERE {column} = {literal}"))
+            .await;
     }
 
     // ---- looking ----------------------------------------------------------------------------------------------------
@@ -255,7 +274,10 @@ impl Harness {
     pub(crate) async fn recorded(&self, id: WorkspaceId) -> Vec<(String, Value)> {
         let mut events = self.platform.history.newest(Some(id)).await.unwrap();
         events.reverse();
-        events.into_iter().map(|event| (event.event_type, event.payload)).collect()
+        events
+            .into_iter()
+            .map(|event| (event.event_type, event.payload))
+            .collect()
     }
 
     pub(crate) async fn recorded_names(&self, id: WorkspaceId) -> Vec<String> {
@@ -265,7 +287,11 @@ impl Harness {
     /// Payloads of one recorded event.
     pub(crate) async fn payloads(&self, id: WorkspaceId, event: &str) -> Vec<Value> {
         let events = self.recorded(id).await;
-        events.into_iter().filter(|(name, _)| name == event).map(|(_, payload)| payload).collect()
+        events
+            .into_iter()
+            .filter(|(name, _)| name == event)
+            .map(|(_, payload)| payload)
+            .collect()
     }
 
     /// Everything published so far: recorded and live.
@@ -277,7 +303,11 @@ impl Harness {
     pub(crate) fn published(&self, id: WorkspaceId, event: &str) -> Vec<Value> {
         let id = id.to_string();
         let of = |frame: &Value| frame["workspace_id"] == id.as_str() && frame["event"] == event;
-        self.frames().into_iter().filter(of).map(|frame| frame["payload"].clone()).collect()
+        self.frames()
+            .into_iter()
+            .filter(of)
+            .map(|frame| frame["payload"].clone())
+            .collect()
     }
 
     /// Waits until an event was published so often.
@@ -322,12 +352,20 @@ impl Harness {
 
     // ---- messages ---------------------------------------------------------------------------------------------------
 
-    pub(crate) async fn send(&self, identity: &Identity, target: WorkspaceId, body: &str) -> Result<Delivered, MessagingError> {
+    pub(crate) async fn send(
+        &self,
+        identity: &Identity,
+        target: WorkspaceId,
+        body: &str,
+    ) -> Result<Delivered, MessagingError> {
         self.deliver(identity, message(target, body)).await
     }
 
     pub(crate) async fn deliver(&self, identity: &Identity, message: Message) -> Result<Delivered, MessagingError> {
-        self.platform.messenger.deliver(AuthMode::Required, identity, message).await
+        self.platform
+            .messenger
+            .deliver(AuthMode::Required, identity, message)
+            .await
     }
 
     /// A message from the operator; what the agent replied.
@@ -394,5 +432,8 @@ pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool)
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what} did not come about");
+    assert!(
+        tokio::time::timeout(PATIENCE, wait).await.is_ok(),
+        "{what} did not come about"
+    );
 }

@@ -3,7 +3,7 @@
 mod agent;
 mod harness;
 
-pub(crate) use agent::{Agent, Heard, RawAgent, Reply};
+pub(crate) use agent::{Agent, RawAgent, Reply};
 pub(crate) use harness::{Harness, Options, admin, anonymous, eventually, message, nobody, text_message};
 
 pub(crate) use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
