@@ -93,11 +93,14 @@ impl Assembly {
 
     fn artifact(&mut self, artifact: Map<String, Value>, append: bool) {
         let id = artifact.get("artifactId").cloned();
-        let held = self.artifacts.iter_mut().find(|held| held.get("artifactId") == id.as_ref());
+        let held = self
+            .artifacts
+            .iter_mut()
+            .find(|held| held.get("artifactId") == id.as_ref());
         match held {
             None => self.artifacts.push(artifact),
             Some(held) if !append => *held = artifact,
-            Some(held) => append_parts(held, artifact),
+            Some(held) => append_parts(held, &artifact),
         }
     }
 
@@ -121,8 +124,10 @@ impl Assembly {
 }
 
 /// Text that continues text becomes one part: chunks are how it travelled, not what was said.
-fn append_parts(held: &mut Map<String, Value>, more: Map<String, Value>) {
-    let Some(Value::Array(more)) = more.get("parts").cloned() else { return };
+fn append_parts(held: &mut Map<String, Value>, more: &Map<String, Value>) {
+    let Some(Value::Array(more)) = more.get("parts").cloned() else {
+        return;
+    };
     let parts = held.entry("parts").or_insert_with(|| json!([]));
     let Value::Array(parts) = parts else { return };
     for part in more {
@@ -186,7 +191,14 @@ mod tests {
         assert_eq!(Reply::parse(reply.as_bytes()).unwrap().text().as_deref(), Some("hi"));
         let mut failed = Assembly::new(1 << 20);
         failed.push(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no"}}"#);
-        assert_eq!(Reply::parse(failed.reply().unwrap().as_bytes()).unwrap().rpc_error().unwrap().message, "no");
+        assert_eq!(
+            Reply::parse(failed.reply().unwrap().as_bytes())
+                .unwrap()
+                .rpc_error()
+                .unwrap()
+                .message,
+            "no"
+        );
     }
 
     #[test]

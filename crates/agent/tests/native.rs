@@ -371,7 +371,10 @@ struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("nobody panics while logging").extend_from_slice(bytes);
+        self.0
+            .lock()
+            .expect("nobody panics while logging")
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Json as Answer, extract::State};
 use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits};
-pub(crate) use molecule_store::activity::{ActivityFilter, FeedError, SourceFilter};
+pub(crate) use molecule_platform::activity::{ActivityFilter, FeedError, SourceFilter};
 use molecule_wire::{
     ErrorBody, StatusBody,
     activity::{ActivityRow, Notify, ReportActivity},

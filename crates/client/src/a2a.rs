@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
+use molecule_a2a::sse::Parser;
 use molecule_core::{WorkspaceId, limits};
 use reqwest::header::HeaderName;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Client, ClientError, SseDecoder, SseFrame,
+    Client, ClientError, SseFrame,
     call::{Answer, Call},
     error::StatusError,
 };
@@ -79,7 +80,8 @@ pub enum A2aAnswer {
 /// Frames as they arrive.
 pub struct SseStream {
     answer: Answer,
-    decoder: SseDecoder,
+    parser: Parser,
+    parsed: Vec<SseFrame>,
     ready: VecDeque<SseFrame>,
 }
 
@@ -95,7 +97,8 @@ impl SseStream {
     fn new(answer: Answer) -> Self {
         Self {
             answer,
-            decoder: SseDecoder::new(limits::A2A_REPLY_BYTES),
+            parser: Parser::new(limits::A2A_REPLY_BYTES),
+            parsed: Vec::new(),
             ready: VecDeque::new(),
         }
     }
@@ -112,12 +115,12 @@ impl SseStream {
             let Some(chunk) = self.answer.chunk().await? else {
                 return Ok(None);
             };
-            self.decoder
-                .push(&chunk, &mut self.ready)
-                .map_err(|error| ClientError::TooLarge {
-                    request: self.answer.name().to_owned(),
-                    limit: error.0,
-                })?;
+            let outcome = self.parser.push(&chunk, &mut self.parsed);
+            self.ready.extend(self.parsed.drain(..));
+            outcome.map_err(|error| ClientError::TooLarge {
+                request: self.answer.name().to_owned(),
+                limit: error.limit,
+            })?;
         }
     }
 }

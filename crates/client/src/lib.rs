@@ -23,7 +23,6 @@ mod ops;
 mod orgs;
 mod registry;
 mod secrets;
-mod sse;
 mod tokens;
 mod workspaces;
 
@@ -33,5 +32,6 @@ pub use call::{Client, EVENT_STREAM};
 pub use error::{ClientError, StatusError};
 pub use events::EventStream;
 pub use models::list_models;
-pub use sse::{SseDecoder, SseFrame, SseTooLong};
+/// A frame of an agent's event stream.
+pub use molecule_a2a::sse::Frame as SseFrame;
 pub use workspaces::DeleteAnswer;

@@ -63,6 +63,12 @@ impl TokenHash {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
+    /// Constant-time equality (SEC-11).
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
     /// Raw bytes, as stored.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
@@ -88,7 +94,7 @@ pub fn parse_bearer(authorization: &str) -> Option<&str> {
 #[must_use]
 pub fn secrets_equal(expected: &str, presented: &str) -> bool {
     // Hashing first hides the length as well.
-    !expected.is_empty() && bool::from(TokenHash::of(expected).0.ct_eq(&TokenHash::of(presented).0))
+    !expected.is_empty() && TokenHash::of(expected).matches(&TokenHash::of(presented))
 }
 
 /// Caller ids that exist only inside the server (SEC-92, A2A-3).

@@ -117,7 +117,7 @@ impl Platform {
         let supervisor = Supervisor::default();
         let directory = Directory::new(store.clone());
         let events = Events::open(store.clone(), directory.clone()).await?;
-        let credentials = Credentials::new(store.clone(), config.admin_token.clone());
+        let credentials = Credentials::new(store.clone(), &config.admin_token);
         let secrets = Secrets::new(store.clone(), keyring);
         let inbound = InboundSecrets::new(store.clone(), secrets.clone());
         let pulses = Pulses::new(store.clone());

@@ -21,7 +21,7 @@ impl Guarded {
                 Ok(()) => Ok(None),
                 Err(refusal) => self.departed(head, refusal).await.map(Some),
             },
-            Class::Workspace => any_credential(identity).map(|()| None),
+            Class::Workspace => workspace(identity, self.subject_of(head)).map(|()| None),
             Class::WorkspaceOnly => match self.workspace_only(identity, self.subject_of(head)).await {
                 Ok(()) => Ok(None),
                 Err(refusal) => self.departed(head, refusal).await.map(Some),
@@ -54,7 +54,7 @@ impl Guarded {
         };
         match self.state.platform().credentials.has_live_token(subject).await {
             Ok(false) => Ok(()),
-            Ok(true) => Ok(()),
+            Ok(true) => Err(unauthorized(refusal)),
             Err(error) => Err(ApiError::store("auth check failed", &error)),
         }
     }

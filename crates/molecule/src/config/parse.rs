@@ -25,7 +25,6 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "expected a port from 0 to 65535".to_owned())
 }
 
-
 /// A positive whole number (*pos* of SEC-220).
 pub(super) fn positive(text: &str) -> Result<u32, String> {
     match text.parse() {

@@ -26,7 +26,6 @@ pub(super) fn choose(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
     };
     match config.backend {
         BackendChoice::None => Ok(none),
-        BackendChoice::Process => processes(config, dir),
         BackendChoice::Auto if config.org_id.is_some() => {
             // Never another backend where a control plane is meant (LIFE-51): its VMs would be duplicated here.
             tracing::error!(
@@ -40,7 +39,7 @@ pub(super) fn choose(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
                  set MOLECULE_BACKEND=process or none"
             )
         }
-        BackendChoice::Auto => processes(config, dir),
+        BackendChoice::Auto | BackendChoice::Process => processes(config, dir),
         BackendChoice::Docker => bail!(unavailable("docker")),
         BackendChoice::Kubernetes => bail!(unavailable("kubernetes")),
         BackendChoice::ControlPlane => {

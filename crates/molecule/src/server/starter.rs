@@ -87,7 +87,11 @@ async fn choose(llm: &LlmConfig) -> Choice {
         return local(url).await;
     }
     match llm.keys.keys().next() {
-        Some(name) => Choice { runtime: Runtime::Native, model: None, because: format!("{name} is set") },
+        Some(name) => Choice {
+            runtime: Runtime::Native,
+            model: None,
+            because: format!("{name} is set"),
+        },
         None => echo(
             "no model key is set, so the agents only echo; set ANTHROPIC_API_KEY, OPENAI_API_KEY or \
              MOLECULE_LLM_BASE_URL for real ones",
@@ -97,13 +101,18 @@ async fn choose(llm: &LlmConfig) -> Choice {
 
 /// A local endpoint has no default model: the first one it names is taken.
 async fn local(url: &url::Url) -> Choice {
-    match molecule_client::list_models(url.as_str(), None, ENDPOINT_PATIENCE).await.map(|models| models.into_iter().next()) {
+    match molecule_client::list_models(url.as_str(), None, ENDPOINT_PATIENCE)
+        .await
+        .map(|models| models.into_iter().next())
+    {
         Ok(Some(model)) => Choice {
             runtime: Runtime::Native,
             because: format!("MOLECULE_LLM_BASE_URL points to {url}, which serves {model}"),
             model: Some(model),
         },
-        Ok(None) => echo(&format!("MOLECULE_LLM_BASE_URL points to {url}, which serves no model, so the agents only echo")),
+        Ok(None) => echo(&format!(
+            "MOLECULE_LLM_BASE_URL points to {url}, which serves no model, so the agents only echo"
+        )),
         Err(error) => echo(&format!(
             "MOLECULE_LLM_BASE_URL points to {url}, which does not name its models ({error}), so the agents only echo"
         )),
@@ -111,7 +120,11 @@ async fn local(url: &url::Url) -> Choice {
 }
 
 fn echo(because: &str) -> Choice {
-    Choice { runtime: Runtime::Echo, model: None, because: because.to_owned() }
+    Choice {
+        runtime: Runtime::Echo,
+        model: None,
+        because: because.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -124,8 +137,15 @@ mod tests {
     async fn a_key_decides_and_its_absence_says_what_to_do() {
         let keys = BTreeMap::from([("OPENAI_API_KEY", secrecy::SecretString::from("x"))]);
         let choice = choose(&LlmConfig { base_url: None, keys }).await;
-        assert_eq!((choice.runtime, choice.because.as_str()), (Runtime::Native, "OPENAI_API_KEY is set"));
-        let none = choose(&LlmConfig { base_url: None, keys: BTreeMap::new() }).await;
+        assert_eq!(
+            (choice.runtime, choice.because.as_str()),
+            (Runtime::Native, "OPENAI_API_KEY is set")
+        );
+        let none = choose(&LlmConfig {
+            base_url: None,
+            keys: BTreeMap::new(),
+        })
+        .await;
         assert_eq!(none.runtime, Runtime::Echo);
         assert!(none.because.contains("ANTHROPIC_API_KEY") && none.because.contains("MOLECULE_LLM_BASE_URL"));
     }
@@ -133,7 +153,11 @@ mod tests {
     #[tokio::test]
     async fn an_endpoint_that_does_not_answer_leads_to_echo() {
         let base_url = Some("http://127.0.0.1:9/v1".parse().unwrap());
-        let choice = choose(&LlmConfig { base_url, keys: BTreeMap::new() }).await;
+        let choice = choose(&LlmConfig {
+            base_url,
+            keys: BTreeMap::new(),
+        })
+        .await;
         assert_eq!(choice.runtime, Runtime::Echo);
         assert!(choice.because.contains("127.0.0.1:9"), "{}", choice.because);
     }

@@ -10,7 +10,10 @@ use crate::{
 async fn agents_that_think_delegate_and_answer() {
     // D6, RUN-40, RUN-53
     let llm = ScriptedLlm::start().await;
-    llm.say(Turn::tool("delegate_task", &json!({ "peer": "Researcher", "task": "count the moons of Mars" })));
+    llm.say(Turn::tool(
+        "delegate_task",
+        &json!({ "peer": "Researcher", "task": "count the moons of Mars" }),
+    ));
     llm.say(Turn::text("Mars has two moons."));
     llm.say(Turn::text("The Researcher found: two moons."));
 
@@ -31,7 +34,13 @@ async fn agents_that_think_delegate_and_answer() {
     assert!(requests[0].system().contains("Researcher"), "the Lead knows its team");
     assert!(requests[0].tools().contains(&"delegate_task".to_owned()));
     let task = &requests[1].dialogue();
-    assert!(task.iter().any(|(_, text)| text.contains("count the moons of Mars")), "{task:?}");
+    assert!(
+        task.iter().any(|(_, text)| text.contains("count the moons of Mars")),
+        "{task:?}"
+    );
     let results = requests[2].tool_results();
-    assert!(results.iter().any(|(_, text)| text.contains("Mars has two moons.")), "{results:?}");
+    assert!(
+        results.iter().any(|(_, text)| text.contains("Mars has two moons.")),
+        "{results:?}"
+    );
 }

@@ -5,9 +5,10 @@ use molecule_core::{
     activity::ActivityType,
     text::{Quoted, preview},
 };
+pub use molecule_store::activity::{ActivityFilter, FeedError, SourceFilter};
 use molecule_store::{
     Store, StoreError,
-    activity::{Activity, ActivityFilter, ActivityWriter, Durability, FeedError, Finished, NewActivity},
+    activity::{Activity, ActivityWriter, Durability, Finished, NewActivity},
 };
 use molecule_wire::activity::{Notify, ReportActivity};
 use serde::Serialize;

@@ -9,7 +9,7 @@ use std::{
 use moka::sync::Cache;
 use molecule_core::{
     OrgTokenId, SessionId, Timestamp, TokenId, WorkspaceId,
-    credential::{PlainToken, TOKEN_BYTES, TokenHash, secrets_equal},
+    credential::{PlainToken, TOKEN_BYTES, TokenHash},
     limits,
 };
 use molecule_store::{
@@ -69,7 +69,8 @@ pub struct Credentials {
 
 struct Inner {
     store: Store,
-    admin: SecretString,
+    /// `None` never matches: an empty token is no token (SEC-11).
+    admin: Option<TokenHash>,
     cache: Cache<TokenHash, Principal>,
     /// Raised by every withdrawal. What was read before it is not cached, or it would outlive the withdrawal.
     epoch: AtomicU64,
@@ -102,7 +103,10 @@ fn stored(token: &PlainToken) -> NewToken {
 impl Credentials {
     /// Over a store, with the operator's token.
     #[must_use]
-    pub fn new(store: Store, admin: SecretString) -> Self {
+    pub fn new(store: Store, admin: &SecretString) -> Self {
+        let admin = Some(admin.expose_secret())
+            .filter(|token| !token.is_empty())
+            .map(TokenHash::of);
         let cache = Cache::builder()
             .max_capacity(CACHED)
             .time_to_live(limits::CACHE_TTL)
@@ -123,10 +127,10 @@ impl Credentials {
     /// # Errors
     /// The lookup failed: 503, never 401 (SEC-52).
     pub async fn authenticate(&self, bearer: &str) -> Result<Option<Principal>, StoreError> {
-        if secrets_equal(self.inner.admin.expose_secret(), bearer) {
+        let hash = TokenHash::of(bearer);
+        if self.inner.admin.is_some_and(|admin| admin.matches(&hash)) {
             return Ok(Some(Principal::Admin));
         }
-        let hash = TokenHash::of(bearer);
         if let Some(known) = self.inner.cache.get(&hash) {
             self.note_use(&known);
             return Ok(Some(known));

@@ -42,13 +42,7 @@ pub struct Applied {
 impl Lifecycle {
     /// Over a store and the bus its events go to.
     #[must_use]
-    pub fn new(
-        store: Store,
-        events: Events,
-        directory: Directory,
-        credentials: Credentials,
-        pulses: Pulses,
-    ) -> Self {
+    pub fn new(store: Store, events: Events, directory: Directory, credentials: Credentials, pulses: Pulses) -> Self {
         Self {
             store,
             events,

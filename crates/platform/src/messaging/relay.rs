@@ -57,9 +57,7 @@ pub(super) async fn begin(
         };
         let failure = relay.run(&this, &call, &clocks, response.into_body()).await.err();
         if let Some(failure) = failure {
-            relay
-                .send(sse::Frame::data(interrupted(&call, failure)).encode())
-                .await;
+            relay.send(sse::Frame::data(interrupted(&call, failure)).encode()).await;
         }
         let reply = relay.reply.reply().map(Bytes::from);
         this.finish_stream_row(&call, row, reply.as_ref(), clocks.elapsed(), failure)

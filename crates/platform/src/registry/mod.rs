@@ -30,21 +30,7 @@ use crate::{
 /// The registry service. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    config: Arc<Config>,
-    store: Store,
-    directory: Directory,
-    events: Events,
-    lifecycle: Lifecycle,
-    credentials: Credentials,
-    inbound: InboundSecrets,
-    provisioner: Provisioner,
-    pulses: Pulses,
-    overrides: Overrides,
+    inner: Arc<Parts>,
 }
 
 /// What the registry is made of.
@@ -67,30 +53,6 @@ impl Registry {
     /// Puts the registry together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts {
-            config,
-            store,
-            directory,
-            events,
-            lifecycle,
-            credentials,
-            inbound,
-            provisioner,
-            pulses,
-            overrides,
-        } = parts;
-        let inner = Inner {
-            config,
-            store,
-            directory,
-            events,
-            lifecycle,
-            credentials,
-            inbound,
-            provisioner,
-            pulses,
-            overrides,
-        };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(parts) }
     }
 }

@@ -32,7 +32,7 @@ both_engines! {
         assert_eq!((heard.path.as_str(), heard.body.as_str()), ("/agent", text_message("hello").as_str()));
         let secret = harness.backend.spec(id).inbound_secret;
         assert_eq!(heard.headers["authorization"], format!("Bearer {}", secret.expose_secret()));
-        let mut names: Vec<_> = heard.headers.keys().map(axum::http::HeaderName::as_str).collect();
+        let mut names: Vec<_> = heard.headers.keys().map(ToString::to_string).collect();
         names.sort_unstable();
         assert_eq!(names, ["authorization", "content-length", "content-type", "host"], "no inbound header is forwarded");
 
@@ -246,6 +246,7 @@ both_engines! {
         let harness = Harness::new(&url).await;
         harness.backend.next_start(Start::Hang);
         let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        harness.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
         let refused = harness.ask(id, "x").await;
         assert!(matches!(refused, Err(MessagingError::NoUrl { status: WorkspaceStatus::Provisioning })), "{refused:?}");
         assert!(harness.feed(id).await.is_empty());
