@@ -12,7 +12,8 @@ use tokio::{
 
 use crate::support::{column, execute, keys, open};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Waited out only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 async fn insert(tx: &DatabaseTransaction, key: i64) -> Result<(), DbErr> {
     let backend = tx.get_database_backend();

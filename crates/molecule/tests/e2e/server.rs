@@ -15,27 +15,27 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Longest wait for a state. Generous: two slow cores may be busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The bearer of the servers under test.
 const ADMIN: &str = "e2e-admin-token-e2e-admin-token-e2e";
 
 /// A data directory on which servers are run, one after the other.
-pub struct Site {
-    pub data: TempDir,
+pub(crate) struct Site {
+    pub(crate) data: TempDir,
     environment: Vec<(String, String)>,
 }
 
 /// One run of the server. Killed when dropped; agents of the data directory too.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
     lines: mpsc::Receiver<String>,
     data: PathBuf,
 }
 
 impl Site {
     /// On SQLite unless a URL says otherwise.
-    pub fn new(database_url: Option<&str>) -> Self {
+    pub(crate) fn new(database_url: Option<&str>) -> Self {
         let mut site = Self {
             data: tempfile::tempdir().unwrap(),
             environment: Vec::new(),
@@ -47,12 +47,12 @@ impl Site {
     }
 
     /// Sets a variable of the servers that are started from now on.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts `molecule <verb>` and waits until it serves.
-    pub fn start(&self, verb: &str) -> Server {
+    pub(crate) fn start(&self, verb: &str) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_molecule"));
         command
             .args([verb, "--port", "0", "--data-dir"])
@@ -106,7 +106,7 @@ fn log_file(data: &TempDir) -> std::fs::File {
 
 impl Server {
     /// The next line of standard output that contains `text`.
-    pub fn line_with(&mut self, text: &str) -> String {
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(text) => return line,
@@ -116,28 +116,28 @@ impl Server {
         }
     }
 
-    pub fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let log = std::fs::read_to_string(self.data.join("server.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.url, Some(ADMIN.to_owned().into())).unwrap()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// SIGKILL, and wait for the end.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM; the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code()
@@ -158,7 +158,7 @@ impl Drop for Server {
 }
 
 /// Processes of agents started on this data directory, found by their environment.
-pub fn agent_pids(data: &std::path::Path) -> Vec<i32> {
+pub(crate) fn agent_pids(data: &std::path::Path) -> Vec<i32> {
     let marker = format!("MOLECULE_STATE_DIR={}", data.display());
     let mut pids = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -177,7 +177,7 @@ pub fn agent_pids(data: &std::path::Path) -> Vec<i32> {
 }
 
 /// Waits until `check` says `Some`; panics with the last thing it complained about.
-pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, check: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, check: impl Fn() -> F) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         match check().await {
@@ -189,7 +189,7 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, ch
 }
 
 /// Waits until `count` workspaces are online; by name.
-pub async fn online(client: &Client, count: usize) -> Vec<WorkspaceListItem> {
+pub(crate) async fn online(client: &Client, count: usize) -> Vec<WorkspaceListItem> {
     eventually("the organisation comes online", || async {
         let all = client.list_workspaces().await.map_err(|error| error.to_string())?;
         let up = all
@@ -213,7 +213,7 @@ pub async fn online(client: &Client, count: usize) -> Vec<WorkspaceListItem> {
     .await
 }
 
-pub fn id_of(all: &[WorkspaceListItem], name: &str) -> WorkspaceId {
+pub(crate) fn id_of(all: &[WorkspaceListItem], name: &str) -> WorkspaceId {
     all.iter()
         .find(|item| item.workspace.name == name)
         .unwrap()
@@ -222,7 +222,7 @@ pub fn id_of(all: &[WorkspaceListItem], name: &str) -> WorkspaceId {
 }
 
 /// A `message/send` of one text part.
-pub fn message(id: &str, text: &str) -> Value {
+pub(crate) fn message(id: &str, text: &str) -> Value {
     json!({
         "jsonrpc": "2.0", "id": id, "method": "message/send",
         "params": { "message": { "kind": "message", "role": "user", "messageId": id,

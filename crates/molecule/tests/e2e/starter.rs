@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::server::{Site, agent_pids, eventually, id_of, message, online};
 
 /// Sends a text and returns the reply's text.
-pub async fn ask(client: &Client, target: WorkspaceId, id: &str, text: &str) -> String {
+pub(crate) async fn ask(client: &Client, target: WorkspaceId, id: &str, text: &str) -> String {
     let reply = client
         .send_a2a(target, &message(id, text), &A2aOptions::default())
         .await

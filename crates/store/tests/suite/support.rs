@@ -17,8 +17,9 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How long a state may take to come about before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a state may take to come about before a test fails. Long, because virtual machines have stood still for a
+/// minute; it is waited out only by a test that fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) async fn open(url: &str) -> Store {
     Store::open(url).await.unwrap()
