@@ -7,7 +7,7 @@ mod starter;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     boot::{DataDir, DataLock, Endpoint, EndpointFile, bind},
@@ -33,6 +33,8 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
     let dir = DataDir::create(&config.data_dir)?;
     let _lock = DataLock::acquire(&dir)?;
     dir.check_version()?;
+    // Handled from here on: a signal during the boot is a wish to stop in order, not to be killed half-way.
+    let mut signals = Signals::install()?;
     // Bound before anything is started: a port in use must not leave half a server behind.
     let listener = bind(config.listen()).await?;
     let address = listener
@@ -63,7 +65,7 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
         starter::import_into_empty(&composed.platform, &config).await;
     }
 
-    wait_for_signal().await?;
+    signals.received().await;
     tracing::info!("stopping: requests in flight are finished first");
     let platform = composed.platform.clone();
     let agents = composed.agents.clone();
@@ -110,12 +112,24 @@ fn announce(config: &ServerConfig, composed: &compose::Composed, url: &str, begu
     tracing::info!(%url, backend = composed.platform.provisioner.backend_name(), ms = begun.elapsed().as_millis(), "listening");
 }
 
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What ends the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?,
+        })
     }
-    Ok(())
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
