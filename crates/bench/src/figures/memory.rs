@@ -6,15 +6,15 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     figure::{Figure, Target, progress},
     server::{Home, Mode, Server, descendants, resident_bytes},
 };
 
-/// The organisation that a new user starts with.
-const STARTER: &str = "starter";
+/// Workspaces of the organisation that `up` imports into an empty store.
+const STARTER: usize = 3;
 const ONLINE_LIMIT: Duration = Duration::from_secs(60);
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const SAMPLE: Duration = Duration::from_millis(500);
@@ -27,14 +27,6 @@ pub(crate) async fn idle(binary: &Path) -> anyhow::Result<()> {
     let home = Home::new()?;
     let mut server = Server::spawn(binary, &home, Mode::Up)?;
     server.login_url().await?;
-    if server
-        .call("GET", "/workspaces", &Value::Null)
-        .await?
-        .as_array()
-        .is_some_and(Vec::is_empty)
-    {
-        server.call("POST", "/org/import", &json!({ "dir": STARTER })).await?;
-    }
     let workspaces = all_online(&mut server).await?;
     let pid = server.pid().context("the server runs")?;
     let (resident, settled) = settle(pid).await?;
@@ -62,7 +54,7 @@ async fn all_online(server: &mut Server) -> anyhow::Result<usize> {
             .flatten()
             .filter_map(|workspace| workspace["status"].as_str())
             .collect();
-        if !statuses.is_empty() && statuses.iter().all(|status| *status == "online") {
+        if statuses.len() == STARTER && statuses.iter().all(|status| *status == "online") {
             return Ok(statuses.len());
         }
         if Instant::now() >= deadline {
