@@ -1,5 +1,7 @@
 //! The description of the API, made from the handlers' own annotations and the table of routes.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use utoipa::{
     OpenApi,
@@ -121,7 +123,20 @@ pub(crate) fn document_json() -> String {
 
 /// The document with every object's members in order, so that it is the same text in every build.
 fn sorted() -> Value {
-    serde_json::to_value(document()).unwrap_or(json!({}))
+    in_order(serde_json::to_value(document()).unwrap_or(json!({})))
+}
+
+/// Whether maps keep their order depends on what else is built into the program; here it must not.
+fn in_order(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let ordered: BTreeMap<String, Value> =
+                members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
+            Value::Object(ordered.into_iter().collect())
+        }
+        Value::Array(elements) => Value::Array(elements.into_iter().map(in_order).collect()),
+        other => other,
+    }
 }
 
 /// A row's path as OpenAPI spells it.
