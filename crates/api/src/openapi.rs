@@ -130,8 +130,10 @@ fn sorted() -> Value {
 fn in_order(value: Value) -> Value {
     match value {
         Value::Object(members) => {
-            let ordered: BTreeMap<String, Value> =
-                members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
+            let ordered: BTreeMap<String, Value> = members
+                .into_iter()
+                .map(|(name, value)| (name, in_order(value)))
+                .collect();
             Value::Object(ordered.into_iter().collect())
         }
         Value::Array(elements) => Value::Array(elements.into_iter().map(in_order).collect()),

@@ -378,8 +378,8 @@ async fn the_doctor_says_what_is_missing() {
     ] {
         assert!(check(name)["found"].is_string());
     }
-    assert_eq!(check("codex")["verdict"], "absent");
-    assert!(check("codex")["remedy"].as_str().unwrap().contains("npm install"));
+    assert_eq!(check("CLI runtimes")["verdict"], "absent");
+    assert!(check("CLI runtimes")["remedy"].as_str().unwrap().contains("native"));
     assert!(!shell.data_dir().exists(), "looking creates nothing");
     let ran = shell.run(&["doctor", "--sandbox", "maybe"]).await;
     assert_eq!(ran.code, 1);

@@ -230,7 +230,10 @@ mod tests {
         assert_eq!(response.headers()["x-frame-options"], "DENY");
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body, serde_json::json!({ "code": "internal", "error": "internal error" }));
+        assert_eq!(
+            body,
+            serde_json::json!({ "code": "internal", "error": "internal error" })
+        );
         assert_eq!(ask("/").await.status(), StatusCode::NO_CONTENT);
         let mut text = String::new();
         state.metrics().render(&mut text);

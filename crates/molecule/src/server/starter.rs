@@ -21,6 +21,9 @@ struct Choice {
     because: String,
 }
 
+/// A subscription of the Claude Code CLI, which no built-in runtime can use.
+const CLAUDE_CODE_ONLY: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+
 /// How long a local endpoint has to name its models.
 const ENDPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
@@ -86,7 +89,7 @@ async fn choose(llm: &LlmConfig) -> Choice {
     if let Some(url) = &llm.base_url {
         return local(url).await;
     }
-    match llm.keys.keys().next() {
+    match llm.keys.keys().find(|name| **name != CLAUDE_CODE_ONLY) {
         Some(name) => Choice {
             runtime: Runtime::Native,
             model: None,
@@ -141,6 +144,8 @@ mod tests {
             (choice.runtime, choice.because.as_str()),
             (Runtime::Native, "OPENAI_API_KEY is set")
         );
+        let keys = BTreeMap::from([(CLAUDE_CODE_ONLY, secrecy::SecretString::from("x"))]);
+        assert_eq!(choose(&LlmConfig { base_url: None, keys }).await.runtime, Runtime::Echo);
         let none = choose(&LlmConfig {
             base_url: None,
             keys: BTreeMap::new(),

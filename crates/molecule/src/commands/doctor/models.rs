@@ -1,12 +1,6 @@
 //! Checks of what agents think with: keys, local endpoints, command-line runtimes.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-use rustix::fs::Access;
+use std::time::Duration;
 
 use super::{Check, Verdict};
 use crate::config::ServerConfig;
@@ -18,23 +12,18 @@ const LOCAL_ENDPOINTS: [(&str, &str); 2] = [
 ];
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Command-line runtimes: name of the check, program, how to get it.
-const RUNTIMES: [(&str, &str, &str); 4] = [
-    ("claude-code", "claude", "npm install -g @anthropic-ai/claude-code"),
-    ("codex", "codex", "npm install -g @openai/codex"),
-    ("openclaw", "openclaw", "npm install -g openclaw"),
-    ("hermes", "hermes", "see https://github.com/NousResearch/hermes-agent"),
-];
-
 pub(super) async fn checks(config: &ServerConfig) -> Vec<Check> {
-    let mut checks = vec![models(config).await];
-    let path = env::var_os("PATH").unwrap_or_default();
-    checks.extend(
-        RUNTIMES
-            .iter()
-            .map(|(name, program, remedy)| runtime(name, program, remedy, &path)),
-    );
-    checks
+    vec![models(config).await, cli_runtimes()]
+}
+
+/// Said before somebody installs a program that nothing here would start.
+fn cli_runtimes() -> Check {
+    Check::bad(
+        "CLI runtimes",
+        Verdict::Absent,
+        "claude-code, codex, openclaw and hermes have no adapter in this build",
+        "use native, exec or echo, or connect the agent as an external workspace",
+    )
 }
 
 async fn models(config: &ServerConfig) -> Check {
@@ -66,44 +55,7 @@ async fn models(config: &ServerConfig) -> Check {
             );
         }
     }
-    let remedy = "export ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN, OPENAI_API_KEY, OPENROUTER_API_KEY or GEMINI_API_KEY, \
+    let remedy = "export ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY or GEMINI_API_KEY, \
                   or point MOLECULE_LLM_BASE_URL to a local endpoint; the echo runtime works without";
     Check::bad(NAME, Verdict::Warning, "no key and no local endpoint", remedy)
-}
-
-fn runtime(name: &'static str, program: &str, remedy: &str, path: &std::ffi::OsStr) -> Check {
-    match find(program, path) {
-        Some(found) => Check::ok(name, found.display().to_string()),
-        None => Check::bad(name, Verdict::Absent, format!("{program} is not on PATH"), remedy),
-    }
-}
-
-fn find(program: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
-    let runs = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
-    env::split_paths(path)
-        .map(|dir| dir.join(program))
-        .find(|path| runs(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn only_programs_that_run_are_found() {
-        let temp = tempfile::tempdir().unwrap();
-        let program = temp.path().join("codex");
-        std::fs::write(&program, "#!/bin/sh\n").unwrap();
-        let path = temp.path().as_os_str();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(
-            runtime("codex", "codex", "get it", path).remedy.as_deref(),
-            Some("get it")
-        );
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(find("codex", path), Some(program));
-        assert_eq!(runtime("codex", "codex", "get it", path).verdict, Verdict::Ok);
-    }
 }
