@@ -127,6 +127,13 @@ impl Orgs {
             })
             .map_err(|error| classify(error, &label))?;
         self.preflight(&plan, &label).await?;
+        if let Some(parts) = left_out(&plan) {
+            tracing::warn!(
+                org = plan.name,
+                parts,
+                "the template names parts that this build does not set up"
+            );
+        }
         Ok(self.create_all(&plan).await)
     }
 
@@ -337,6 +344,26 @@ fn initial(id: WorkspaceId, node: &NodePlan, parent: Option<WorkspaceId>) -> (Wo
             (WorkspaceStatus::Provisioning, event)
         }
     }
+}
+
+/// What a plan holds that has no home here, so that nobody waits for it.
+fn left_out(plan: &OrgPlan) -> Option<String> {
+    fn visit(node: &NodePlan, found: &mut BTreeSet<&'static str>) {
+        let parts = [
+            ("memories", node.memories.is_empty()),
+            ("schedules", node.schedules.is_empty()),
+            ("channels", node.channels.is_empty()),
+            ("plugins", node.plugins.is_empty()),
+        ];
+        found.extend(parts.into_iter().filter(|(_, empty)| !empty).map(|(name, _)| name));
+        node.children.iter().for_each(|child| visit(child, found));
+    }
+    let mut found = BTreeSet::new();
+    if !plan.global_memories.is_empty() {
+        found.insert("memories");
+    }
+    plan.roots.iter().for_each(|root| visit(root, &mut found));
+    (!found.is_empty()).then(|| found.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn overrides(request: &ImportOrg) -> Result<ImportOverrides, ImportError> {
