@@ -1,6 +1,6 @@
 //! Puts store, services and HTTP together.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -40,12 +40,9 @@ pub(super) async fn compose(config: &ServerConfig, dir: &DataDir, address: Socke
     };
     let key = secrets_key(dir, config)?;
     let chosen = backend::choose(config, dir)?;
-    let (paths, manifest) = templates(config, dir)?;
+    let paths = templates(config, dir)?;
     let working_dir = std::env::current_dir().unwrap_or_default();
-    let candidates = match &manifest {
-        Some(manifest) => vec![manifest.clone()],
-        None => manifest_candidates(config.manifest_path.as_deref(), &working_dir),
-    };
+    let candidates = manifest_candidates(config.manifest_path.as_deref(), &working_dir);
     let platform = Platform::build(Setup {
         config: platform_config(config, dir, address)?,
         store,
@@ -66,21 +63,17 @@ pub(super) async fn compose(config: &ServerConfig, dir: &DataDir, address: Socke
 }
 
 /// The operator's templates first, then the shipped ones, which are laid out below the data directory.
-fn templates(config: &ServerConfig, dir: &DataDir) -> Result<(Paths, Option<PathBuf>)> {
+fn templates(config: &ServerConfig, dir: &DataDir) -> Result<Paths> {
     let shipped = dir.server().join("templates");
     materialise_embedded(&shipped).context("the shipped templates cannot be laid out")?;
     let own = config.configs_dir.clone();
-    let manifest = own
-        .is_none()
-        .then(|| shipped.join("manifest.json"))
-        .filter(|path| path.is_file());
     let templates = own.iter().cloned().chain([workspaces_dir(&shipped)]).collect();
     let orgs = own
         .iter()
         .map(|root| root.join("orgs"))
         .chain([orgs_dir(&shipped)])
         .collect();
-    Ok((Paths { templates, orgs }, config.manifest_path.clone().or(manifest)))
+    Ok(Paths { templates, orgs })
 }
 
 fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) -> Result<Config> {
