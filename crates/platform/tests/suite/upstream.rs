@@ -177,7 +177,8 @@ both_engines! {
     async fn signs_of_life_keep_a_call_going(url: String) {
         // A2A-65, A2A-74, REG-54
         let mut options = Options::default();
-        options.config.a2a_idle_timeout = Duration::from_secs(1);
+        // Far longer than the pause between two beats, so that a loaded machine does not end the call.
+        options.config.a2a_idle_timeout = Duration::from_secs(4);
         let harness = Arc::new(Harness::with(&url, options).await);
         let gate = Gate::default();
         let agent = Agent::new(Reply::Held(gate.clone(), REPLY.to_owned())).await;
@@ -186,7 +187,7 @@ both_engines! {
         let call = tokio::spawn(async move { calling.ask(id, "x").await });
         agent.until_heard(1).await;
         let begun = std::time::Instant::now();
-        while begun.elapsed() < Duration::from_millis(1_500) {
+        while begun.elapsed() < Duration::from_millis(4_500) {
             harness.beat(id, Heartbeat::default()).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
