@@ -26,8 +26,9 @@ setup: ## Install what the tests need, saying what is installed
 test: setup ## Run every test, with a private PostgreSQL shared by all of them
 	@CARGO="$(CARGO)" scripts/test $(CARGO_FLAGS)
 
-lint: ## Check formatting and lints; any warning fails
+lint: ## Check formatting, lints and declared dependencies; any warning fails
 	$(CARGO) fmt --all --check
+	@scripts/check-deps
 	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 fmt: ## Format the code

@@ -63,6 +63,8 @@ pub const PROVISION_DEADLINE: Duration = Duration::from_secs(180);
 pub const FAILURE_RECORD_DEADLINE: Duration = Duration::from_secs(10);
 /// Concurrent starts of one import (PROV-138).
 pub const PROVISION_CONCURRENCY: usize = 3;
+/// What stands for "no cap on concurrent starts": a semaphore needs a number (PROV-138).
+pub const PROVISION_CONCURRENCY_UNLIMITED: usize = 1_048_576;
 /// Pause after each imported child (PROV-139).
 pub const IMPORT_CHILD_PAUSE: Duration = Duration::from_secs(2);
 /// Settings writes within this span lead to one restart (PROV-112a).

@@ -152,27 +152,4 @@ impl ServerArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_definitions_are_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_flag_of_a_setting_exists() {
-        let command = Cli::command();
-        let up = command.find_subcommand("up").unwrap();
-        for setting in settings::ALL.iter().filter(|setting| setting.flag) {
-            let name = setting.key.replace('_', "-");
-            let found = up
-                .get_arguments()
-                .chain(command.get_arguments())
-                .any(|arg| arg.get_long() == Some(&name));
-            assert!(found, "--{name}");
-        }
-    }
-}
+mod tests;

@@ -117,13 +117,23 @@ fn a_bad_variable_of_the_specification_warns() {
     assert!(loaded.config.provision_timeout.is_none());
     // SEC-170: a typo must not relax anything, even with an org id.
     assert!(!loaded.config.saas);
-    assert_eq!(
-        load(&env(&[("MOLECULE_PROVISION_CONCURRENCY", "0")]))
-            .unwrap()
-            .config
-            .provision_concurrency,
-        None
-    );
+}
+
+#[test]
+fn concurrent_starts_of_an_import() {
+    // PROV-138
+    for (value, cap) in [
+        ("", Some(3)),
+        (" 5 ", Some(5)),
+        ("0", None),
+        ("-1", Some(3)),
+        ("many", Some(3)),
+    ] {
+        let loaded = load(&env(&[("MOLECULE_PROVISION_CONCURRENCY", value)])).unwrap();
+        let read = loaded.config.provision_concurrency.map(std::num::NonZero::get);
+        assert_eq!(read, cap, "{value:?}");
+        assert_eq!(loaded.warnings.is_empty(), !matches!(value, "-1" | "many"), "{value:?}");
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ settings! {
     /// Workspace templates.
     CONFIGS_DIR = Setting::new("configs_dir", "CONFIGS_DIR", Path, "", "Directory of workspace templates, beside those that ship in the binary");
     /// Runtime allowlist.
-    MANIFEST_PATH = Setting::new("workspace_manifest_path", "WORKSPACE_MANIFEST_PATH", Path, "", "Manifest that limits the runtimes; unset allows all of them");
+    MANIFEST_PATH = Setting::new("workspace_manifest_path", "WORKSPACE_MANIFEST_PATH", Path, "", "Manifest that limits the runtimes; unset, /app/manifest.json or a manifest.json in the working directory or up to two above it is read, else all are allowed");
     /// Shared working directory.
     WORKSPACE_DIR = Setting::new("workspace_dir", "WORKSPACE_DIR", Path, "", "Host directory that workspaces work in unless they name their own");
     /// Foreign origins.

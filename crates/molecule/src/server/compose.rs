@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_backends::process::ProcessBackend;
-use molecule_core::netguard;
+use molecule_core::{limits, netguard};
 use molecule_db::Engine;
 use molecule_platform::{
     AuthMode, Config, Paths, Platform, Setup,
@@ -42,14 +42,17 @@ pub(super) async fn compose(config: &ServerConfig, dir: &DataDir, address: Socke
     let chosen = backend::choose(config, dir)?;
     let paths = templates(config, dir)?;
     let working_dir = std::env::current_dir().unwrap_or_default();
-    let candidates = manifest_candidates(config.manifest_path.as_deref(), &working_dir);
+    let runtimes = load_allowlist(&manifest_candidates(config.manifest_path.as_deref(), &working_dir));
+    if let Some(manifest) = &runtimes.manifest {
+        tracing::info!(manifest = %manifest.display(), "runtimes are limited by a manifest");
+    }
     let platform = Platform::build(Setup {
         config: platform_config(config, dir, address)?,
         store,
         keyring: Keyring::of(key.expose_secret()),
         backend: chosen.backend,
         paths,
-        allowlist: load_allowlist(&candidates).allowlist,
+        allowlist: runtimes.allowlist,
     })
     .await
     .context("the services cannot be put together")?;
@@ -76,6 +79,19 @@ fn templates(config: &ServerConfig, dir: &DataDir) -> Result<Paths> {
     Ok(Paths { templates, orgs })
 }
 
+/// Starts of one import at a time; logged, because it decides how long an import takes (PROV-138).
+fn provision_concurrency(config: &ServerConfig) -> usize {
+    let cap = config
+        .provision_concurrency
+        .map_or(limits::PROVISION_CONCURRENCY_UNLIMITED, |cap| cap.get() as usize);
+    tracing::info!(
+        cap,
+        unlimited = config.provision_concurrency.is_none(),
+        "concurrent starts of an import"
+    );
+    cap
+}
+
 fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) -> Result<Config> {
     let trimmed = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
     Ok(Config {
@@ -96,10 +112,7 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
         production: config.is_production(),
         workspace_dir: config.workspace_dir.clone(),
         provision_timeout: config.provision_timeout,
-        // Unlimited is a large number (PROV-138).
-        provision_concurrency: config
-            .provision_concurrency
-            .map_or(1_048_576, |cap| usize::try_from(cap.get()).unwrap_or(usize::MAX)),
+        provision_concurrency: provision_concurrency(config),
         import_pause: config.import_pause,
         remote_stale_after: config.remote_stale_after,
         a2a_idle_timeout: config.a2a_idle_timeout,

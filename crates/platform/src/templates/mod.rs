@@ -25,4 +25,4 @@ pub use import::{ImportError, Imported, import};
 pub use manifest::{LoadedAllowlist, load_allowlist, manifest_candidates};
 pub use paths::Escape;
 pub use source::{ConfigSource, CreateSource, RestartLookups, RestartRequest, choose_create, choose_restart};
-pub use timeouts::{ProvisionTimeouts, parse_override};
+pub use timeouts::ProvisionTimeouts;

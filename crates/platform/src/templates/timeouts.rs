@@ -17,7 +17,7 @@ pub struct ProvisionTimeouts {
 
 impl ProvisionTimeouts {
     /// Over the templates of `catalogue`, read at the first question and never again (PROV-92). `operator` is
-    /// `PROVISION_TIMEOUT_SECONDS`, which holds for every runtime (see [`parse_override`]).
+    /// `PROVISION_TIMEOUT_SECONDS`, which holds for every runtime (LIFE-189).
     #[must_use]
     pub fn new(catalogue: Catalogue, operator: Option<Duration>) -> Self {
         Self {
@@ -47,16 +47,6 @@ impl ProvisionTimeouts {
                 _ => limits::PROVISION_TIMEOUT,
             })
     }
-}
-
-/// `PROVISION_TIMEOUT_SECONDS`: a positive number of whole seconds, anything else is no override (LIFE-189).
-#[must_use]
-pub fn parse_override(text: &str) -> Option<Duration> {
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs)
 }
 
 fn declared_by(catalogue: &Catalogue) -> BTreeMap<Runtime, Duration> {

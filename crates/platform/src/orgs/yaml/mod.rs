@@ -5,7 +5,6 @@
 //! into an [`OrgPlan`]. Nothing here writes or touches a database; reads are synchronous, so async callers use
 //! `tokio::task::spawn_blocking`.
 
-mod concurrency;
 mod document;
 mod error;
 mod files;
@@ -22,7 +21,6 @@ mod vars;
 #[cfg(test)]
 mod tests;
 
-pub use concurrency::{ProvisionCap, provision_cap};
 pub use document::{CanvasPosition, ChannelDoc, Defaults, MemorySeed, OrgDocument, ScheduleDoc, WorkspaceDoc};
 pub use error::{IncludeFault, OrgErrorKind, OrgYamlError};
 pub use files::config_files;
