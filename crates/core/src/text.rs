@@ -24,6 +24,24 @@ pub fn preview(text: &str, max: usize, mark: &str) -> String {
     }
 }
 
+/// `text` on one line of at most `max` characters: whitespace and control characters become single spaces, `…` stands for
+/// what was cut off. Put among other text it is one item there, never a heading or an item of its own.
+#[must_use]
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        // A character has at most four bytes: whatever follows would be cut off anyway.
+        if line.len() > max.saturating_mul(4) {
+            break;
+        }
+        if !line.is_empty() && !word.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    preview(&line, max, "…")
+}
+
 /// Replaces NUL by U+FFFD: PostgreSQL refuses it in text, and a refused insert loses the row (ACT-5).
 #[must_use]
 pub fn storable(text: &str) -> std::borrow::Cow<'_, str> {
@@ -55,6 +73,14 @@ mod tests {
         assert_eq!(cut_bytes("aé", 3), "aé");
         assert_eq!(preview("héllo", 2, "..."), "hé...");
         assert_eq!(preview("hé", 2, "..."), "hé");
+    }
+
+    #[test]
+    fn one_line_is_one_line() {
+        assert_eq!(one_line(" a\n\n# b\u{2028}\tc\u{1b}[0m\r\0 ", 100), "a # b c [0m");
+        assert_eq!(one_line("é é é", 3), "é é…");
+        assert_eq!(one_line(&"ab ".repeat(100_000), 5), "ab ab…");
+        assert_eq!(one_line("\n \t", 5), "");
     }
 
     #[test]
