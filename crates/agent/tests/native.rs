@@ -72,6 +72,49 @@ async fn answers_with_the_whole_prompt_in_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn coordinators_route_tasks_to_their_team() {
+    // RUN-48
+    for wire in WIRES {
+        let Bench { platform, llm, agent } = bench(wire, "").await;
+        let tester = Home::new(&platform, "echo", "name: Tester").start().await;
+        platform
+            .until("both registered", |seen| seen.registers.len() >= 2)
+            .await;
+        let member = tester.home.id;
+        platform.introduce(member, "Tester", Some(agent.home.id));
+        platform.introduce(WorkspaceId::random(), "Sibling", None);
+        llm.say(Turn::tool(
+            "route_task_to_team",
+            &json!({"task": "test it", "preferred_member_id": ""}),
+        ));
+        llm.say(Turn::tool(
+            "route_task_to_team",
+            &json!({"task": "test it", "preferred_member_id": member}),
+        ));
+        llm.say(Turn::tool("route_task_to_team", &json!({"task": ""})));
+        llm.say(Turn::text("tested"));
+        assert_eq!(agent.say("have it tested").await, "tested");
+        let requests = llm.requests();
+        assert!(requests[0].tools().contains(&"route_task_to_team".to_owned()));
+        let results = requests[3].tool_results();
+        let choice: serde_json::Value = serde_json::from_str(&results[0].1).unwrap();
+        assert_eq!(
+            choice,
+            json!({"action": "choose_member", "members": [{
+                "id": member, "name": "Tester", "role": "Testers", "status": "online", "description": "works", "skills": []
+            }]})
+        );
+        assert_eq!(results[1].1, "Echo from Tester: test it");
+        assert!(
+            results[2].1.starts_with("Error: `task` is required"),
+            "{}",
+            results[2].1
+        );
+        platform.see(|seen| assert_eq!(seen.a2a.len(), 1, "one delegation"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn uses_tools_in_the_workspace() {
     // RUN-53
     for wire in WIRES {

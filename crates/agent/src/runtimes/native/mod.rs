@@ -4,6 +4,7 @@ pub mod endpoint;
 mod files;
 pub mod llm;
 mod session;
+mod team;
 mod tools;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use molecule_a2a::jsonrpc::Usage;
 use molecule_core::text::preview;
 use serde_json::{Value, json};
 
-pub use self::tools::Toolbox;
+pub use self::tools::{Toolbox, communication};
 use self::{llm::Llm, session::Session};
 use super::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput};
 use crate::{journal::Journal, prompt::PromptBuilder};
@@ -65,12 +66,13 @@ impl Native {
         tally: &mut Tally,
     ) -> Result<String, TurnError> {
         let system = self.prompt.build().await;
+        let tools = self.tools.definitions().await;
         let mut rounds = 0;
         let mut silent = 0;
         loop {
             let request = ChatRequest::from_messages(session.messages.clone())
                 .with_system(&system)
-                .with_tools(tools::definitions());
+                .with_tools(tools.clone());
             let end = self.llm.ask(&request, |text| output.chunk(text)).await?;
             tally.count(&end);
             let text = end.captured_texts().map(|texts| texts.concat()).unwrap_or_default();
