@@ -21,6 +21,7 @@ use crate::{
     journal::Journal,
     peers::Directory,
     platform::Platform,
+    plugins::Extensions,
     preflight,
     prompt::PromptBuilder,
     pulse::Pulse,
@@ -29,12 +30,13 @@ use crate::{
         echo::Echo,
         exec::Exec,
         native::{
-            Native, Toolbox, endpoint,
+            Native, Toolbox, communication, endpoint,
             llm::{Llm, Patience},
         },
     },
     sandbox, selfprompt,
     server::{self, Server},
+    skills::Skill,
     state::{self, Exit},
     turns::Turns,
 };
@@ -138,6 +140,7 @@ struct Agent {
     platform: Arc<Platform>,
     pulse: Pulse,
     adapter: Arc<dyn Adapter>,
+    extensions: Arc<Extensions>,
     turns: Arc<Turns>,
     listener: TcpListener,
     address: SocketAddr,
@@ -150,7 +153,7 @@ impl Agent {
             rustls::crypto::ring::default_provider().install_default().ok();
         }
         let config = Config::load(&settings.config_dir).map_err(|error| failed("configuration", &error))?;
-        let runtime = checked(&settings, &config)?;
+        let engine = checked(&settings, &config)?;
         prepare_work_dir(&settings);
         let tokens = TokenStore::new(
             &settings.credentials_dir,
@@ -162,7 +165,7 @@ impl Agent {
         let platform = Arc::new(platform);
         std::fs::create_dir_all(&settings.state_dir).map_err(|error| failed("state directory", &error))?;
         let journal = Journal::open(&settings.state_dir).map_err(|error| failed("journal", &error))?;
-        let adapter = build_adapter(runtime, &settings, &config, tuning, &platform, &journal)?;
+        let adapter = build_adapter(&engine, &settings, &config, tuning, &platform, &journal)?;
         let pulse = Pulse::default();
         let turns = Turns::start(
             Arc::clone(&adapter),
@@ -185,6 +188,7 @@ impl Agent {
             platform,
             pulse,
             adapter,
+            extensions: engine.extensions,
             turns,
             listener,
             address,
@@ -278,9 +282,11 @@ impl Agent {
     }
 
     fn card(&self, url: &str) -> AgentCard {
-        let skill = |id: &String| AgentSkill {
-            id: id.clone(),
-            name: id.clone(),
+        let skill = |skill: &Skill| AgentSkill {
+            id: skill.id.clone(),
+            name: skill.name.clone(),
+            description: skill.description.clone(),
+            tags: skill.tags.clone(),
             ..AgentSkill::default()
         };
         AgentCard {
@@ -291,7 +297,7 @@ impl Agent {
                 push_notifications: Some(false),
                 ..AgentCapabilities::default()
             },
-            skills: self.config.skills.iter().map(skill).collect(),
+            skills: self.extensions.skills.iter().map(skill).collect(),
             ..AgentCard::new(&self.config.name, &self.config.description, url)
         }
     }
@@ -308,14 +314,23 @@ impl Agent {
     }
 }
 
+/// What preflight has found to run, and with what.
+struct Engine {
+    runtime: Runtime,
+    extensions: Arc<Extensions>,
+}
+
 /// RUN-11: warnings are logged, failures end the boot.
-fn checked(settings: &Settings, config: &Config) -> Result<Runtime, Exit> {
+fn checked(settings: &Settings, config: &Config) -> Result<Engine, Exit> {
     let report = preflight::check(settings, config);
     for warning in &report.warnings {
         tracing::warn!("preflight: {warning}");
     }
     match report.runtime {
-        Some(runtime) if report.failures.is_empty() => Ok(runtime),
+        Some(runtime) if report.failures.is_empty() => Ok(Engine {
+            runtime,
+            extensions: Arc::new(report.extensions),
+        }),
         _ => Err(Exit::failed(format!(
             "preflight failed: {}",
             report.failures.join("; ")
@@ -345,7 +360,7 @@ fn prepare_work_dir(settings: &Settings) {
 }
 
 fn build_adapter(
-    runtime: Runtime,
+    engine: &Engine,
     settings: &Settings,
     config: &Config,
     tuning: Tuning,
@@ -354,7 +369,7 @@ fn build_adapter(
 ) -> Result<Arc<dyn Adapter>, Exit> {
     let directory = Arc::new(Directory::new(Arc::clone(platform)));
     let delegator = Delegator::new(Arc::clone(platform), config.delegation);
-    match runtime {
+    match engine.runtime {
         Runtime::Echo => Ok(Arc::new(Echo::new(
             config.name.clone(),
             Arc::clone(platform),
@@ -377,9 +392,10 @@ fn build_adapter(
             );
             let prompt = PromptBuilder::new(
                 directory,
-                settings.workspace_id,
-                settings.config_dir.clone(),
-                config.prompt_files.clone(),
+                settings,
+                config,
+                Arc::clone(&engine.extensions),
+                communication,
             );
             Ok(Arc::new(Native::new(
                 llm,

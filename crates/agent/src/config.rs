@@ -54,7 +54,7 @@ pub struct Config {
     pub idle_prompt: String,
     /// How often.
     pub idle_interval: Duration,
-    /// Skill ids, named in the card.
+    /// Ids of skills that come first, and whose absence is warned about (RUN-11, RUN-32).
     pub skills: Vec<String>,
     /// Plugin names, named in `AGENTS.md`.
     pub plugins: Vec<String>,
@@ -333,7 +333,7 @@ impl<'a> Section<'a> {
 }
 
 /// YAML as JSON: keys become text, tags are dropped.
-fn json(yaml: yaml_serde::Value) -> Value {
+pub(crate) fn json(yaml: yaml_serde::Value) -> Value {
     use yaml_serde::Value as Yaml;
     match yaml {
         Yaml::Null => Value::Null,

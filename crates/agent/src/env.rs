@@ -104,6 +104,8 @@ pub struct Settings {
     pub work_access: WorkspaceAccess,
     /// Endpoint file, exit file, journal and sessions.
     pub state_dir: PathBuf,
+    /// Plugins for every workspace that sees this directory, after the workspace's own (RUN-36).
+    pub plugins_dir: PathBuf,
     /// Address to listen on; `None` means `0.0.0.0:<a2a.port>` (RUN-51).
     pub bind: Option<String>,
     /// Confinement.
@@ -140,6 +142,7 @@ impl Settings {
             work_dir: path("MOLECULE_WORKSPACE_DIR").unwrap_or_else(|| "/workspace".into()),
             work_access: work_access(&vars)?,
             state_dir: path("MOLECULE_STATE_DIR").unwrap_or_else(|| credentials_dir.join(".state")),
+            plugins_dir: path("PLUGINS_DIR").unwrap_or_else(|| "/plugins".into()),
             credentials_dir,
             bind: vars.get("MOLECULE_BIND").map(str::to_owned),
             sandbox: sandbox_mode(&vars)?,
@@ -236,6 +239,7 @@ mod tests {
             ("PLATFORM_URL", "http://p:1/"),
             ("CONFIGS_DIR", "/c"),
             ("WORKSPACE_CONFIG_PATH", "/w"),
+            ("PLUGINS_DIR", "/p"),
             ("MOLECULE_SANDBOX", "required"),
             ("MOLECULE_WORKSPACE_ACCESS", "read_only"),
             ("MOLECULE_AGENT_RUNTIME", " echo "),
@@ -244,6 +248,7 @@ mod tests {
         assert_eq!(settings.platform_url, "http://p:1");
         assert_eq!(settings.credentials_dir, Path::new("/c"));
         assert_eq!(settings.config_dir, Path::new("/w"));
+        assert_eq!(settings.plugins_dir, Path::new("/p"));
         assert_eq!(settings.work_dir, Path::new("/workspace"));
         assert_eq!(settings.state_dir, Path::new("/c/.state"));
         assert_eq!(settings.sandbox, SandboxMode::Required);

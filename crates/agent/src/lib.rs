@@ -4,6 +4,7 @@
 //! file, registration and heartbeat, initial prompt, idle loop. [`run`] is the same without process matters, for tests.
 //!
 //! - [`env`], [`config`], [`preflight`], [`sandbox`], [`state`]: what the agent is given and what it leaves behind.
+//! - [`prompt`], [`skills`], [`plugins`]: what the engine is told about itself before each turn.
 //! - [`server`], [`turns`], [`journal`]: messages come in, run one at a time, each once (D14).
 //! - [`runtimes`]: `echo`, `exec` and `native` behind one contract.
 //! - [`platform`], [`pulse`], [`heartbeat`], [`peers`], [`delegation`], [`selfprompt`]: the way to the platform.
@@ -20,6 +21,7 @@ pub mod journal;
 pub mod model;
 pub mod peers;
 pub mod platform;
+pub mod plugins;
 pub mod preflight;
 pub mod process;
 pub mod prompt;
@@ -28,6 +30,7 @@ pub mod runtimes;
 pub mod sandbox;
 pub mod selfprompt;
 pub mod server;
+pub mod skills;
 pub mod state;
 pub mod turns;
 

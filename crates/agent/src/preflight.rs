@@ -2,7 +2,13 @@
 
 use molecule_core::Runtime;
 
-use crate::{config::Config, env::Settings, runtimes::native::endpoint};
+use crate::{
+    config::Config,
+    env::Settings,
+    plugins::Extensions,
+    runtimes::native::endpoint,
+    skills::{self, FILE_BYTES},
+};
 
 /// What this build can run.
 pub const AVAILABLE: [Runtime; 3] = [Runtime::Echo, Runtime::Exec, Runtime::Native];
@@ -12,6 +18,8 @@ pub const AVAILABLE: [Runtime; 3] = [Runtime::Echo, Runtime::Exec, Runtime::Nati
 pub struct Report {
     /// The engine to run; `None` together with at least one failure.
     pub runtime: Option<Runtime>,
+    /// Skills and plugins for that engine.
+    pub extensions: Extensions,
     /// Each is fatal.
     pub failures: Vec<String>,
     /// Each is logged.
@@ -23,6 +31,7 @@ pub struct Report {
 pub fn check(settings: &Settings, config: &Config) -> Report {
     let mut report = Report {
         runtime: None,
+        extensions: Extensions::default(),
         failures: Vec::new(),
         warnings: Vec::new(),
     };
@@ -54,21 +63,20 @@ pub fn check(settings: &Settings, config: &Config) -> Report {
         }
     }
     for file in &config.prompt_files {
-        if !settings.config_dir.join(file).is_file() {
-            report.warnings.push(format!("prompt file {file:?} does not exist"));
+        match settings.config_dir.join(file).metadata() {
+            Ok(meta) if meta.is_file() && meta.len() > FILE_BYTES as u64 => {
+                report
+                    .warnings
+                    .push(skills::too_large(&format!("prompt file {file:?}")));
+            }
+            Ok(meta) if meta.is_file() => {}
+            _ => report.warnings.push(format!("prompt file {file:?} does not exist")),
         }
     }
-    for skill in &config.skills {
-        if !settings
-            .config_dir
-            .join("skills")
-            .join(skill)
-            .join("SKILL.md")
-            .is_file()
-        {
-            report.warnings.push(format!("skill {skill:?} has no SKILL.md"));
-        }
-    }
+    let engine = report.runtime.map_or("", Runtime::as_str);
+    let (extensions, warnings) = Extensions::load(&settings.config_dir, &settings.plugins_dir, &config.skills, engine);
+    report.extensions = extensions;
+    report.warnings.extend(warnings);
     report
 }
 
@@ -122,6 +130,8 @@ mod tests {
         let vars: Vars = [
             ("WORKSPACE_ID", "6fa459ea-ee8a-4ca4-894e-db77e160355e"),
             ("CONFIGS_DIR", "/nowhere"),
+            ("WORKSPACE_CONFIG_PATH", "/nowhere"),
+            ("PLUGINS_DIR", "/nowhere"),
         ]
         .iter()
         .chain(pairs)
@@ -178,6 +188,34 @@ mod tests {
             "runtime: echo\nruntime_config: {auth_token_file: tok, auth_token_env: TOK}",
         );
         assert!(ok.failures.is_empty());
+    }
+
+    #[test]
+    fn prompt_files_and_skills_are_looked_at() {
+        // RUN-11, RUN-32
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        std::fs::write(dir.path().join("long.md"), "x".repeat(FILE_BYTES + 1)).unwrap();
+        std::fs::write(dir.path().join("fits.md"), "x".repeat(FILE_BYTES)).unwrap();
+        for (id, runtime) in [("both", "'*'"), ("foreign", "codex")] {
+            let skill = dir.path().join("skills").join(id);
+            std::fs::create_dir_all(&skill).unwrap();
+            std::fs::write(skill.join("SKILL.md"), format!("---\nruntime: {runtime}\n---\nbody")).unwrap();
+        }
+        let report = report(
+            &[("WORKSPACE_CONFIG_PATH", path)],
+            "runtime: echo\nprompt_files: [long.md, fits.md, absent.md]\nskills: [both, foreign, absent]",
+        );
+        assert_eq!(
+            report.warnings,
+            [
+                "prompt file \"long.md\" is larger than 65536 bytes; only its beginning is used",
+                "prompt file \"absent.md\" does not exist",
+                "skill \"absent\" has no SKILL.md",
+            ]
+        );
+        assert_eq!(report.extensions.skills.len(), 1);
+        assert!(report.failures.is_empty());
     }
 
     #[test]

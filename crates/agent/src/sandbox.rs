@@ -20,13 +20,15 @@ const ABI_WANTED: ABI = ABI::V6;
 const SYSTEM: [&str; 9] = [
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
 ];
-/// Read by language runtimes and resolvers. Other processes' secrets in `/proc` stay closed: Landlock denies ptrace.
-const READ_ONLY: [&str; 5] = [
+/// Read by language runtimes and resolvers, and the plugins of all workspaces (RUN-36). Other processes' secrets in
+/// `/proc` stay closed: Landlock denies ptrace.
+const READ_ONLY: [&str; 6] = [
     "/proc",
     "/sys/devices/system/cpu",
     "/run/systemd/resolve",
     "/run/resolvconf",
     "/dev/urandom",
+    "/plugins",
 ];
 /// Devices that programs expect to write to.
 const DEVICES: [&str; 6] = [

@@ -7,18 +7,22 @@ use serde_json::{Value, json};
 
 async fn echo() -> common::Agent {
     let platform = FakePlatform::start().await;
-    Home::new(
+    let home = Home::new(
         &platform,
         "echo",
-        "name: Echo\ndescription: repeats\nversion: 2.0.1\nskills: [talk]",
-    )
-    .start()
-    .await
+        "name: Echo\ndescription: repeats\nversion: 2.0.1\nskills: [talk, absent]",
+    );
+    home.put(
+        "configs/skills/talk/SKILL.md",
+        "---\nname: Talk\ndescription: answers\ntags: [words, chat]\n---\nBe polite.",
+    );
+    home.put("configs/skills/sing/SKILL.md", "---\nruntime: codex\n---\nLa la la.");
+    home.start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cards_are_public_and_nothing_else_is() {
-    // RUN-51, D13, RUN-58, A2A-191
+    // RUN-14, RUN-32, RUN-51, D13, RUN-58, A2A-191
     let agent = echo().await;
     for path in ["/.well-known/agent-card.json", "/.well-known/agent.json"] {
         let card: Value = http()
@@ -34,7 +38,10 @@ async fn cards_are_public_and_nothing_else_is() {
             (Some("Echo"), Some("2.0.1"))
         );
         assert_eq!(card["capabilities"]["streaming"], true);
-        assert_eq!(card["skills"][0]["id"], "talk");
+        assert_eq!(
+            card["skills"],
+            json!([{"id": "talk", "name": "Talk", "description": "answers", "tags": ["words", "chat"]}])
+        );
         assert_eq!(card["url"], agent.url);
     }
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": message("m", "c", "hi")});

@@ -169,9 +169,14 @@ impl FakePlatform {
 
     /// Makes a peer known to everybody.
     pub fn introduce(&self, id: WorkspaceId, name: &str, parent: Option<WorkspaceId>) {
+        self.introduce_as(id, name, parent, &json!({"name": name, "description": "works"}));
+    }
+
+    /// The same, with a card of the peer's own.
+    pub fn introduce_as(&self, id: WorkspaceId, name: &str, parent: Option<WorkspaceId>, card: &Value) {
         self.inner.peers.lock().unwrap().push(json!({
             "id": id, "name": name, "role": format!("{name}s"), "tier": 1, "status": "online",
-            "agent_card": {"name": name, "description": "works"}, "url": "", "parent_id": parent, "active_tasks": 0
+            "agent_card": card, "url": "", "parent_id": parent, "active_tasks": 0
         }));
     }
 
@@ -337,6 +342,7 @@ impl Home {
             ("PLATFORM_URL".to_owned(), platform.url.clone()),
             ("CONFIGS_DIR".to_owned(), path("configs")),
             ("WORKSPACE_CONFIG_PATH".to_owned(), path("configs")),
+            ("PLUGINS_DIR".to_owned(), path("plugins")),
             ("MOLECULE_WORKSPACE_DIR".to_owned(), path("work")),
             ("MOLECULE_STATE_DIR".to_owned(), path("state")),
             ("MOLECULE_BIND".to_owned(), "127.0.0.1:0".to_owned()),
@@ -353,6 +359,13 @@ impl Home {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.vars.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Writes a file, with the directories above it.
+    pub fn put(&self, name: &str, text: &str) {
+        let path = self.file(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

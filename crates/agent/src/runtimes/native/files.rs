@@ -9,9 +9,11 @@ use std::{
 };
 
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, ResolveFlags, mkdirat, open, openat2},
+    fs::{Dir, FileType, Mode, OFlags, mkdirat, open},
     io::Errno,
 };
+
+use crate::fsio::beneath;
 
 /// Bytes of a file that are read to find the lines asked for.
 const READ_BYTES: u64 = 8 << 20;
@@ -183,16 +185,6 @@ impl WorkDir {
         }
         Ok(())
     }
-}
-
-fn beneath(root: &OwnedFd, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
-    openat2(
-        root,
-        path,
-        flags | OFlags::CLOEXEC,
-        mode,
-        ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
-    )
 }
 
 fn told(path: &str, error: Errno) -> FileError {
