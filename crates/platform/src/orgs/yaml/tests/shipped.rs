@@ -122,3 +122,36 @@ fn the_starter_team_is_three_agents_that_need_no_key() {
         ["Researcher", "Writer"]
     );
 }
+
+#[test]
+fn skills_of_shipped_roles_come_with_their_templates() {
+    // RUN-32, PROV-45: the template's directory is what the backend copies
+    let shipped = shipped();
+    let template = shipped.library.open("software-team").unwrap();
+    let plan = plan(&template, &shipped.catalogue, None, &ImportOverrides::default()).unwrap();
+    let mut found = Vec::new();
+    for node in all(&plan.roots) {
+        let Ok(skills) = fs::read_dir(node.template_dir.as_ref().unwrap().join("skills")) else {
+            continue;
+        };
+        for skill in skills {
+            let skill = skill.unwrap();
+            let text = fs::read_to_string(skill.path().join("SKILL.md")).unwrap();
+            let (front, body) = text.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap();
+            let meta: yaml_serde::Value = yaml_serde::from_str(front).unwrap();
+            for key in ["name", "description"] {
+                assert!(
+                    meta[key].as_str().is_some_and(|text| !text.is_empty()),
+                    "{:?}: {key}",
+                    skill.path()
+                );
+            }
+            assert!(!body.trim().is_empty());
+            found.push(format!("{}: {}", node.name, skill.file_name().to_str().unwrap()));
+        }
+    }
+    assert_eq!(
+        found,
+        ["Backend Engineer: schema-migration", "QA Engineer: flaky-tests"]
+    );
+}
