@@ -18,7 +18,7 @@ use url::form_urlencoded;
 
 use crate::{
     error::ApiError,
-    guard::{Departed, peer_of},
+    guard::{Departed, Subject, peer_of},
     state::ApiState,
 };
 
@@ -119,23 +119,16 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Unreadable> 
     }
 }
 
-/// The workspace in the path (SEC-106).
+/// The workspace in the path, as the guard resolved it (SEC-106).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WorkspacePath(pub WorkspaceId);
 
 impl FromRequestParts<ApiState> for WorkspacePath {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        let invalid = || ApiError::bad_request("invalid workspace ID");
-        let params = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(|_| invalid())?;
-        let id = params
-            .iter()
-            .find(|(name, _)| *name == "id")
-            .and_then(|(_, id)| id.parse().ok());
-        id.map(Self).ok_or_else(invalid)
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
+        let subject = parts.extensions.get::<Subject>().and_then(|Subject(id)| *id);
+        subject.map(Self).ok_or_else(ApiError::invalid_workspace_id)
     }
 }
 

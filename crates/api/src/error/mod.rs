@@ -51,6 +51,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, text)
     }
 
+    /// SEC-106.
+    pub(crate) fn invalid_workspace_id() -> Self {
+        Self::bad_request("invalid workspace ID")
+    }
+
     /// What is answered when nothing fit for clients is known of a failure.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").code("internal")

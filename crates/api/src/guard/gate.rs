@@ -4,51 +4,52 @@ use http::{header, request::Parts};
 use molecule_core::{WorkspaceId, credential::parse_bearer};
 use molecule_platform::credentials::{GateRefusal, Identity, Principal};
 
-use super::{Departed, Guarded};
+use super::{Departed, Guarded, Subject};
 use crate::{error::ApiError, routes::Class};
 
 impl Guarded {
-    /// Lets a request through or says why not.
-    pub(super) async fn gate(&self, identity: &Identity, head: &Parts) -> Result<Option<Departed>, ApiError> {
+    /// Lets a request through or says why not. What the path names was resolved once: gate and handler must not differ
+    /// on whom a request is about.
+    pub(super) async fn gate(
+        &self,
+        identity: &Identity,
+        Subject(subject): Subject,
+        head: &Parts,
+    ) -> Result<Option<Departed>, ApiError> {
         match self.class {
             // Their handlers decide, from the identity.
             Class::Public | Class::Registry | Class::Message | Class::Socket => Ok(None),
             Class::Metrics if self.state.config().metrics_public => Ok(None),
             Class::Metrics | Class::Admin => admin(identity).map(|()| None),
             Class::TestToken => self.test_token(identity).map(|()| None),
-            Class::Peer => peer(identity, self.peer_subject(head)).map(|()| None),
+            Class::Peer => peer(identity, self.peer_subject(subject, head)).map(|()| None),
             Class::Topology => match any_credential(identity) {
                 Ok(()) => Ok(None),
-                Err(refusal) => self.departed(head, refusal).await.map(Some),
+                Err(refusal) => self.departed(subject, head, refusal).await.map(Some),
             },
-            Class::Workspace => workspace(identity, self.subject_of(head)).map(|()| None),
-            Class::WorkspaceOnly => match self.workspace_only(identity, self.subject_of(head)).await {
+            Class::Workspace => workspace(identity, subject).map(|()| None),
+            Class::WorkspaceOnly => match self.workspace_only(identity, subject).await {
                 Ok(()) => Ok(None),
-                Err(refusal) => self.departed(head, refusal).await.map(Some),
+                Err(refusal) => self.departed(subject, head, refusal).await.map(Some),
             },
         }
     }
 
-    /// The workspace the path names; `None` also for what is no canonical id, which no token proves.
-    fn subject_of(&self, head: &Parts) -> Option<WorkspaceId> {
-        head.uri.path().split('/').nth(self.subject?)?.parse().ok()
-    }
-
     /// Discover is asked on behalf of the header's workspace, peers on behalf of the path's (SEC-75).
-    fn peer_subject(&self, head: &Parts) -> PeerSubject {
+    fn peer_subject(&self, subject: Option<WorkspaceId>, head: &Parts) -> PeerSubject {
         if self.name.starts_with("/registry/discover/") {
             let Some(header) = head.headers.get("x-workspace-id").filter(|value| !value.is_empty()) else {
                 return PeerSubject::HeaderMissing;
             };
             return PeerSubject::Is(header.to_str().ok().and_then(|header| header.parse().ok()));
         }
-        PeerSubject::Is(self.subject_of(head))
+        PeerSubject::Is(subject)
     }
 
     /// The double gate (SEC-78): while a workspace has a live token, only that token opens its secrets and its state.
     async fn workspace_only(&self, identity: &Identity, subject: Option<WorkspaceId>) -> Result<(), ApiError> {
         workspace(identity, subject)?;
-        let Some(subject) = subject else { return Ok(()) };
+        let subject = subject.ok_or_else(ApiError::invalid_workspace_id)?;
         let Err(refusal) = identity.require_workspace(subject) else {
             return Ok(());
         };
@@ -60,12 +61,17 @@ impl Guarded {
     }
 
     /// A withdrawn bearer of the very workspace it asks about learns that the workspace is gone (LIFE-89a, OP-17).
-    async fn departed(&self, head: &Parts, refusal: ApiError) -> Result<Departed, ApiError> {
+    async fn departed(
+        &self,
+        subject: Option<WorkspaceId>,
+        head: &Parts,
+        refusal: ApiError,
+    ) -> Result<Departed, ApiError> {
         let bearer = head
             .headers
             .get(header::AUTHORIZATION)
             .and_then(|value| parse_bearer(value.to_str().ok()?));
-        let (true, Some(bearer), Some(subject)) = (self.tells_departed, bearer, self.subject_of(head)) else {
+        let (true, Some(bearer), Some(subject)) = (self.tells_departed, bearer, subject) else {
             return Err(refusal);
         };
         match self.state.platform().credentials.removed_owner(bearer).await {

@@ -28,11 +28,12 @@ use std::{
 };
 
 use axum::{
-    extract::Request,
+    extract::{FromRequestParts, RawPathParams, Request},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
+use molecule_core::WorkspaceId;
 use molecule_platform::supervise::panic_text;
 use origin::Verdict;
 use tower::{Layer, Service};
@@ -47,6 +48,11 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Departed;
 
+/// The workspace that `{id}` of the path names, decoded as handlers decode it; `None` for what is no id, which no token
+/// proves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject(pub Option<WorkspaceId>);
+
 /// What a guard knows of its route.
 pub(crate) struct Guarded {
     state: ApiState,
@@ -57,8 +63,8 @@ pub(crate) struct Guarded {
     unmetered: bool,
     /// Tells withdrawn bearers of the workspace that it is gone.
     tells_departed: bool,
-    /// Which segment of the path names the workspace.
-    subject: Option<usize>,
+    /// The path has an `{id}`.
+    has_subject: bool,
     metrics: Arc<RouteMetrics>,
 }
 
@@ -76,7 +82,7 @@ impl GuardLayer {
             class: route.class,
             unmetered: route.unmetered,
             tells_departed: route.tells_departed,
-            subject: route.path.split('/').position(|segment| segment == "{id}"),
+            has_subject: route.path.contains("{id}"),
             metrics,
         }))
     }
@@ -89,7 +95,7 @@ impl GuardLayer {
             class: Class::Public,
             unmetered: false,
             tells_departed: false,
-            subject: None,
+            has_subject: false,
             metrics: state.metrics().route("any", UNMATCHED),
         }))
     }
@@ -181,12 +187,27 @@ impl Guarded {
         if !tenant::admits(self.state.config().org_id.as_deref(), self.state.origins(), &head) {
             return Err(StatusCode::NOT_FOUND.into_response());
         }
-        let departed = self.gate(&identity, &head).await.map_err(IntoResponse::into_response)?;
+        let subject = self.subject_of(&mut head).await;
+        let departed = self.gate(&identity, subject, &head).await;
+        let departed = departed.map_err(IntoResponse::into_response)?;
+        head.extensions.insert(subject);
         if let Some(departed) = departed {
             head.extensions.insert(departed);
         }
         head.extensions.insert(identity);
         Ok(Request::from_parts(head, body))
+    }
+
+    async fn subject_of(&self, head: &mut Parts) -> Subject {
+        if !self.has_subject {
+            return Subject(None);
+        }
+        // A parameter that is no UTF-8 is no id either.
+        let params = RawPathParams::from_request_parts(head, &()).await.ok();
+        let named = params
+            .as_ref()
+            .and_then(|params| params.iter().find(|(name, _)| *name == "id"));
+        Subject(named.and_then(|(_, id)| id.parse().ok()))
     }
 
     /// The handler. A panic becomes a 500 and ends nothing else (SEC-208).

@@ -61,6 +61,23 @@ fn refusal(class: Class, who: Who) -> &'static str {
     }
 }
 
+/// How the path spells the workspace; neither may open what the other does not.
+#[derive(Debug, Clone, Copy)]
+enum Spelling {
+    Plain,
+    /// Its first character percent-encoded.
+    Encoded,
+}
+
+impl Spelling {
+    fn of(self, id: &str) -> String {
+        match self {
+            Self::Plain => id.to_owned(),
+            Self::Encoded => format!("%{:02x}{}", id.as_bytes()[0], &id[1..]),
+        }
+    }
+}
+
 struct World {
     server: Server,
     /// The workspace in the paths. It has a child, so that nobody deletes it by the way.
@@ -102,12 +119,13 @@ impl World {
         })
     }
 
-    async fn ask(&self, route: &Route, who: Who) -> Reply {
+    async fn ask(&self, route: &Route, who: Who, spelling: Spelling) -> Reply {
         let id = self.own.id.to_string();
+        let spelled = spelling.of(&id);
         let path = route
             .path
-            .replace("{id}", &id)
-            .replace("{workspaceId}", &id)
+            .replace("{id}", &spelled)
+            .replace("{workspaceId}", &spelled)
             .replace("{tokenId}", "6fa459ea-ee8a-4ca4-894e-db77e160355e")
             .replace("{key}", "NOT_THERE")
             .replace("{*path}", "app.js");
@@ -148,11 +166,14 @@ fn without(mut body: Value, member: &str) -> Value {
 
 async fn walk(url: &str, options: Options, open: bool) {
     let world = World::new(url, options).await;
-    for route in ROUTES {
+    for (route, spelling) in ROUTES.iter().flat_map(|route| {
+        let encoded = route.path.contains("{id}").then_some(Spelling::Encoded);
+        std::iter::once((route, Spelling::Plain)).chain(encoded.map(|spelling| (route, spelling)))
+    }) {
         for who in EVERYBODY {
-            let reply = world.ask(route, who).await;
+            let reply = world.ask(route, who, spelling).await;
             let about = format!(
-                "{} {} by {who:?}, open: {open}: {reply:?}",
+                "{} {} {spelling:?} by {who:?}, open: {open}: {reply:?}",
                 route.verb.as_str(),
                 route.path
             );
