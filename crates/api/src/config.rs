@@ -38,6 +38,8 @@ impl std::fmt::Debug for ApiConfig {
 pub struct Rates {
     /// `RATE_LIMIT`: anonymous requests and failed authentications per minute of one address.
     pub address: u32,
+    /// Requests per minute of one address for pages, their files, `/health` and `/buildinfo`.
+    pub pages: u32,
     /// Requests per minute of one valid credential; registrations and heartbeats do not count.
     pub credential: u32,
     /// Org tokens minted per hour from one address.
@@ -48,6 +50,7 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             address: limits::ADDRESS_RATE,
+            pages: limits::PAGE_RATE,
             credential: limits::CREDENTIAL_RATE,
             org_token_mints: limits::ORG_TOKEN_MINT_RATE,
         }

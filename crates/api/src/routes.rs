@@ -106,6 +106,8 @@ pub struct Route {
     pub class: Class,
     /// Does not count against its credential's rate (D2).
     pub unmetered: bool,
+    /// Answers from the binary alone, and counts in a bucket of its own.
+    pub built_in: bool,
     /// Tells a withdrawn bearer of the workspace in the path that it is gone (LIFE-89a, OP-17).
     pub tells_departed: bool,
     handler: fn(Verb) -> MethodRouter<ApiState>,
@@ -129,6 +131,7 @@ impl Route {
             path,
             class,
             unmetered: false,
+            built_in: false,
             tells_departed: false,
             handler: |_| MethodRouter::new(),
         }
@@ -136,11 +139,11 @@ impl Route {
 }
 
 routes! {
-    Get "/" Public => pages::index;
-    Get "/docs" Public => pages::docs;
-    Get "/assets/{*path}" Public => pages::asset;
-    Get "/health" Public => ops::health;
-    Get "/buildinfo" Public => ops::build_info;
+    Get "/" Public [built_in] => pages::index;
+    Get "/docs" Public [built_in] => pages::docs;
+    Get "/assets/{*path}" Public [built_in] => pages::asset;
+    Get "/health" Public [built_in] => ops::health;
+    Get "/buildinfo" Public [built_in] => ops::build_info;
     Get "/metrics" Metrics => ops::metrics;
     Get "/openapi.json" Topology => ops::openapi;
     Get "/admin/liveness" Admin => ops::liveness;
@@ -249,6 +252,12 @@ mod tests {
         assert_eq!(
             public,
             ["/", "/docs", "/assets/{*path}", "/health", "/buildinfo", "/auth/login"]
+        );
+        let built_in = ROUTES.iter().filter(|route| route.built_in).map(|route| route.path);
+        assert_eq!(
+            built_in.collect::<Vec<_>>(),
+            public[..5],
+            "signing in is an attempt at a credential"
         );
         let unmetered = ROUTES.iter().filter(|route| route.unmetered).map(|route| route.path);
         assert_eq!(

@@ -42,6 +42,7 @@ struct Inner {
     config: ApiConfig,
     origins: Origins,
     addresses: Windows<IpAddr>,
+    pages: Windows<IpAddr>,
     credentials: Windows<u128>,
     mints: Windows<IpAddr>,
     logins: OneTimeCodes<()>,
@@ -68,6 +69,7 @@ impl ApiState {
         let inner = Inner {
             origins: Origins::new(mode, config.cors_origins.as_deref(), external),
             addresses: Windows::new(config.rates.address, limits::RATE_WINDOW),
+            pages: Windows::new(config.rates.pages, limits::RATE_WINDOW),
             credentials: Windows::new(config.rates.credential, limits::RATE_WINDOW),
             mints: Windows::new(config.rates.org_token_mints, hour),
             logins: OneTimeCodes::new(limits::LOGIN_CODE_TTL),
@@ -101,6 +103,11 @@ impl ApiState {
     /// Anonymous requests and failed authentications by address.
     pub(crate) fn addresses(&self) -> &Windows<IpAddr> {
         &self.inner.addresses
+    }
+
+    /// Requests for what the binary holds, by address.
+    pub(crate) fn pages(&self) -> &Windows<IpAddr> {
+        &self.inner.pages
     }
 
     /// Requests by valid credential.

@@ -46,6 +46,7 @@ fn defaults_are_the_limits_of_the_specification() {
         )
     );
     assert_eq!(config.rate_limit, limits::ADDRESS_RATE);
+    assert_eq!(config.page_rate, limits::PAGE_RATE);
     assert_eq!(config.credential_rate, limits::CREDENTIAL_RATE);
     assert_eq!(config.a2a_idle_timeout, limits::A2A_IDLE_TIMEOUT);
     assert_eq!(config.a2a_header_timeout, limits::A2A_HEADER_TIMEOUT);

@@ -107,8 +107,12 @@ async fn admit(
         return Ok((agent(state, identity, named).await?, bearer));
     }
     if let Some(ticket) = query.get("ticket") {
-        let grant = state.tickets().redeem(ticket);
-        let grant = grant.map_err(|_| ApiError::unauthorized("ticket is invalid or expired").code("invalid_ticket"))?;
+        let invalid = || ApiError::unauthorized("ticket is invalid or expired").code("invalid_ticket");
+        let grant = state.tickets().redeem(ticket).map_err(|_| invalid())?;
+        // Bought with a bearer, it is worth what that is worth today.
+        if grant.bearer.is_some() {
+            admin(identity).map_err(|_| invalid())?;
+        }
         return Ok((Listener::Canvas, grant.bearer));
     }
     // The bearer proves whose it is; a header would only name it (SEC-96).

@@ -9,12 +9,13 @@ use axum::extract::ConnectInfo;
 use http::{Extensions, header, request::Parts};
 use molecule_core::credential::parse_bearer;
 use molecule_platform::{AuthMode, credentials::Identity};
+use secrecy::ExposeSecret;
 
 use super::{
     Guarded, origin,
     rate::{Allowance, address_key},
 };
-use crate::{error::ApiError, routes::Class, state::credential_key};
+use crate::{error::ApiError, extract::Query, routes::Class, state::credential_key};
 
 /// Address of the peer. No proxy is trusted (SEC-204).
 pub(crate) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
@@ -35,10 +36,7 @@ impl Guarded {
             });
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Ok(Identity {
-                open,
-                ..Identity::default()
-            });
+            return self.identify_by_ticket(head, open).await;
         };
         let Ok(text) = value.to_str() else {
             // Bytes that no token has; a bearer nevertheless.
@@ -54,6 +52,29 @@ impl Guarded {
                 ..Identity::default()
             });
         };
+        self.look_up(bearer, open).await
+    }
+
+    /// A ticket stands for the bearer it was bought with. It is looked at, not used up: that is for the handler, once
+    /// rate and request allow it.
+    async fn identify_by_ticket(&self, head: &Parts, open: bool) -> Result<Identity, ApiError> {
+        let ticket = match self.class {
+            Class::Socket => Query::parse(head.uri.query()),
+            _ => Query::default(),
+        };
+        let grant = ticket
+            .get("ticket")
+            .and_then(|ticket| self.state.tickets().peek(ticket));
+        match grant.and_then(|grant| grant.bearer) {
+            Some(bearer) => self.look_up(bearer.expose_secret(), open).await,
+            None => Ok(Identity {
+                open,
+                ..Identity::default()
+            }),
+        }
+    }
+
+    async fn look_up(&self, bearer: &str, open: bool) -> Result<Identity, ApiError> {
         let found = self.state.platform().credentials.authenticate(bearer).await;
         let principal = found.map_err(|error| ApiError::platform_unavailable(self.name, &error))?;
         Ok(Identity {
@@ -69,6 +90,7 @@ impl Guarded {
             (Some(_), _) if self.unmetered => Allowance::UNLIMITED,
             (Some(principal), _) => self.state.credentials().take(credential_key(principal), now),
             (None, _) if identity.open => Allowance::UNLIMITED,
+            (None, Some(peer)) if self.built_in => self.state.pages().take(address_key(peer), now),
             (None, Some(peer)) => self.state.addresses().take(address_key(peer), now),
             // A router that is called without a connection.
             (None, None) => Allowance::UNLIMITED,

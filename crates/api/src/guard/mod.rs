@@ -61,6 +61,8 @@ pub(crate) struct Guarded {
     class: Class,
     /// Registrations and heartbeats do not count (D2).
     unmetered: bool,
+    /// Counts with what the binary holds.
+    built_in: bool,
     /// Tells withdrawn bearers of the workspace that it is gone.
     tells_departed: bool,
     /// The path has an `{id}`.
@@ -81,6 +83,7 @@ impl GuardLayer {
             name: route.path,
             class: route.class,
             unmetered: route.unmetered,
+            built_in: route.built_in,
             tells_departed: route.tells_departed,
             has_subject: route.path.contains("{id}"),
             metrics,
@@ -94,6 +97,7 @@ impl GuardLayer {
             name: UNMATCHED,
             class: Class::Public,
             unmetered: false,
+            built_in: false,
             tells_departed: false,
             has_subject: false,
             metrics: state.metrics().route("any", UNMATCHED),

@@ -19,6 +19,7 @@ async fn limited(url: &str, rates: Rates) -> Server {
 
 const NONE: Rates = Rates {
     address: 0,
+    pages: 0,
     credential: 0,
     org_token_mints: 0,
 };
@@ -27,7 +28,7 @@ both_engines! {
     // SEC-205, D2: an address pays for what it could not prove
     async fn anonymous_requests_and_wrong_bearers(url: String) {
         let server = limited(&url, Rates { address: 3, ..NONE }).await;
-        let reply = server.get("/health").send().await;
+        let reply = server.get("/nowhere").send().await;
         assert_eq!(reply.header("x-ratelimit-limit"), Some("3"));
         assert_eq!(reply.header("x-ratelimit-remaining"), Some("2"));
         assert!((1..=60).contains(&reply.header("x-ratelimit-reset").unwrap().parse::<u32>().unwrap()));
@@ -35,7 +36,8 @@ both_engines! {
         server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
         server.get("/workspaces").bearer("wrong").send().await.refused(401, "invalid admin auth token");
         server.get("/nowhere").send().await.refused(404, "not found");
-        for call in [server.get("/health"), server.get("/workspaces").bearer("wrong"), server.get("/nowhere")] {
+        let login = server.post("/auth/login", &json!({ "code": "guessed" }));
+        for call in [login, server.get("/workspaces").bearer("wrong"), server.get("/nowhere")] {
             let reply = call.send().await;
             let retry: u32 = reply.header("retry-after").unwrap().parse().unwrap();
             assert_eq!(reply.header("x-ratelimit-remaining"), Some("0"));
@@ -44,8 +46,27 @@ both_engines! {
         }
         server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
         // The forwarded address is not believed (SEC-204).
-        let forwarded = server.get("/health").header("x-forwarded-for", "203.0.113.9").send().await;
+        let forwarded = server.get("/nowhere").header("x-forwarded-for", "203.0.113.9").send().await;
         assert_eq!(forwarded.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+
+    // D2: who shares an address with agents gone wild can still open the page and its socket
+    async fn pages_and_tickets_do_not_count_as_anonymous(url: String) {
+        let server = limited(&url, Rates { address: 1, pages: 3, credential: 2, ..NONE }).await;
+        server.get("/nowhere").send().await.expect(404);
+        server.get("/nowhere").send().await.refused(429, "rate limit exceeded");
+        for (path, left) in [("/", "2"), ("/assets/app.js", "1"), ("/health", "0")] {
+            let reply = server.get(path).send().await;
+            assert_eq!((reply.status, reply.header("x-ratelimit-remaining")), (StatusCode::OK, Some(left)), "{path}");
+        }
+        server.get("/buildinfo").send().await.refused(429, "rate limit exceeded");
+        // Buying the ticket was the credential's first request; opening the socket is its second.
+        let ticket = server.ticket(ADMIN).await;
+        let opened = server.get(format!("/ws?ticket={ticket}")).upgrade().send().await;
+        assert_eq!(opened.status, StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(opened.header("x-ratelimit-remaining"), Some("0"));
+        server.get("/workspaces").bearer(ADMIN).send().await.refused(429, "rate limit exceeded");
+        server.get("/ws?ticket=made-up").upgrade().send().await.refused(429, "rate limit exceeded");
     }
 
     // D2: a credential by itself; beats do not count
@@ -89,8 +110,8 @@ both_engines! {
             assert_eq!(reply.header("x-ratelimit-limit"), Some("unlimited"));
             reply.expect(200);
         }
-        server.get("/health").header("host", "elsewhere").send().await.expect(200);
-        let second = server.get("/health").header("host", "elsewhere").send().await;
+        server.get("/nowhere").header("host", "elsewhere").send().await.expect(404);
+        let second = server.get("/nowhere").header("host", "elsewhere").send().await;
         assert_eq!(second.status, StatusCode::TOO_MANY_REQUESTS);
     }
 }

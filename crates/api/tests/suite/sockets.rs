@@ -83,6 +83,15 @@ both_engines! {
         assert!(event["timestamp"].is_string());
     }
 
+    // D2: a ticket is worth what the bearer that bought it is worth
+    async fn a_ticket_ends_with_its_session(url: String) {
+        let server = Server::new(&url).await;
+        let session = server.session().await;
+        let ticket = format!("?ticket={}", server.ticket(&session).await);
+        server.post("/auth/logout", &json!({})).bearer(&session).send().await.expect(200);
+        assert_eq!(open(&server, &ticket, &[]).await.err(), Some(401));
+    }
+
     // ACT-77, ACT-78
     async fn an_agent_sees_those_it_may_talk_to(url: String) {
         let server = Server::new(&url).await;

@@ -136,6 +136,8 @@ pub struct ServerConfig {
     pub cors_origins: Option<Vec<String>>,
     /// Anonymous requests per minute and address.
     pub rate_limit: u32,
+    /// Requests for pages per minute and address.
+    pub page_rate: u32,
     /// Requests per minute and credential.
     pub credential_rate: u32,
     /// Silence limit of a message.
@@ -236,6 +238,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         workspace_dir: read.path(&s::WORKSPACE_DIR),
         cors_origins: read.optional(&s::CORS_ORIGINS, parse::origins),
         rate_limit: read.value(&s::RATE_LIMIT, parse::positive),
+        page_rate: read.value(&s::PAGE_RATE, parse::whole),
         credential_rate: read.value(&s::CREDENTIAL_RATE, parse::whole),
         a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),
         a2a_header_timeout: read.value(&s::A2A_HEADER_TIMEOUT, parse::seconds),

@@ -127,6 +127,8 @@ settings! {
     CORS_ORIGINS = Setting::new("cors_origins", "CORS_ORIGINS", List, "", "Origins besides the server's own that browsers may call from");
     /// Rate per address (SEC-205).
     RATE_LIMIT = Setting::new("rate_limit", "RATE_LIMIT", Integer, "600", "Anonymous requests and failed authentications per minute of one address").lenient();
+    /// Rate of the pages per address (D2).
+    PAGE_RATE = Setting::new("page_rate", "MOLECULE_PAGE_RATE", Integer, "6000", "Requests per minute of one address for pages, their files, /health and /buildinfo; 0 is no limit");
     /// Rate per credential (D2).
     CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential; 0 is no limit");
     /// Silence limit (A2A-65).

@@ -128,6 +128,7 @@ fn api_config(config: &ServerConfig) -> Result<ApiConfig> {
     Ok(ApiConfig {
         rates: Rates {
             address: config.rate_limit,
+            pages: config.page_rate,
             credential: config.credential_rate,
             ..Rates::default()
         },

@@ -66,6 +66,16 @@ impl<T> OneTimeCodes<T> {
         Some(code)
     }
 
+    /// What a code stands for, without using it up; `None` for one that opens nothing.
+    pub fn peek(&self, code: &str) -> Option<T>
+    where
+        T: Clone,
+    {
+        let codes = self.codes.lock();
+        let (issued, grant) = codes.get(&TokenHash::of(code))?;
+        (issued.elapsed() < self.lifetime).then(|| grant.clone())
+    }
+
     /// Takes a code; it never works again.
     ///
     /// # Errors
@@ -88,8 +98,11 @@ mod tests {
         // D2
         let codes = OneTimeCodes::new(Duration::from_secs(60));
         let code = codes.issue(7).unwrap();
+        assert_eq!(codes.peek(code.expose()), Some(7));
+        assert_eq!(codes.peek("made up"), None);
         assert_eq!(codes.redeem(code.expose()), Ok(7));
         assert_eq!(codes.redeem(code.expose()), Err(RedeemError::Invalid));
+        assert_eq!(codes.peek(code.expose()), None);
         assert_eq!(codes.redeem("made up"), Err(RedeemError::Invalid));
     }
 
@@ -97,6 +110,7 @@ mod tests {
     fn expires_and_stays_bounded() {
         let codes = OneTimeCodes::new(Duration::ZERO);
         let code = codes.issue(()).unwrap();
+        assert_eq!(codes.peek(code.expose()), None);
         assert_eq!(codes.redeem(code.expose()), Err(RedeemError::Invalid));
 
         let codes = OneTimeCodes::new(Duration::from_secs(60));

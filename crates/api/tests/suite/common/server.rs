@@ -25,6 +25,7 @@ impl Default for Options {
     fn default() -> Self {
         let unlimited = Rates {
             address: 0,
+            pages: 0,
             credential: 0,
             org_token_mints: 0,
         };
