@@ -42,6 +42,8 @@ pub struct Rates {
     pub pages: u32,
     /// Requests per minute of one valid credential; registrations and heartbeats do not count.
     pub credential: u32,
+    /// Event sockets that one credential may hold open at once.
+    pub sockets: u32,
     /// Org tokens minted per hour from one address.
     pub org_token_mints: u32,
 }
@@ -52,6 +54,7 @@ impl Default for Rates {
             address: limits::ADDRESS_RATE,
             pages: limits::PAGE_RATE,
             credential: limits::CREDENTIAL_RATE,
+            sockets: limits::SOCKETS_PER_CREDENTIAL,
             org_token_mints: limits::ORG_TOKEN_MINT_RATE,
         }
     }

@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::ApiConfig,
     error::ApiError,
+    events::Seats,
     guard::{HttpMetrics, Origins, Windows},
 };
 
@@ -47,6 +48,7 @@ struct Inner {
     mints: Windows<IpAddr>,
     logins: OneTimeCodes<()>,
     tickets: OneTimeCodes<Grant>,
+    seats: Arc<Seats>,
     metrics: Arc<HttpMetrics>,
     openapi: Bytes,
     closing: CancellationToken,
@@ -74,6 +76,7 @@ impl ApiState {
             mints: Windows::new(config.rates.org_token_mints, hour),
             logins: OneTimeCodes::new(limits::LOGIN_CODE_TTL),
             tickets: OneTimeCodes::new(limits::TICKET_TTL),
+            seats: Seats::new(config.rates.sockets),
             metrics: Arc::default(),
             openapi: crate::openapi::document_json().into(),
             closing: CancellationToken::new(),
@@ -126,6 +129,11 @@ impl ApiState {
 
     pub(crate) fn tickets(&self) -> &OneTimeCodes<Grant> {
         &self.inner.tickets
+    }
+
+    /// Open sockets by whose they are.
+    pub(crate) fn seats(&self) -> &Arc<Seats> {
+        &self.inner.seats
     }
 
     pub(crate) fn metrics(&self) -> &Arc<HttpMetrics> {

@@ -98,6 +98,8 @@ pub const ADDRESS_RATE: u32 = 600;
 /// Requests per minute of one address for what the binary holds: pages, their files, `/health`, `/buildinfo`. Apart from
 /// [`ADDRESS_RATE`], or the agents of a machine could lock its people out of the sign-in page.
 pub const PAGE_RATE: u32 = 6_000;
+/// Event sockets that one credential may hold open at once (D10).
+pub const SOCKETS_PER_CREDENTIAL: u32 = 64;
 /// Org tokens minted per hour from one address (SEC-206).
 pub const ORG_TOKEN_MINT_RATE: u32 = 10;
 /// Window of the rate limits.

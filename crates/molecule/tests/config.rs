@@ -48,6 +48,7 @@ fn defaults_are_the_limits_of_the_specification() {
     assert_eq!(config.rate_limit, limits::ADDRESS_RATE);
     assert_eq!(config.page_rate, limits::PAGE_RATE);
     assert_eq!(config.credential_rate, limits::CREDENTIAL_RATE);
+    assert_eq!(config.sockets_per_credential, limits::SOCKETS_PER_CREDENTIAL);
     assert_eq!(config.a2a_idle_timeout, limits::A2A_IDLE_TIMEOUT);
     assert_eq!(config.a2a_header_timeout, limits::A2A_HEADER_TIMEOUT);
     assert_eq!(config.remote_stale_after, limits::REMOTE_STALE_AFTER);

@@ -22,9 +22,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 
+use super::seats::{Holder, Seat};
 use crate::{
     error::ApiError,
-    extract::{Query, Who},
+    extract::{Peer, Query, Who},
     guard::{OpenSocket, admin},
     state::ApiState,
 };
@@ -57,12 +58,18 @@ enum Listener {
     responses(
         (status = 101, description = "The socket is open.", body = EventEnvelope),
         (status = 400, description = "Not a WebSocket request.", body = ErrorBody),
+        (
+            status = 429,
+            description = "Too many requests, or (`too_many_sockets`) too many open sockets of one credential.",
+            body = ErrorBody,
+        ),
         (status = 426, description = "The connection cannot be upgraded.", body = ErrorBody),
     )
 )]
 pub(crate) async fn open(
     State(state): State<ApiState>,
     Who(identity): Who,
+    Peer(peer): Peer,
     query: Query,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -74,12 +81,21 @@ pub(crate) async fn open(
         }
         _ => ApiError::bad_request("not a WebSocket request").code("not_a_websocket"),
     })?;
+    // Before the ticket is used up: it opens a socket as soon as another one is closed.
+    let seat = state.seats().take(Holder::of(&identity, peer)).ok_or_else(|| {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many open sockets for one credential",
+        )
+        .code("too_many_sockets")
+    })?;
     let (listener, bearer) = admit(&state, &identity, &query, &headers).await?;
     let session = Session {
         // Subscribed before the answer: a client that saw the socket open misses nothing after that.
         frames: state.platform().events.subscribe(),
         listener,
         bearer,
+        seat,
         gauge: state.metrics().socket(),
         state: state.clone(),
     };
@@ -158,6 +174,7 @@ struct Session {
     frames: Receiver<Frame>,
     listener: Listener,
     bearer: Option<SecretString>,
+    seat: Seat,
     gauge: OpenSocket,
     state: ApiState,
 }
@@ -177,7 +194,7 @@ impl Session {
         };
         // The client may be gone already.
         timeout(Duration::from_secs(1), socket.send(farewell)).await.ok();
-        drop(self.gauge);
+        drop((self.seat, self.gauge));
     }
 
     async fn relay(&mut self, socket: &mut WebSocket) -> End {

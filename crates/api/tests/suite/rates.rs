@@ -21,6 +21,7 @@ const NONE: Rates = Rates {
     address: 0,
     pages: 0,
     credential: 0,
+    sockets: 0,
     org_token_mints: 0,
 };
 

@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use http::HeaderValue;
+use molecule_api::{ApiConfig, Rates};
 use molecule_testkit::both_engines;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -136,6 +137,29 @@ both_engines! {
         eventually("one", async || open_sockets(&server).await == "1").await;
         second.close(None).await.unwrap();
         eventually("none", async || open_sockets(&server).await == "0").await;
+    }
+
+    // D10
+    async fn a_credential_holds_so_many_and_no_more(url: String) {
+        let options = Options::default();
+        let rates = Rates { sockets: 2, ..options.api.rates };
+        let server = Server::with(&url, Options { api: ApiConfig { rates, ..options.api }, ..options }).await;
+        let workspace = server.workspace("w", None).await;
+        let operator = format!("Bearer {ADMIN}");
+        let by_operator = [("authorization", operator.as_str())];
+        let first = open(&server, "", &by_operator).await.unwrap();
+        // A ticket counts for who bought it, and outlasts the refusal.
+        let ticket = server.ticket(ADMIN).await;
+        let second = open(&server, "", &by_operator).await.unwrap();
+        let refused = server.get(format!("/ws?ticket={ticket}")).upgrade().send().await;
+        assert_eq!(refused.json()["code"], "too_many_sockets");
+        refused.refused(429, "too many open sockets for one credential");
+        let agent = format!("Bearer {}", workspace.token);
+        let _other = open(&server, "", &[("authorization", &agent)]).await.unwrap();
+        drop(first);
+        eventually("a free seat", async || open_sockets(&server).await == "2").await;
+        let third = open(&server, &format!("?ticket={ticket}"), &[]).await.unwrap();
+        drop((second, third));
     }
 
     // ACT-81, SEC-218

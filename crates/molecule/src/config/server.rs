@@ -140,6 +140,8 @@ pub struct ServerConfig {
     pub page_rate: u32,
     /// Requests per minute and credential.
     pub credential_rate: u32,
+    /// Open event sockets per credential.
+    pub sockets_per_credential: u32,
     /// Silence limit of a message.
     pub a2a_idle_timeout: Duration,
     /// Header limit of external agents.
@@ -240,6 +242,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         rate_limit: read.value(&s::RATE_LIMIT, parse::positive),
         page_rate: read.value(&s::PAGE_RATE, parse::whole),
         credential_rate: read.value(&s::CREDENTIAL_RATE, parse::whole),
+        sockets_per_credential: read.value(&s::SOCKETS_PER_CREDENTIAL, parse::whole),
         a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),
         a2a_header_timeout: read.value(&s::A2A_HEADER_TIMEOUT, parse::seconds),
         provision_timeout: read.optional(&s::PROVISION_TIMEOUT, parse::seconds),

@@ -131,6 +131,8 @@ settings! {
     PAGE_RATE = Setting::new("page_rate", "MOLECULE_PAGE_RATE", Integer, "6000", "Requests per minute of one address for pages, their files, /health and /buildinfo; 0 is no limit");
     /// Rate per credential (D2).
     CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential; 0 is no limit");
+    /// Sockets per credential (D10).
+    SOCKETS_PER_CREDENTIAL = Setting::new("sockets_per_credential", "MOLECULE_SOCKETS_PER_CREDENTIAL", Integer, "64", "Event sockets that one credential may hold open at once; 0 is no limit");
     /// Silence limit (A2A-65).
     A2A_IDLE_TIMEOUT = Setting::new("a2a_idle_timeout_seconds", "A2A_IDLE_TIMEOUT_SECONDS", Integer, "300", "Silence after which a message counts as met by a busy agent, seconds").lenient();
     /// Header limit (A2A-64, D13).

@@ -130,6 +130,7 @@ fn api_config(config: &ServerConfig) -> Result<ApiConfig> {
             address: config.rate_limit,
             pages: config.page_rate,
             credential: config.credential_rate,
+            sockets: config.sockets_per_credential,
             ..Rates::default()
         },
         cors_origins: config.cors_origins.clone(),

@@ -27,6 +27,7 @@ impl Default for Options {
             address: 0,
             pages: 0,
             credential: 0,
+            sockets: 0,
             org_token_mints: 0,
         };
         Self {
