@@ -6,7 +6,7 @@ use molecule_client::{A2aOptions, A2aReply, Client, ClientError};
 use molecule_core::{WorkspaceId, credential::secrets_equal};
 use molecule_wire::{
     activity::{Notify, ReportActivity},
-    registry::{Heartbeat, HeartbeatOk, Peer, Register, Registered, UpdateCard},
+    registry::{Heartbeat, HeartbeatOk, Peer, Register, Registered, UpdateCard, raw},
 };
 use parking_lot::RwLock;
 use secrecy::ExposeSecret;
@@ -113,7 +113,7 @@ impl Platform {
     pub async fn register(&self, card: &Value, url: &str) -> Result<Registered, ClientError> {
         let registration = Register {
             id: self.workspace.to_string(),
-            agent_card: card.clone(),
+            agent_card: raw(card),
             url: url.to_owned(),
             delivery_mode: "push".to_owned(),
         };
@@ -163,7 +163,7 @@ impl Platform {
     pub async fn update_card(&self, card: &Value) -> Result<(), ClientError> {
         let update = UpdateCard {
             workspace_id: self.workspace.to_string(),
-            agent_card: card.clone(),
+            agent_card: raw(card),
         };
         self.client().update_card(&update).await.map(drop)
     }

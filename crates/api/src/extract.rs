@@ -29,6 +29,8 @@ const BODY_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) trait Payload: DeserializeOwned {
     /// Text of the 400.
     const INVALID: &'static str = "invalid request body";
+    /// Bytes it may have. What is read before a credential is checked stays small.
+    const LIMIT: usize = limits::JSON_BODY_BYTES;
 }
 
 impl Payload for workspaces::CreateWorkspace {
@@ -39,16 +41,24 @@ impl Payload for activity::Notify {
 }
 impl Payload for workspaces::UpdateWorkspace {}
 impl Payload for workspaces::RestartWorkspace {}
-impl Payload for registry::Register {}
-impl Payload for registry::Heartbeat {}
-impl Payload for registry::UpdateCard {}
+impl Payload for registry::Register {
+    const LIMIT: usize = limits::CARD_BODY_BYTES;
+}
+impl Payload for registry::Heartbeat {
+    const LIMIT: usize = limits::HEARTBEAT_BODY_BYTES;
+}
+impl Payload for registry::UpdateCard {
+    const LIMIT: usize = limits::CARD_BODY_BYTES;
+}
 impl Payload for registry::CheckAccess {}
 impl Payload for secrets::SetSecret {}
 impl Payload for secrets::SetModel {}
 impl Payload for secrets::SetProvider {}
 impl Payload for activity::ReportActivity {}
 impl Payload for orgs::ImportOrg {}
-impl Payload for auth::Login {}
+impl Payload for auth::Login {
+    const LIMIT: usize = limits::LOGIN_BODY_BYTES;
+}
 impl Payload for auth::MintOrgToken {}
 
 /// A JSON object. `Content-Type` is not looked at.
@@ -59,9 +69,7 @@ impl<T: Payload> FromRequest<ApiState> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
-        let body = read(request.into_body(), limits::JSON_BODY_BYTES)
-            .await
-            .map_err(Unreadable::answer)?;
+        let body = read(request.into_body(), T::LIMIT).await.map_err(Unreadable::answer)?;
         object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
     }
 }
@@ -74,9 +82,7 @@ impl<T: Payload + Default> FromRequest<ApiState> for Lenient<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
-        let body = read(request.into_body(), limits::JSON_BODY_BYTES)
-            .await
-            .map_err(Unreadable::answer)?;
+        let body = read(request.into_body(), T::LIMIT).await.map_err(Unreadable::answer)?;
         Ok(Self(object(&body).unwrap_or_default()))
     }
 }

@@ -14,6 +14,12 @@ pub const RUNTIME_BYTES: usize = 100;
 pub const A2A_REQUEST_BYTES: usize = 1 << 20;
 /// Bytes of an agent's reply (A2A-70).
 pub const A2A_REPLY_BYTES: usize = 10 << 20;
+/// Bytes of a sign-in's body: read before anything is proven, like the two below (SEC-190).
+pub const LOGIN_BODY_BYTES: usize = 4 << 10;
+/// Bytes of a heartbeat.
+pub const HEARTBEAT_BODY_BYTES: usize = 64 << 10;
+/// Bytes of a body that carries an agent's card: a registration, or a new card.
+pub const CARD_BODY_BYTES: usize = 1 << 20;
 /// Bytes of any other JSON body (SEC-190).
 pub const JSON_BODY_BYTES: usize = 32 << 20;
 /// Hops of an ancestor walk that decides communication (LIFE-40).

@@ -13,8 +13,9 @@ pub struct Register {
     #[serde(alias = "workspace_id")]
     pub id: String,
     /// The agent's card, stored verbatim.
+    // Raw: nothing is to be made of it before the caller is known.
     #[schema(value_type = Object)]
-    pub agent_card: Value,
+    pub agent_card: Raw,
     /// Where the agent listens; `""` in poll mode.
     #[serde(default)]
     pub url: String,
@@ -113,7 +114,7 @@ pub struct UpdateCard {
     pub workspace_id: String,
     /// The new card.
     #[schema(value_type = Object)]
-    pub agent_card: Value,
+    pub agent_card: Raw,
 }
 
 /// `POST /registry/check-access` (REG-81).
@@ -169,3 +170,10 @@ pub struct Peer {
 
 /// JSON kept as the bytes it came in.
 pub type Raw = Box<RawValue>;
+
+/// A value as the bytes that are sent.
+#[must_use]
+pub fn raw(value: &Value) -> Raw {
+    // The text of a value always is JSON.
+    RawValue::from_string(value.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

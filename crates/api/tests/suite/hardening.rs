@@ -1,6 +1,7 @@
 //! Headers, origins, bodies and paths (`security.md` §16, §17).
 
 use molecule_api::ApiConfig;
+use molecule_core::limits;
 use molecule_testkit::both_engines;
 
 use crate::common::*;
@@ -150,6 +151,31 @@ both_engines! {
         let long = vec![b' '; (1 << 20) + 1];
         let message = server.call(Method::POST, format!("/workspaces/{id}/a2a")).bearer(ADMIN).body(long);
         message.send().await.refused(400, "invalid JSON");
+        // What is read before anything is proven.
+        for (path, limit) in [
+            ("/auth/login", limits::LOGIN_BODY_BYTES),
+            ("/registry/heartbeat", limits::HEARTBEAT_BODY_BYTES),
+            ("/registry/register", limits::CARD_BODY_BYTES),
+            ("/registry/update-card", limits::CARD_BODY_BYTES),
+        ] {
+            let call = |length| server.call(Method::POST, path).body(vec![b' '; length]);
+            call(limit).send().await.refused(400, "invalid request body");
+            call(limit + 1).send().await.refused(413, "request body too large");
+        }
+    }
+
+    // SEC-72, SEC-73: a stranger's card is carried as far as the gate and no further
+    async fn nothing_is_made_of_a_strangers_card(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        // Too deep for a parser that builds something.
+        let card = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        for (path, id) in [("register", "id"), ("update-card", "workspace_id")] {
+            let body = format!(r#"{{ "{id}": "{}", "agent_card": {card} }}"#, workspace.id);
+            let call = server.call(Method::POST, format!("/registry/{path}")).body(body);
+            call.clone().send().await.refused(401, "missing workspace auth token");
+            call.bearer(&workspace.token).send().await.refused(400, "invalid request body");
+        }
     }
 
     // SEC-54…58

@@ -8,7 +8,7 @@ use molecule_store::{
     StoreError,
     workspaces::{Change, NewLayout, NewUrl, NewWorkspace, Workspace},
 };
-use molecule_wire::registry::{Register, UpdateCard};
+use molecule_wire::registry::{Raw, Register, UpdateCard};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -53,6 +53,23 @@ pub struct RegisterReply {
     pub inbound_secret: Option<SecretString>,
 }
 
+/// A card: the text that is kept, and what it says to those who listen.
+struct Card {
+    text: String,
+    said: Value,
+}
+
+impl Card {
+    /// Reads what was only carried so far; for callers that passed the gate.
+    fn read(raw: &Raw) -> Result<Self, RegisterError> {
+        let said = serde_json::from_str(raw.get()).map_err(|_| RegisterError::BadRequest)?;
+        Ok(Self {
+            text: raw.get().to_owned(),
+            said,
+        })
+    }
+}
+
 impl Registry {
     /// Takes a registration (REG-23): parse, mode, gate, resolve, URL, upsert, event, token, secret.
     ///
@@ -60,7 +77,7 @@ impl Registry {
     /// [`RegisterError`]; nothing changed.
     pub async fn register(&self, identity: &Identity, request: Register) -> Result<RegisterReply, RegisterError> {
         let id: WorkspaceId = request.id.parse().map_err(|_| RegisterError::BadRequest)?;
-        if request.agent_card.is_null() {
+        if request.agent_card.get() == "null" {
             return Err(RegisterError::BadRequest);
         }
         let said = match request.delivery_mode.as_str() {
@@ -69,6 +86,7 @@ impl Registry {
         };
         let row = self.inner.store.workspace(id).await?;
         self.gate(id, row.as_ref(), identity).await?;
+        let card = Card::read(&request.agent_card)?;
         let runtime = row.as_ref().and_then(|row| molecule_core::Runtime::parse(&row.runtime));
         let mode = DeliveryMode::resolve(said, row.as_ref().and_then(|row| row.delivery_mode), runtime);
         let url = self.effective_url(row.as_ref(), mode, &request.url).await?;
@@ -76,8 +94,8 @@ impl Registry {
             self.inner.provisioner.start_settled(id).await;
         }
         match row {
-            Some(row) => self.reregister(&row, mode, url, &request.agent_card).await?,
-            None => self.insert_unknown(id, mode, url, &request.agent_card).await?,
+            Some(row) => self.reregister(&row, mode, url, &card).await?,
+            None => self.insert_unknown(id, mode, url, &card).await?,
         }
         Ok(RegisterReply {
             delivery_mode: mode,
@@ -96,18 +114,15 @@ impl Registry {
     /// [`RegisterError`]; nothing changed.
     pub async fn update_card(&self, identity: &Identity, request: UpdateCard) -> Result<(), RegisterError> {
         let id: WorkspaceId = request.workspace_id.parse().map_err(|_| RegisterError::BadRequest)?;
-        if request.agent_card.is_null() {
+        if request.agent_card.get() == "null" {
             return Err(RegisterError::BadRequest);
         }
         let row = self.inner.store.workspace(id).await?;
         let row = row.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
         self.gate(id, Some(&row), identity).await?;
-        let event = lifecycle::card_updated(id, &request.agent_card);
-        let seq = self
-            .inner
-            .store
-            .set_agent_card(id, request.agent_card.to_string(), event)
-            .await?;
+        let card = Card::read(&request.agent_card)?;
+        let event = lifecycle::card_updated(id, &card.said);
+        let seq = self.inner.store.set_agent_card(id, card.text, event).await?;
         let seq = seq.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
         self.inner.directory.invalidate(id);
         self.inner.events.passed(seq).await;
@@ -186,12 +201,12 @@ impl Registry {
         row: &Workspace,
         mode: DeliveryMode,
         url: Option<NewUrl>,
-        card: &Value,
+        card: &Card,
     ) -> Result<(), RegisterError> {
         let shown = url.as_ref().map_or(row.url.clone(), |url| url.url.clone());
         let change = Change {
             url: url.clone(),
-            agent_card: Some(card.to_string()),
+            agent_card: Some(card.text.clone()),
             delivery_mode: Some(mode),
             sample_error: Some(String::new()),
             beat: true,
@@ -199,7 +214,12 @@ impl Registry {
         };
         // Bound to the incarnation that was gated: a restart in between revoked the token that was shown.
         let ask = Ask::from(Trigger::Registered).change(change).generation(row.generation);
-        let event = |row: &Workspace, _| vec![lifecycle::online(row.id, json!({ "url": shown, "agent_card": card }))];
+        let event = |row: &Workspace, _| {
+            vec![lifecycle::online(
+                row.id,
+                json!({ "url": shown, "agent_card": card.said }),
+            )]
+        };
         if self.inner.lifecycle.apply(row.id, ask, event).await?.is_some() {
             return Ok(());
         }
@@ -212,7 +232,7 @@ impl Registry {
         let refreshed = self
             .inner
             .store
-            .refresh_registration(row.id, url, card.to_string(), mode)
+            .refresh_registration(row.id, url, card.text.clone(), mode)
             .await?;
         self.inner.directory.invalidate(row.id);
         if refreshed {
@@ -228,10 +248,10 @@ impl Registry {
         id: WorkspaceId,
         mode: DeliveryMode,
         url: Option<NewUrl>,
-        card: &Value,
+        card: &Card,
     ) -> Result<(), RegisterError> {
         let url = url.map(|url| url.url).unwrap_or_default();
-        let event = lifecycle::online(id, json!({ "url": url, "agent_card": card }));
+        let event = lifecycle::online(id, json!({ "url": url, "agent_card": card.said }));
         let seq = self
             .inner
             .store
@@ -244,7 +264,7 @@ impl Registry {
                 status: WorkspaceStatus::Online,
                 parent_id: None,
                 template: None,
-                agent_card: Some(card.to_string()),
+                agent_card: Some(card.text.clone()),
                 url,
                 delivery_mode: Some(mode),
                 workspace_dir: None,

@@ -5,7 +5,7 @@ use molecule_platform::{
     registry::{DiscoverError, HeartbeatError, RegisterError},
 };
 use molecule_testkit::both_engines;
-use molecule_wire::registry::{RuntimeMetadata, UpdateCard};
+use molecule_wire::registry::{RuntimeMetadata, UpdateCard, raw};
 use secrecy::ExposeSecret;
 
 use crate::common::*;
@@ -13,7 +13,7 @@ use crate::common::*;
 fn register(id: impl std::fmt::Display) -> Register {
     Register {
         id: id.to_string(),
-        agent_card: json!({ "name": "agent" }),
+        agent_card: raw(&json!({ "name": "agent" })),
         url: String::new(),
         delivery_mode: String::new(),
     }
@@ -52,7 +52,7 @@ both_engines! {
         let registry = &harness.platform.registry;
         let bad = [
             registry.register(&other, register("not-a-uuid")).await,
-            registry.register(&other, Register { agent_card: Value::Null, ..register(id) }).await,
+            registry.register(&other, Register { agent_card: raw(&Value::Null), ..register(id) }).await,
         ];
         assert!(bad.iter().all(|outcome| matches!(outcome, Err(RegisterError::BadRequest))), "{bad:?}");
         // The mode is judged before the gate, the URL after it: a stranger causes no lookup.
@@ -209,7 +209,7 @@ both_engines! {
             assert_eq!(register.to_string(), "invalid workspace auth token");
             let beat = registry.heartbeat(&identity, beat(id)).await.unwrap_err();
             assert_eq!(beat.to_string(), "invalid workspace auth token");
-            let card = UpdateCard { workspace_id: id.to_string(), agent_card: json!({}) };
+            let card = UpdateCard { workspace_id: id.to_string(), agent_card: raw(&json!({})) };
             assert_eq!(registry.update_card(&identity, card).await.unwrap_err().to_string(), "invalid workspace auth token");
         }
         for identity in [nobody(), anonymous()] {
@@ -255,10 +255,12 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
         let identity = harness.agent(id).await;
-        let card = json!({ "name": "new", "big": 12_345_678_901_234_567_u64 });
-        let update = UpdateCard { workspace_id: id.to_string(), agent_card: card.clone() };
+        let text = r#"{ "name": "new",  "big": 12345678901234567 }"#;
+        let card: Value = serde_json::from_str(text).unwrap();
+        let agent_card = serde_json::from_str(text).unwrap();
+        let update = UpdateCard { workspace_id: id.to_string(), agent_card };
         harness.platform.registry.update_card(&identity, update).await.unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&harness.row(id).await.agent_card.unwrap()).unwrap(), card);
+        assert_eq!(harness.row(id).await.agent_card.as_deref(), Some(text), "verbatim");
         assert_eq!(harness.payloads(id, "AGENT_CARD_UPDATED").await, [json!({ "agent_card": card })]);
     }
 

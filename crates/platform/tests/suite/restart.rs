@@ -7,7 +7,7 @@ use molecule_platform::{
     workspaces::RestartError,
 };
 use molecule_testkit::both_engines;
-use molecule_wire::workspaces::RestartWorkspace;
+use molecule_wire::{registry::raw, workspaces::RestartWorkspace};
 use secrecy::ExposeSecret;
 
 use crate::common::*;
@@ -297,7 +297,7 @@ both_engines! {
         harness.platform.provisioner.manual_restart(id, StartPlan::restart()).await.unwrap();
         let register = Register {
             id: id.to_string(),
-            agent_card: json!({}),
+            agent_card: raw(&json!({})),
             url: String::new(),
             delivery_mode: String::new(),
         };

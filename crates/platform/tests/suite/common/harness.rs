@@ -16,7 +16,7 @@ use molecule_store::{
 };
 use molecule_testkit::backend::ScriptedBackend;
 use molecule_wire::{
-    registry::{Heartbeat, Register},
+    registry::{Heartbeat, Register, raw},
     workspaces::CreateWorkspace,
 };
 use parking_lot::Mutex;
@@ -398,7 +398,7 @@ pub(crate) fn text_message(text: &str) -> String {
 fn registration(id: WorkspaceId) -> Register {
     Register {
         id: id.to_string(),
-        agent_card: json!({ "name": "agent", "version": "1.0.0" }),
+        agent_card: raw(&json!({ "name": "agent", "version": "1.0.0" })),
         url: String::new(),
         delivery_mode: String::new(),
     }
