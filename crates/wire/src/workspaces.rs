@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Patch;
 
 /// `POST /workspaces` (LIFE §5).
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CreateWorkspace {
     /// Required, at most 255 bytes.
     #[serde(default)]
@@ -60,6 +60,19 @@ pub struct CreateWorkspace {
     /// Position on the canvas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canvas: Option<CanvasPosition>,
+}
+
+impl std::fmt::Debug for CreateWorkspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys = self.secrets.as_ref().map(|secrets| secrets.keys().collect::<Vec<_>>());
+        f.debug_struct("CreateWorkspace")
+            .field("name", &self.name)
+            .field("runtime", &self.runtime)
+            .field("external", &self.external)
+            .field("parent_id", &self.parent_id)
+            .field("secrets", &keys)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Position on the canvas.
@@ -359,4 +372,22 @@ pub struct WorkspaceLogs {
     pub output: String,
     /// Earlier output exists.
     pub truncated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        // SEC-145
+        let request = CreateWorkspace {
+            name: "scout".to_owned(),
+            secrets: Some([("OPENAI_API_KEY".to_owned(), "sk-plain".to_owned())].into()),
+            ..CreateWorkspace::default()
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("scout") && shown.contains("OPENAI_API_KEY"), "{shown}");
+        assert!(!shown.contains("sk-plain"), "{shown}");
+    }
 }
