@@ -1,7 +1,7 @@
 //! Tokens of workspaces and of organisations (`security.md` §2, §9). A token's text is in the answer that mints it and
 //! nowhere else.
 
-use std::time::Instant;
+use std::{fmt::Display, time::Instant};
 
 use axum::{Json as Answer, extract::State};
 use http::StatusCode;
@@ -84,6 +84,15 @@ pub(crate) async fn list(
     }))
 }
 
+/// A workspace may go between the look-up and the insert.
+fn not_minted(gone: bool, cause: &dyn Display) -> ApiError {
+    if gone {
+        ApiError::not_found("workspace not found")
+    } else {
+        ApiError::store("failed to create token", cause)
+    }
+}
+
 /// Mints a token of a workspace.
 #[utoipa::path(
     post, path = "/workspaces/{id}/tokens", operation_id = "mint_token", tag = "tokens",
@@ -104,7 +113,7 @@ pub(crate) async fn mint(
     let minted = state
         .run("token-mint", async move { credentials.mint(id).await })
         .await?;
-    let minted = minted.map_err(|error| ApiError::store("failed to create token", &error))?;
+    let minted = minted.map_err(|error| not_minted(error.is_unknown_workspace(), &error))?;
     let token = minted.ok_or_else(|| {
         let text = format!("maximum {} active tokens per workspace", limits::TOKENS_PER_WORKSPACE);
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, text)
@@ -172,7 +181,7 @@ pub(crate) async fn test_token(
     let minted = state
         .run("test-token", async move { credentials.mint_uncapped(id).await })
         .await?;
-    let token = minted.map_err(|error| ApiError::store("failed to create token", &error))?;
+    let token = minted.map_err(|error| not_minted(error.is_unknown_workspace(), &error))?;
     tracing::info!(workspace = %id, "test token minted");
     Ok(Answer(TestToken {
         auth_token: token.expose().to_owned(),
@@ -282,4 +291,30 @@ pub(crate) async fn revoke_org(
     }
     tracing::info!(token = %id, "org token revoked");
     Ok(Answer(RevokedOrgToken { revoked: id }))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn no_token_for_a_workspace_that_has_gone() {
+        // SEC-15, LIFE-199: its own token passed the gate just before it was removed.
+        let (state, _database) = testing::state().await;
+        let workspace = WorkspaceId::random();
+        let principal = Some(Principal::Workspace {
+            token: TokenId::random(),
+            workspace,
+        });
+        let who = Who(Identity {
+            principal,
+            presented: true,
+            open: false,
+        });
+        let refused = mint(State(state), WorkspacePath(workspace), who).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::NOT_FOUND);
+    }
 }

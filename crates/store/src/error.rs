@@ -33,6 +33,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Is there no such workspace, or none any more?
+    #[must_use]
+    pub const fn is_unknown_workspace(&self) -> bool {
+        matches!(self, Self::UnknownWorkspace)
+    }
+
     /// What the error means to a caller who can act on it.
     #[must_use]
     pub fn kind(&self) -> DbErrorKind {
