@@ -8,6 +8,11 @@ pub const NAME_BYTES: usize = 255;
 pub const ROLE_BYTES: usize = 1_000;
 /// Bytes of a model id (SEC-191).
 pub const MODEL_BYTES: usize = 100;
+/// Bytes of a provider's name.
+pub const PROVIDER_BYTES: usize = 100;
+/// Bytes of a secret's key and value together, with `=` and the closing NUL: one variable of a Linux process
+/// (`MAX_ARG_STRLEN`).
+pub const VARIABLE_BYTES: usize = 128 << 10;
 /// Bytes of a runtime name (SEC-191).
 pub const RUNTIME_BYTES: usize = 100;
 /// Bytes of an A2A request body (A2A-2).

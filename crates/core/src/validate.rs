@@ -79,6 +79,14 @@ pub fn model(text: &str) -> Result<(), InvalidField> {
     line("model", text, limits::MODEL_BYTES)
 }
 
+/// A provider's name.
+///
+/// # Errors
+/// Too long or multi-line.
+pub fn provider(text: &str) -> Result<(), InvalidField> {
+    line("provider", text, limits::PROVIDER_BYTES)
+}
+
 /// A runtime name as sent; it is allowlisted at use.
 ///
 /// # Errors
@@ -176,6 +184,12 @@ pub fn is_secret_key(key: &str) -> bool {
     !key.is_empty() && !key.contains(['=', '\0', '\n', '\r'])
 }
 
+/// A secret's value: what does not fit one environment variable would fail every start.
+#[must_use]
+pub fn is_secret_value(key: &str, value: &str) -> bool {
+    !value.contains('\0') && key.len() + value.len() + "=\0".len() <= limits::VARIABLE_BYTES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +215,17 @@ mod tests {
         }
         assert!(model("{x}").is_ok());
         assert!(model(&"m".repeat(101)).is_err());
+        assert!(provider("anthropic").is_ok() && provider("a\nb").is_err());
+    }
+
+    #[test]
+    fn secrets_fit_a_variable() {
+        // PROV-O9
+        let longest = "v".repeat(limits::VARIABLE_BYTES - "KEY=\0".len());
+        assert!(is_secret_value("KEY", &longest));
+        assert!(!is_secret_value("KEYS", &longest), "the key counts");
+        assert!(is_secret_value("KEY", "two\nlines"));
+        assert!(!is_secret_value("KEY", "a\0b"));
     }
 
     #[test]

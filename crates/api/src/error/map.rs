@@ -64,7 +64,8 @@ impl From<CreateError> for ApiError {
             | CreateError::BadBudget
             | CreateError::BadUrl(_)
             | CreateError::BadParent
-            | CreateError::BadSecretKey(_) => Self::bad_request(error.to_string()),
+            | CreateError::BadSecretKey(_)
+            | CreateError::BadSecretValue(_) => Self::bad_request(error.to_string()),
             CreateError::Encrypt(_) | CreateError::Store(_) => failed(&error),
         }
     }
@@ -295,7 +296,9 @@ pub(crate) enum SecretAct {
 /// The answer to a failed act on secrets.
 pub(crate) fn secret_error(act: SecretAct, error: SecretError) -> ApiError {
     match error {
-        SecretError::InvalidKey => ApiError::bad_request(error.to_string()),
+        SecretError::InvalidKey | SecretError::InvalidValue | SecretError::InvalidSetting(_) => {
+            ApiError::bad_request(error.to_string())
+        }
         SecretError::Encrypt(cause) => ApiError::store(encrypt_text(act), &cause),
         SecretError::Undecryptable(failed) => match act {
             SecretAct::Values => ApiError::new(

@@ -1,5 +1,6 @@
 //! Workspaces, secrets, settings, activity, registry, events: the answers of each route.
 
+use molecule_core::limits;
 use molecule_testkit::both_engines;
 
 use crate::common::*;
@@ -101,6 +102,17 @@ both_engines! {
         for bad in [json!({ "key": "A" }), json!({ "value": "v" }), json!({ "key": "", "value": "v" }), json!({ "key": "A", "value": "" })] {
             server.post(path.as_str(), &bad).bearer(ADMIN).send().await.refused(400, "invalid request body");
         }
+        // What no process could be started with.
+        let long = "v".repeat(limits::VARIABLE_BYTES);
+        for value in ["a\0b", long.as_str()] {
+            let secret = json!({ "key": "A", "value": value });
+            for path in [path.as_str(), "/settings/secrets"] {
+                let text = "invalid secret value: no NUL, and at most 128 KiB with its key";
+                server.post(path, &secret).bearer(ADMIN).send().await.refused(400, text);
+            }
+            let create = json!({ "name": "b", "external": true, "secrets": { "A": value } });
+            server.post("/workspaces", &create).bearer(ADMIN).send().await.refused(400, "invalid secret value: A");
+        }
         let delete = |path: String| server.call(Method::DELETE, path).bearer(ADMIN).send();
         assert_eq!(delete(format!("{path}/A")).await.expect(200), json!({ "status": "deleted", "key": "A" }));
         delete(format!("{path}/A")).await.refused(404, "secret not found");
@@ -110,7 +122,7 @@ both_engines! {
         unknown.send().await.refused(404, "workspace not found");
     }
 
-    // PROV-110…112
+    // PROV-110…112, PROV-113a, SEC-191
     async fn model_and_provider(url: String) {
         let server = Server::new(&url).await;
         let own = server.workspace("a", None).await;
@@ -119,11 +131,18 @@ both_engines! {
             let get = || server.get(path.as_str()).bearer(&own.token).send();
             let put = |value: &str| server.call(Method::PUT, path.as_str()).json(&json!({ name: value })).bearer(&own.token).send();
             assert_eq!(get().await.expect(200), json!({ name: "", "source": "default" }));
+            put(&"x".repeat(101)).await.refused(400, &format!("{name} must be at most 100 characters"));
+            put("x\ny").await.refused(400, &format!("{name} must not contain newline characters"));
+            assert_eq!(get().await.expect(200), json!({ name: "", "source": "default" }));
             assert_eq!(put("x/y").await.expect(200), json!({ "status": "saved", name: "x/y" }));
             assert_eq!(get().await.expect(200), json!({ name: "x/y", "source": "workspace_secrets" }));
             assert_eq!(put("").await.expect(200), json!({ "status": "cleared" }));
             assert_eq!(get().await.expect(200), json!({ name: "", "source": "default" }));
         }
+        let create = json!({ "name": "b", "external": true, "model": "x\ny" });
+        let refused = server.post("/workspaces", &create).bearer(ADMIN).send().await;
+        assert_eq!(refused.json()["detail"], "model must not contain newline characters");
+        refused.refused(400, "invalid workspace fields");
     }
 
     // ACT-23, ACT-26, ACT-47, ACT-54

@@ -118,7 +118,7 @@ impl Environment {
         let mut variables = base(config, spec, volume, work, instance)?;
         for (key, value) in &spec.env {
             let value = value.expose_secret();
-            if !validate::is_secret_key(key) || value.contains('\0') {
+            if !validate::is_secret_key(key) || !validate::is_secret_value(key, value) {
                 return Err(BackendError::InvalidSpec(format!(
                     "{} cannot be in an environment",
                     Quoted(key)

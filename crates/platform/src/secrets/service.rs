@@ -3,7 +3,11 @@ use std::{
     sync::Arc,
 };
 
-use molecule_core::{WorkspaceId, limits, model::derive_provider, validate};
+use molecule_core::{
+    WorkspaceId, limits,
+    model::derive_provider,
+    validate::{self, InvalidField},
+};
 use molecule_store::{
     Store, StoreError,
     secrets::{NewSecret, Origin, Sealed, SecretRow},
@@ -23,6 +27,12 @@ pub enum SecretError {
     /// The key cannot be an environment variable (PROV-O9).
     #[error("invalid secret key")]
     InvalidKey,
+    /// The value cannot be an environment variable.
+    #[error("invalid secret value: no NUL, and at most 128 KiB with its key")]
+    InvalidValue,
+    /// No model, or no provider (SEC-191).
+    #[error(transparent)]
+    InvalidSetting(#[from] InvalidField),
     /// The value could not be sealed.
     #[error("failed to encrypt secret")]
     Encrypt(#[source] SealError),
@@ -97,10 +107,13 @@ impl Secrets {
     /// A secret ready to be stored with its workspace.
     ///
     /// # Errors
-    /// Bad key, or it could not be sealed.
+    /// Bad key or value, or it could not be sealed.
     pub fn prepare(&self, key: &str, value: &str, origin: Origin) -> Result<NewSecret, SecretError> {
         if !validate::is_secret_key(key) {
             return Err(SecretError::InvalidKey);
+        }
+        if !validate::is_secret_value(key, value) {
+            return Err(SecretError::InvalidValue);
         }
         let value = self.keyring.seal(value).map_err(SecretError::Encrypt)?;
         Ok(NewSecret {
@@ -212,11 +225,11 @@ impl Secrets {
     /// provider derived from it, unless one was given.
     ///
     /// # Errors
-    /// They could not be sealed.
+    /// That is no model, or they could not be sealed.
     pub fn model_secrets(&self, model: &str, provider_given: bool) -> Result<Vec<NewSecret>, SecretError> {
-        let mut secrets = vec![self.prepare(MODEL_KEY, model, Origin::Set)?];
+        let mut secrets = vec![self.prepare_setting(MODEL_KEY, model, Origin::Set)?];
         if let Some(provider) = derive_provider(model).filter(|_| !provider_given) {
-            secrets.push(self.prepare(PROVIDER_KEY, provider, Origin::Derived)?);
+            secrets.push(self.prepare_setting(PROVIDER_KEY, provider, Origin::Derived)?);
         }
         Ok(secrets)
     }
@@ -273,6 +286,20 @@ impl Secrets {
                 .change_workspace_secrets(workspace, Vec::new(), vec![key.to_owned()])
                 .await?);
         }
-        self.set(workspace, key, value).await
+        let secret = self.prepare_setting(key, value, Origin::Set)?;
+        Ok(self
+            .store
+            .change_workspace_secrets(workspace, vec![secret], Vec::new())
+            .await?)
+    }
+
+    /// Model or provider, for creation and both settings alike (PROV-113a).
+    fn prepare_setting(&self, key: &str, value: &str, origin: Origin) -> Result<NewSecret, SecretError> {
+        if key == MODEL_KEY {
+            validate::model(value)?;
+        } else {
+            validate::provider(value)?;
+        }
+        self.prepare(key, value, origin)
     }
 }

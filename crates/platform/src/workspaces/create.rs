@@ -60,6 +60,9 @@ pub enum CreateError {
     /// A secret's key cannot be an environment variable (PROV-O9).
     #[error("invalid secret key: {0}")]
     BadSecretKey(String),
+    /// A secret's value cannot be one.
+    #[error("invalid secret value: {0}")]
+    BadSecretValue(String),
     /// A secret could not be sealed.
     #[error("failed to encrypt secret: {0}")]
     Encrypt(String),
@@ -286,6 +289,7 @@ impl Workspaces {
                     .prepare(key, value, Origin::Set)
                     .map_err(|error| match error {
                         SecretError::InvalidKey => CreateError::BadSecretKey(key.clone()),
+                        SecretError::InvalidValue => CreateError::BadSecretValue(key.clone()),
                         _ => CreateError::Encrypt(key.clone()),
                     })?,
             );
@@ -295,19 +299,26 @@ impl Workspaces {
                 .inner
                 .secrets
                 .model_secrets(model, given.contains_key("LLM_PROVIDER"));
-            secrets.extend(derived.map_err(|_| CreateError::Encrypt("MODEL_PROVIDER".to_owned()))?);
+            secrets.extend(derived.map_err(|error| match error {
+                SecretError::InvalidSetting(field) => bad_field(&field),
+                _ => CreateError::Encrypt("MODEL_PROVIDER".to_owned()),
+            })?);
         }
         Ok(secrets)
     }
 }
 
-fn check_fields(request: &CreateWorkspace) -> Result<(), CreateError> {
-    let bad = |error: validate::InvalidField| CreateError::BadFields {
+fn bad_field(error: &validate::InvalidField) -> CreateError {
+    CreateError::BadFields {
         detail: error.to_string(),
-    };
+    }
+}
+
+/// What the row holds; the model is checked where it becomes a secret.
+fn check_fields(request: &CreateWorkspace) -> Result<(), CreateError> {
+    let bad = |error| bad_field(&error);
     validate::name(&request.name).map_err(bad)?;
     validate::role(request.role.as_deref().unwrap_or_default()).map_err(bad)?;
-    validate::model(request.model.as_deref().unwrap_or_default()).map_err(bad)?;
     validate::runtime(request.runtime.as_deref().unwrap_or_default()).map_err(bad)?;
     if request.budget_limit.is_some_and(|limit| limit < 0) {
         return Err(CreateError::BadBudget);

@@ -21,7 +21,7 @@ pub fn parse_env(text: &str) -> BTreeMap<String, SecretString> {
         if value.is_empty() {
             continue;
         }
-        if validate::is_secret_key(key) && !value.contains('\0') {
+        if validate::is_secret_key(key) && validate::is_secret_value(key, value) {
             values.insert(key.to_owned(), SecretString::from(value));
         } else {
             tracing::warn!(key = %Quoted(key), "line of a .env file is not a usable variable; skipped");
