@@ -1,5 +1,7 @@
 // Sign-in: the one-time code of the login link and the session token that it buys (D2).
 
+import { explain } from './api.js';
+
 const KEY = 'molecule.session';
 
 /**
@@ -23,7 +25,10 @@ export function codeFromInput(text) {
   return trimmed && !/\s/.test(trimmed) && !trimmed.includes('/') ? trimmed : null;
 }
 
-/** What to tell somebody whose code was refused. */
+/**
+ * What to tell somebody whom a code did not sign in. Only a 401 speaks of the code itself.
+ * @param {ApiError} error
+ */
 export function loginFailure(error) {
   if (error.kind === 'network' || error.kind === 'timeout') {
     return 'The server cannot be reached, so the code was not used. Check that it is running and try again.';
@@ -32,6 +37,10 @@ export function loginFailure(error) {
     return `Too many attempts.${error.retryAfter ? ` Wait ${error.retryAfter} s` : ' Wait a little'} and try again.`;
   }
   if (error.status >= 500) return `The server could not check the code (${error.message}). Try again shortly.`;
+  if (error.status === 403) {
+    return 'The server does not know this page’s address as its own, so the code was not used. Open the address it printed, or set EXTERNAL_PLATFORM_URL (or list the address in CORS_ORIGINS) and restart it.';
+  }
+  if (error.status !== 401) return `The code was not used. ${explain(error)}`;
   return 'This code was used already or has expired. A code works once, for 10 minutes. Print a fresh link with “molecule login”.';
 }
 
