@@ -181,6 +181,36 @@ test('earlier pages stay through a re-read; an unreadable history is not an empt
   end();
 });
 
+test('after its end a conversation keeps and asks for nothing', async () => {
+  let answer;
+  const { chat, saved, sent, idle, end } = stage({ answers: [() => new Promise((resolve) => { answer = resolve; })] });
+  chat.send('secret plan');
+  await Promise.resolve();
+  end();
+  assert.equal(saved.at(-1), null, 'what was kept is dropped');
+  const before = saved.length;
+  answer(json(200, said('too late')));
+  await idle();
+  chat.draft = 'more';
+  assert.equal(chat.send('more'), false);
+  chat.hear({ event: 'AGENT_MESSAGE', timestamp: new Date().toISOString(), payload: { message: 'ping' } });
+  await chat.reload();
+  assert.deepEqual([saved.length, sent.length, chat.loaded], [before, 1, false]);
+  assert.ok(chat.items.every((item) => item.role === 'user'));
+});
+
+test('bubbles are the same objects until they change', async () => {
+  const row = { id: 'r', activity_type: 'a2a_receive', method: 'notify', status: 'ok', duration_ms: null, created_at: new Date().toISOString(), response_body: { result: 'old' } };
+  const { chat, idle, end } = stage({ answers: [json(200, said('new'))], rows: () => [row] });
+  await chat.reload();
+  const [old] = chat.items;
+  chat.send('go');
+  await idle();
+  assert.equal(chat.items.length, 3);
+  assert.equal(chat.items[0], old, 'an old bubble is not made again for a new one');
+  end();
+});
+
 test('what was open before a reload of the page comes back', () => {
   const { chat, end } = stage({ kept: { draft: 'half', local: [{ key: 'u:1', role: 'user', text: 'sent', messageId: '1', files: [], at: new Date().toISOString(), state: 'sending' }] } });
   assert.equal(chat.draft, 'half');

@@ -33,6 +33,22 @@ test('a body is decoded across bytes of one character', async () => {
   assert.deepEqual(got, ['é€😀']);
 });
 
+test('a body that is not read to its end is given up', async () => {
+  let given = false;
+  const body = new ReadableStream({
+    pull: (controller) => controller.enqueue(new TextEncoder().encode('data: x\n\n')),
+    cancel: () => {
+      given = true;
+    },
+  });
+  for await (const event of readEvents(body)) {
+    assert.equal(event.data, 'x');
+    break;
+  }
+  assert.equal(given, true);
+  assert.equal(body.locked, false);
+});
+
 test('comments alone make no event', () => {
   const parser = new SseParser();
   assert.deepEqual([...parser.push(': ping\n\n: ping\n\n'), ...parser.end()], []);

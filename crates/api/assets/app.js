@@ -26,10 +26,10 @@ const api = createApi({
     if (session.forget(used)) showLogin(used ? 'Your session has ended. Sign in again to go on.' : '');
   },
 });
-const announce = announcer(byId('announcements'));
-
 /** Everything that exists only while somebody is signed in. */
 let main = null;
+const announcements = announcer(byId('announcements'));
+const announce = (text) => main && announcements(text);
 
 class Main {
   map = new Map();
@@ -304,11 +304,7 @@ function showLogin(reason) {
   if (main) {
     main.stop();
     main = null;
-    // Nothing of the organisation stays in the page.
-    views.tree.sync(new Map());
-    views.tree.select(null);
-    views.chat.open(null, () => null);
-    views.feed.show(new EventLog());
+    forget();
   }
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   byId('main').hidden = true;
@@ -317,6 +313,22 @@ function showLogin(reason) {
   setText(byId('login-reason'), reason);
   byId('login-reason').hidden = !reason;
   byId('login-code').focus();
+}
+
+/** Nothing of the organisation stays in the page or in the tab's storage. */
+function forget() {
+  views.tree.sync(new Map());
+  views.tree.select(null);
+  views.workspace.clear();
+  views.chat.open(null, () => null);
+  views.feed.reset();
+  views.feed.show(new EventLog());
+  views.import.clear();
+  place(byId('counts'), []);
+  delete byId('counts').dataset.told;
+  for (const id of ['tree-count', 'feed-error', 'problem-text']) setText(byId(id), '');
+  announcements.clear();
+  for (const key of Object.keys(window.sessionStorage)) if (key.startsWith('molecule.')) window.sessionStorage.removeItem(key);
 }
 
 /** Trades the code for a session token. Returns what went wrong, "" when nothing did. */
@@ -394,7 +406,6 @@ byId('sign-out').addEventListener('click', async () => {
   // The session ends here whatever the server says; a token it could not end expires by itself.
   await api.post('/auth/logout', {}).catch(() => null);
   session.forget();
-  for (const key of Object.keys(window.sessionStorage)) if (key.startsWith('molecule.')) window.sessionStorage.removeItem(key);
   showLogin('You signed out.');
 });
 

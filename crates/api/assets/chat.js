@@ -13,11 +13,14 @@ const RELOAD_DELAY_MS = 700;
 export class Chat {
   #deps;
   #rows = [];
+  /** Bubbles of the rows, the same objects until the rows change: a view tells by that what it has drawn. */
+  #history = [];
   #local = [];
   #pending = null;
   #reloadTimer = null;
   #loads = 0;
   #heard = false;
+  #closed = false;
   loading = false;
   loaded = false;
   /** Why the history could not be read; "" when it could. */
@@ -55,7 +58,7 @@ export class Chat {
 
   /** Bubbles, oldest first. */
   get items() {
-    return mergeLocal(historyItems(this.#rows), this.#local).items;
+    return mergeLocal(this.#history, this.#local).items;
   }
 
   /** The message under way: `{since}` in epoch milliseconds, or null. */
@@ -65,6 +68,7 @@ export class Chat {
 
   /** Reads the newest rows again; older pages that were read stay. */
   async reload() {
+    if (this.#closed) return;
     this.#loads += 1;
     const mine = this.#loads;
     this.loading = !this.loaded;
@@ -75,10 +79,10 @@ export class Chat {
       const oldest = rows.at(-1)?.created_at;
       const older = rows.length === PAGE && oldest ? this.#rows.filter((row) => row.created_at < oldest) : [];
       if (!this.loaded || older.length === 0) this.hasMore = rows.length === PAGE;
-      this.#rows = [...rows, ...older];
+      this.#keep([...rows, ...older]);
       this.loaded = true;
       this.loadError = '';
-      this.#local = mergeLocal(historyItems(this.#rows), this.#local).local;
+      this.#local = mergeLocal(this.#history, this.#local).local;
       this.#save();
     } catch (error) {
       if (mine === this.#loads) this.loadError = explain(error);
@@ -91,7 +95,7 @@ export class Chat {
 
   /** Re-reads soon: something happened that the feed tells of. */
   reloadSoon() {
-    if (this.#reloadTimer !== null) return;
+    if (this.#closed || this.#reloadTimer !== null) return;
     this.#reloadTimer = setTimeout(() => {
       this.#reloadTimer = null;
       this.reload();
@@ -105,12 +109,17 @@ export class Chat {
     try {
       const rows = await this.#page(`&before_ts=${encodeURIComponent(oldest)}`);
       this.hasMore = rows.length === PAGE;
-      this.#rows = [...this.#rows, ...rows];
+      this.#keep([...this.#rows, ...rows]);
       this.loadError = '';
     } catch (error) {
       this.loadError = explain(error);
     }
     this.#deps.onChange();
+  }
+
+  #keep(rows) {
+    this.#rows = rows;
+    this.#history = historyItems(rows);
   }
 
   async #page(more) {
@@ -120,7 +129,7 @@ export class Chat {
 
   /** Sends what was written. A second message while one is under way is impossible (UI-90). */
   send(text) {
-    if (this.#pending || !text.trim()) return false;
+    if (this.#closed || this.#pending || !text.trim()) return false;
     const messageId = uuid();
     const item = { key: `u:${messageId}`, role: 'user', text, files: [], messageId, at: this.#stamp() };
     this.#local = [...this.#local, item];
@@ -149,8 +158,10 @@ export class Chat {
     this.#pending?.controller.abort();
   }
 
-  /** Ends timers and requests: the person signed out. */
+  /** Ends timers and requests for good: the person signed out, and nothing of theirs may be kept or told any more. */
   close() {
+    this.#closed = true;
+    this.#deps.store.save(null);
     clearTimeout(this.#reloadTimer);
     this.#loads += 1;
     this.stop();
@@ -158,6 +169,7 @@ export class Chat {
 
   /** Takes in a live event of this workspace. */
   hear(event) {
+    if (this.#closed) return;
     const { payload } = event;
     if (event.event === 'AGENT_MESSAGE') this.#notified(event);
     else if (event.event === 'A2A_RESPONSE') {
@@ -226,6 +238,7 @@ export class Chat {
   }
 
   #settle(item, outcome) {
+    if (this.#closed) return;
     const { kind, reply } = outcome;
     if (kind === 'reply') {
       this.#update(item.key, { state: '' });
@@ -301,6 +314,7 @@ export class Chat {
   }
 
   #save() {
+    if (this.#closed) return;
     const local = this.#local.filter((item) => item.role === 'user' && item.state);
     this.#deps.store.save(this.#draft || local.length > 0 ? { draft: this.#draft, local } : null);
   }

@@ -136,11 +136,14 @@ export function timeNode(timestamp, options) {
   });
 }
 
-/** Announces to screen readers, politely and together: a burst of changes becomes one sentence. */
+/**
+ * Announces to screen readers, politely and together: a burst of changes becomes one sentence. `clear` takes back what was
+ * said and what is still to be said.
+ */
 export function announcer(region, delayMs = 800) {
   let waiting = [];
   let timer = null;
-  return (text) => {
+  const announce = (text) => {
     waiting.push(text);
     if (timer !== null) return;
     timer = setTimeout(() => {
@@ -150,4 +153,11 @@ export function announcer(region, delayMs = 800) {
       waiting = [];
     }, delayMs);
   };
+  announce.clear = () => {
+    clearTimeout(timer);
+    timer = null;
+    waiting = [];
+    region.textContent = '';
+  };
+  return announce;
 }

@@ -93,6 +93,8 @@ export async function* readEvents(body) {
     yield* parser.push(decoder.decode());
     yield* parser.end();
   } finally {
+    // Who stops reading early wants no more of it; after the end this does nothing.
+    reader.cancel().catch(() => null);
     reader.releaseLock();
   }
 }

@@ -22,6 +22,7 @@ export class ChatView {
   #stopButton = byId('composer-stop');
   #waiting = byId('chat-waiting');
   #ticker = null;
+  #queued = false;
 
   /** @param {ReturnType<import('./api.js').createApi>} api */
   constructor(api) {
@@ -54,16 +55,33 @@ export class ChatView {
     this.#workspace = workspace;
     this.#nodes.clear();
     place(this.#list, []);
-    if (!chat) return;
-    this.#box.value = chat.draft;
+    this.#box.value = chat?.draft ?? '';
+    if (!chat) {
+      this.#clear();
+      return;
+    }
     this.#grow();
     this.draw();
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
-  /** Draws what changed, if this is the conversation shown. */
+  #clear() {
+    clearInterval(this.#ticker);
+    this.#ticker = null;
+    this.#more.hidden = true;
+    this.#waiting.hidden = true;
+    setText(this.#waiting, '');
+    place(this.#state, []);
+  }
+
+  /** Draws what changed soon, if this is the conversation shown; the frames of a stream that come at once are one drawing. */
   changed(chat) {
-    if (chat === this.#chat) this.draw();
+    if (chat !== this.#chat || this.#queued) return;
+    this.#queued = true;
+    requestAnimationFrame(() => {
+      this.#queued = false;
+      this.draw();
+    });
   }
 
   draw() {
@@ -121,12 +139,17 @@ export class ChatView {
   }
 
   #bubble(item) {
-    const signature = JSON.stringify(item);
     const known = this.#nodes.get(item.key);
-    if (known?.signature === signature) return known.node;
+    if (known?.item === item) return known.node;
+    // Read again it is another object, which mostly says the same.
+    const signature = JSON.stringify(item);
+    if (known?.signature === signature) {
+      known.item = item;
+      return known.node;
+    }
     const node = this.#draw(item);
     if (known?.node.isConnected) known.node.replaceWith(node);
-    this.#nodes.set(item.key, { node, signature });
+    this.#nodes.set(item.key, { node, item, signature });
     return node;
   }
 
@@ -193,6 +216,7 @@ export class ChatView {
     this.#more.disabled = true;
     const before = this.#scroll.scrollHeight;
     await this.#chat?.loadOlder();
+    this.draw();
     this.#scroll.scrollTop += this.#scroll.scrollHeight - before;
     this.#more.disabled = false;
   }
@@ -200,12 +224,14 @@ export class ChatView {
   #send() {
     const chat = this.#chat;
     if (!chat || !chat.send(this.#box.value)) return;
+    this.draw();
     this.#box.focus();
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
   #edit(key) {
     this.#chat?.edit(key);
+    this.draw();
     this.#box.focus();
   }
 

@@ -21,6 +21,12 @@ export class ImportView {
     this.#button.addEventListener('click', () => this.#show());
   }
 
+  /** Forgets what was read and done. */
+  clear() {
+    place(this.#list, []);
+    this.#say('');
+  }
+
   async #show() {
     this.#say('Reading the templates…');
     this.#button.disabled = true;

@@ -46,6 +46,18 @@ export class WorkspaceView {
     this.update(workspace);
   }
 
+  /** Forgets the workspace shown, its logs included. */
+  clear() {
+    this.#disarm();
+    this.#say('', '');
+    this.#current = null;
+    for (const node of [this.#title, this.#badge, this.#role]) setText(node, '');
+    for (const node of [this.#status, this.#notice, this.#facts]) place(node, []);
+    this.#badge.removeAttribute('title');
+    delete this.#facts.dataset.told;
+    this.#logs.clear();
+  }
+
   update(workspace) {
     this.#current = workspace;
     if (!workspace) return;
@@ -178,6 +190,14 @@ class LogsDialog {
     this.#text.textContent = '';
     this.#dialog.showModal();
     this.#load();
+  }
+
+  /** Empties the dialog; an answer under way is not shown. */
+  clear() {
+    this.#workspace = null;
+    this.#title.textContent = 'Logs';
+    this.#text.textContent = '';
+    this.#state.textContent = '';
   }
 
   async #load() {
