@@ -53,6 +53,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         (status = 403, description = "The two may not talk.", body = ErrorBody),
         (status = 404, description = "Unknown workspace.", body = ErrorBody),
         (status = 502, description = "The agent cannot be reached, or its answer not be read.", body = ErrorBody),
+        (status = "default", description = "An agent that refuses keeps its own status.", body = ErrorBody),
         (status = 503, description = "Not now: restarting, busy, or without an address.", body = A2aUnavailable),
     )
 )]

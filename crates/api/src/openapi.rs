@@ -67,9 +67,6 @@ use crate::{
         secrets::set_global,
         secrets::put_global,
         secrets::delete_global,
-        secrets::admin_list,
-        secrets::admin_set,
-        secrets::admin_delete,
         settings::model,
         settings::set_model,
         settings::provider,
@@ -94,12 +91,19 @@ struct Described;
 const BEARER: &str = "bearer";
 const TICKET: &str = "ticket";
 
+/// Paths at which handlers of another path answer too; they are described once.
+const ALIASES: [(&str, &str); 2] = [
+    ("/admin/secrets", "/settings/secrets"),
+    ("/admin/secrets/{key}", "/settings/secrets/{key}"),
+];
+
 /// The whole document.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
     let mut document = Described::openapi();
+    describe_aliases(&mut document);
     for route in ROUTES {
-        if let Some(operation) = operation_of(&mut document, route) {
-            complete(operation, route.class);
+        if let Some(operation) = operation_of(&mut document, &documented_path(route), route.verb) {
+            complete(operation, route);
         }
     }
     let components = document.components.get_or_insert_default();
@@ -156,9 +160,25 @@ const fn method_of(verb: Verb) -> HttpMethod {
     }
 }
 
-fn operation_of<'a>(document: &'a mut utoipa::openapi::OpenApi, route: &Route) -> Option<&'a mut Operation> {
-    let item = document.paths.paths.get_mut(&documented_path(route))?;
-    let operation = match method_of(route.verb) {
+fn describe_aliases(document: &mut utoipa::openapi::OpenApi) {
+    for (alias, path) in ALIASES {
+        for route in ROUTES.iter().filter(|route| route.path == alias) {
+            let Some(mut operation) = operation_of(document, path, route.verb).cloned() else {
+                continue;
+            };
+            operation.operation_id = operation.operation_id.map(|id| format!("admin_{id}"));
+            operation.summary = Some(format!("The same as `{} {path}`.", route.verb.as_str()));
+            operation.description = None;
+            document
+                .paths
+                .add_path_operation(alias, vec![method_of(route.verb)], operation);
+        }
+    }
+}
+
+fn operation_of<'a>(document: &'a mut utoipa::openapi::OpenApi, path: &str, verb: Verb) -> Option<&'a mut Operation> {
+    let item = document.paths.paths.get_mut(path)?;
+    let operation = match method_of(verb) {
         HttpMethod::Get => &mut item.get,
         HttpMethod::Post => &mut item.post,
         HttpMethod::Put => &mut item.put,
@@ -169,33 +189,62 @@ fn operation_of<'a>(document: &'a mut utoipa::openapi::OpenApi, route: &Route) -
     operation.as_mut()
 }
 
-/// What follows from the class: who may call, and the refusals of the guard.
-fn complete(operation: &mut Operation, class: Class) {
-    operation.extensions = Some(ExtensionsBuilder::new().add("x-auth-class", class.as_str()).build());
+/// What follows from the row: who may call, and the refusals of the guard and of the extractors.
+fn complete(operation: &mut Operation, route: &Route) {
+    operation.extensions = Some(
+        ExtensionsBuilder::new()
+            .add("x-auth-class", route.class.as_str())
+            .build(),
+    );
     let with = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
-    operation.security = Some(match class {
+    operation.security = Some(match route.class {
         Class::Public => Vec::new(),
         Class::Metrics => vec![SecurityRequirement::default(), with(BEARER)],
         Class::Socket => vec![with(TICKET), with(BEARER)],
         _ => vec![with(BEARER)],
     });
+    let takes_body = operation.request_body.is_some();
+    let known = &mut operation.responses.responses;
+    for (status, description) in refusals(route, takes_body) {
+        known
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(refusal(description)));
+    }
+    // Refused before anything is known of the request (SEC-202).
+    let foreign = "The page that asks is of a foreign origin; no body.";
+    known
+        .entry("403".to_owned())
+        .or_insert_with(|| RefOr::T(Response::new(foreign)));
+}
+
+/// Refusals that no handler writes itself; a handler's own description of a status stands before these.
+fn refusals(route: &Route, takes_body: bool) -> Vec<(&'static str, &'static str)> {
     let mut refusals = vec![("429", "Too many requests; `retry_after` says when to come back.")];
-    if class != Class::Public {
+    if names_workspace(route) {
+        refusals.push(("400", "The id in the path is none: `invalid workspace ID`."));
+    }
+    // A message that is too long is no JSON-RPC request (A2A-2).
+    if takes_body && route.class != Class::Message {
+        refusals.push(("413", "The body is too long."));
+    }
+    if !route.built_in {
+        refusals.push(("500", "Something failed here; the log says what."));
+    }
+    if route.class != Class::Public {
         refusals.push(("401", "The credential is missing or proves nothing."));
         refusals.push((
             "503",
             "Not now; `code` is `platform_unavailable` if a credential could not be looked up.",
         ));
     }
-    for (status, description) in refusals {
-        let known = operation.responses.responses.contains_key(status);
-        if !known {
-            operation
-                .responses
-                .responses
-                .insert(status.to_owned(), RefOr::T(refusal(description)));
-        }
-    }
+    refusals
+}
+
+/// Is an `{id}` that is none answered with 400 (SEC-106)? Routes outside say 403 or 404 to it.
+fn names_workspace(route: &Route) -> bool {
+    ["/workspaces/{id}", "/registry/{id}"]
+        .iter()
+        .any(|prefix| route.path.starts_with(prefix))
 }
 
 fn refusal(description: &str) -> Response {
@@ -245,6 +294,45 @@ mod tests {
             assert!(operation["summary"].is_string(), "{}", route.path);
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{}", route.path);
         }
+    }
+
+    #[test]
+    fn refusals_nobody_writes_are_described() {
+        // SEC-106, SEC-190, SEC-202
+        let document = sorted();
+        for route in ROUTES {
+            let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
+            let described = |status: &str| operation["responses"][status].is_object();
+            let expected = [
+                ("403", true),
+                ("429", true),
+                ("400", described("400") || names_workspace(route)),
+                ("401", described("401") || route.class != Class::Public),
+                (
+                    "413",
+                    operation["requestBody"].is_object() && route.class != Class::Message,
+                ),
+                ("500", !route.built_in),
+            ];
+            for (status, expected) in expected {
+                assert_eq!(described(status), expected, "{} {status}", route.path);
+            }
+        }
+        let message = &document["paths"]["/workspaces/{id}/a2a"]["post"]["responses"];
+        assert!(message["default"].is_object(), "an agent's status is its own");
+    }
+
+    #[test]
+    fn aliases_are_what_they_stand_for() {
+        let document = sorted();
+        let (alias, path) = (
+            &document["paths"]["/admin/secrets"],
+            &document["paths"]["/settings/secrets"],
+        );
+        assert_eq!(alias["post"]["requestBody"], path["post"]["requestBody"]);
+        assert_eq!(alias["post"]["responses"], path["post"]["responses"]);
+        assert_eq!(alias["get"]["operationId"], "admin_list_global_secrets");
+        assert!(alias.get("put").is_none(), "the table has none");
     }
 
     #[test]

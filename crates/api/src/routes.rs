@@ -186,9 +186,9 @@ routes! {
     Post "/settings/secrets" Admin => secrets::set_global;
     Put "/settings/secrets" Admin => secrets::put_global;
     Delete "/settings/secrets/{key}" Admin => secrets::delete_global;
-    Get "/admin/secrets" Admin => secrets::admin_list;
-    Post "/admin/secrets" Admin => secrets::admin_set;
-    Delete "/admin/secrets/{key}" Admin => secrets::admin_delete;
+    Get "/admin/secrets" Admin => secrets::list_global;
+    Post "/admin/secrets" Admin => secrets::set_global;
+    Delete "/admin/secrets/{key}" Admin => secrets::delete_global;
 
     Post "/registry/register" Registry [unmetered] => registry::register;
     Post "/registry/heartbeat" Registry [unmetered] => registry::heartbeat;
