@@ -138,6 +138,22 @@ impl FromRequestParts<ApiState> for WorkspacePath {
     }
 }
 
+/// The workspace in the path, spelled as it is shown: in lower case (PROV-119).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExactWorkspacePath(pub WorkspaceId);
+
+impl FromRequestParts<ApiState> for ExactWorkspacePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let WorkspacePath(id) = WorkspacePath::from_request_parts(parts, state).await?;
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| ApiError::invalid_workspace_id())?;
+        let exact = params.iter().any(|(name, text)| name == "id" && text == id.to_string());
+        exact.then_some(Self(id)).ok_or_else(ApiError::invalid_workspace_id)
+    }
+}
+
 /// The last parameter of the path, as text; what it means is its route's business.
 #[derive(Debug, Clone)]
 pub(crate) struct LastPath(pub String);

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     error::{ApiError, SecretAct, secret_error},
-    extract::{Json, LastPath, Who, WorkspacePath},
+    extract::{ExactWorkspacePath, Json, LastPath, Who},
     state::ApiState,
     workspaces,
 };
@@ -58,7 +58,7 @@ fn not_found() -> ApiError {
 )]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
+    ExactWorkspacePath(id): ExactWorkspacePath,
 ) -> Result<Answer<Vec<SecretView>>, ApiError> {
     let listed = state.platform().secrets.list(id).await;
     let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
@@ -79,7 +79,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn values(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
+    ExactWorkspacePath(id): ExactWorkspacePath,
 ) -> Result<Answer<BTreeMap<String, String>>, ApiError> {
     let values = state.platform().secrets.values(id).await;
     let values = values.map_err(|error| secret_error(SecretAct::Values, error))?;
@@ -104,7 +104,7 @@ pub(crate) async fn values(
 )]
 pub(crate) async fn set(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
+    ExactWorkspacePath(id): ExactWorkspacePath,
     who: Who,
     Json(secret): Json<SetSecret>,
 ) -> Result<Answer<SecretChanged>, ApiError> {
@@ -134,7 +134,7 @@ pub(crate) async fn set(
 )]
 pub(crate) async fn put(
     state: State<ApiState>,
-    path: WorkspacePath,
+    path: ExactWorkspacePath,
     who: Who,
     secret: Json<SetSecret>,
 ) -> Result<Answer<SecretChanged>, ApiError> {
@@ -155,7 +155,7 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn delete(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
+    ExactWorkspacePath(id): ExactWorkspacePath,
     LastPath(key): LastPath,
 ) -> Result<Answer<SecretChanged>, ApiError> {
     let (settings, name) = (state.platform().settings.clone(), key.clone());

@@ -110,6 +110,17 @@ both_engines! {
         for path in ["/workspaces/x", "/workspaces/x/state", "/workspaces/%ff/model", "/workspaces/x/activity"] {
             server.get(path).bearer(ADMIN).send().await.refused(400, "invalid workspace ID");
         }
+        // PROV-119: secrets want the spelling that is shown.
+        let upper = "6FA459EA-EE8A-4CA4-894E-DB77E160355E";
+        for (method, path) in [
+            (Method::GET, "secrets"),
+            (Method::POST, "secrets"),
+            (Method::PUT, "secrets"),
+            (Method::DELETE, "secrets/KEY"),
+        ] {
+            let call = server.call(method, format!("/workspaces/{upper}/{path}")).json(&json!({ "key": "A", "value": "1" }));
+            call.bearer(ADMIN).send().await.refused(400, "invalid workspace ID");
+        }
         server.get("/workspaces/x").send().await.refused(401, "missing workspace auth token");
         // ACT-3
         assert_eq!(server.get("/events/x").bearer(ADMIN).send().await.expect(200), json!([]));
