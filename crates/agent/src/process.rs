@@ -198,6 +198,8 @@ pub fn clean_env<'a>(vars: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap
 
 #[cfg(test)]
 mod tests {
+    use molecule_testkit::PATIENCE;
+
     use super::*;
 
     fn sh(script: &str) -> Job {
@@ -258,28 +260,43 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         let script = format!("sleep 1000 & echo $! > {0}.tmp; mv {0}.tmp {0}; wait", file.display());
-        let job = Job {
-            timeout: Some(Duration::from_secs(1)),
-            ..sh(&script)
-        };
-        assert!(matches!(job.run().await, Err(JobError::Timeout(_))));
-        gone(std::fs::read_to_string(&file).unwrap().trim().parse().unwrap()).await;
-        std::fs::remove_file(&file).unwrap();
-        let task = tokio::spawn(sh(&script).run());
-        let pid = loop {
-            if let Ok(text) = std::fs::read_to_string(&file) {
-                break text.trim().parse().unwrap();
+        for cancelled in [false, true] {
+            let job = Job {
+                timeout: Some(PATIENCE * 2),
+                ..sh(&script)
+            };
+            let task = tokio::spawn(job.run());
+            let pid = eventually("the job runs", || std::fs::read_to_string(&file).ok()).await;
+            if cancelled {
+                task.abort();
+            } else {
+                tokio::time::pause();
+                tokio::time::advance(PATIENCE * 2).await;
+                tokio::time::resume();
+                assert!(matches!(task.await.unwrap(), Err(JobError::Timeout(_))));
             }
-            tokio::task::yield_now().await;
-        };
-        task.abort();
-        gone(pid).await;
+            gone(pid.trim().parse().unwrap()).await;
+            std::fs::remove_file(&file).unwrap();
+        }
     }
 
     /// Waits until a process is no more, or only a zombie that nobody reaped yet.
     async fn gone(pid: i32) {
         let stat = format!("/proc/{pid}/stat");
-        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
+        let ended = || match std::fs::read_to_string(&stat) {
+            Ok(stat) => stat.contains(") Z").then_some(()),
+            Err(_) => Some(()),
+        };
+        eventually("the process ends", ended).await;
+    }
+
+    async fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(std::time::Instant::now() < deadline, "{what}: waited in vain");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

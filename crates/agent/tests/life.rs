@@ -3,6 +3,7 @@
 mod common;
 
 use common::{FakePlatform, Home, Mood};
+use molecule_testkit::PATIENCE;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +116,7 @@ async fn a_platform_that_was_away_is_beaten_for_again() {
     platform.see(|seen| seen.beats.clear());
     let registers = platform.see(|seen| seen.registers.len());
     platform.mood(Mood::Forgetful);
-    platform.revive().await;
+    platform.revive();
     platform
         .until("a registration", |seen| seen.registers.len() > registers)
         .await;
@@ -210,9 +211,12 @@ async fn a_stopping_agent_gives_up_what_does_not_end_and_runs_it_again_when_rese
                 .await
         })
     };
-    while !runs.exists() {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
+    let running = async {
+        while !std::fs::read_to_string(&runs).is_ok_and(|text| text == "ran\n") {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, running).await.expect("the program runs");
     let (exit, home) = agent.stop().await;
     assert_eq!(exit.code, 0);
     if let Ok(answer) = hanging.await.unwrap() {

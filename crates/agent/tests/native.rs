@@ -4,7 +4,10 @@ mod common;
 
 use common::{Agent, FakePlatform, Home, text_of};
 use molecule_core::WorkspaceId;
-use molecule_testkit::llm::{ScriptedLlm, Turn, Wire};
+use molecule_testkit::{
+    PATIENCE,
+    llm::{ScriptedLlm, Turn, Wire},
+};
 use serde_json::json;
 
 const WIRES: [Wire; 2] = [Wire::OpenAi, Wire::Anthropic];
@@ -35,6 +38,24 @@ async fn bench(wire: Wire, yaml: &str) -> Bench {
     Bench { platform, llm, agent }
 }
 
+/// Sends messages until the operator's instructions are known: they have three seconds to come, and no turn waits for
+/// them longer (RUN-17). Known once, they stay.
+async fn until_instructed(llm: &ScriptedLlm, agent: &Agent) {
+    let wait = async {
+        loop {
+            llm.say(Turn::text("Ready."));
+            agent.say("are you ready?").await;
+            let request = llm.requests().pop().expect("the message was a request");
+            if request.system().contains("# Platform Instructions") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .expect("the instructions come");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_with_the_whole_prompt_in_view() {
     // RUN-6, RUN-29, RUN-48
@@ -42,11 +63,12 @@ async fn answers_with_the_whole_prompt_in_view() {
         let Bench { platform, llm, agent } = bench(wire, "").await;
         platform.instruct("Be brief.");
         platform.introduce(WorkspaceId::random(), "Researcher", Some(agent.home.id));
+        until_instructed(&llm, &agent).await;
         llm.say(Turn::text("Good morning, everybody."));
         let result = agent.send("m", "c", "hello").await;
         assert_eq!(text_of(&result), "Good morning, everybody.");
         assert_eq!(result["usage"], json!({"input_tokens": 10, "output_tokens": 5}));
-        let request = &llm.requests()[0];
+        let request = llm.requests().pop().unwrap();
         assert_eq!(
             (request.wire, request.model(), request.streamed()),
             (wire, "test-model", true)
@@ -409,7 +431,8 @@ async fn silent_providers_time_out() {
     let platform = FakePlatform::start().await;
     let llm = ScriptedLlm::start().await;
     let mut tuning = common::tuning();
-    tuning.patience.silence = std::time::Duration::from_millis(200);
+    // Also the time that every answer has: a machine that stands still must not use up the script.
+    tuning.patience.silence = std::time::Duration::from_secs(5);
     let agent = home(&platform, &llm, Wire::OpenAi, "").start_tuned(tuning).await;
     llm.say(Turn::text("never comes").stall_after(0));
     llm.say(Turn::text("second try"));

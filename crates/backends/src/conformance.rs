@@ -31,8 +31,9 @@ pub const FAIL_VARIABLE: &str = "CONFORMANCE_FAIL";
 /// What it prints then.
 pub const FAILING: &str = "refusing to start";
 
-/// Longest wait for something that happens on its own.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for something that happens on its own. Long, because virtual machines have stood still for a minute;
+/// only a case that fails waits it out.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A file of an instance's configuration directory.
@@ -96,7 +97,7 @@ pub fn spec(id: WorkspaceId) -> WorkspaceSpec {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// It does not within half a minute.
+/// It does not within [`PATIENCE`].
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let end = Instant::now() + PATIENCE;
     while !condition().await {

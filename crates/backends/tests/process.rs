@@ -14,11 +14,13 @@ use std::{
 
 use common::{ProcessHarness, exists};
 use molecule_backends::{
-    Backend, BackendError, Instance, Running, WorkspaceSpec, backend_conformance,
-    conformance::{Harness, eventually, spec},
+    Backend, BackendError, Exit, Instance, Running, WorkspaceSpec, backend_conformance,
+    conformance::{Harness, PATIENCE, eventually, spec},
     process::{ProcessBackend, ProcessConfig, Sandbox},
 };
 use molecule_core::{Runtime, WorkspaceId, validate::WorkspaceAccess};
+use rustix::process::{Pid, Signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 backend_conformance!(conformance, ProcessHarness::new());
 
@@ -33,6 +35,14 @@ fn with_env(pairs: &[(&str, &str)]) -> WorkspaceSpec {
 
 async fn daemon_of(harness: &ProcessHarness, id: WorkspaceId) -> i32 {
     harness.state_file(id, "daemon").await.trim().parse().unwrap()
+}
+
+/// The next end that is reported.
+async fn next(exits: &mut UnboundedReceiver<Exit>) -> Exit {
+    tokio::time::timeout(PATIENCE, exits.recv())
+        .await
+        .expect("an end is reported")
+        .unwrap()
 }
 
 /// Gone, or waiting for its adoptive parent to notice.
@@ -173,7 +183,7 @@ async fn a_daemon_that_outlives_a_crash_is_cleared_away() {
     harness.backend().start(&spec).await.unwrap();
     daemon_of(&harness, spec.id).await;
     harness.crash(spec.id, 9).await;
-    assert_eq!(exits.recv().await.unwrap().reason, "exit code 9: told to crash");
+    assert_eq!(next(&mut exits).await.reason, "exit code 9: told to crash");
     eventually("nothing left", || async { !harness.is_alive(spec.id).await }).await;
     eventually("record gone", || async { !harness.record(spec.id).exists() }).await;
 }
@@ -276,9 +286,9 @@ async fn exit_reasons() {
         ..spec(WorkspaceId::random())
     };
     harness.backend().start(&spec).await.unwrap();
-    let pid = harness.pid(spec.id).to_string();
-    assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
-    let exit = exits.recv().await.unwrap();
+    let pid = Pid::from_raw(harness.pid(spec.id)).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    let exit = next(&mut exits).await;
     assert_eq!((exit.generation, exit.reason.as_str()), (6, "killed by signal 9"));
 
     let mut spec = spec;
@@ -349,9 +359,7 @@ async fn an_abandoned_start_leaves_nothing() {
     {
         let start = harness.backend().start(&spec);
         let running = async {
-            while harness.processes(spec.id).is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            eventually("it runs", || async { harness.is_alive(spec.id).await }).await;
         };
         tokio::select! {
             result = start => panic!("ended: {result:?}"),

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,8 +11,7 @@ use molecule_core::WorkspaceId;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// How long [`ScriptedBackend::until`] waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::PATIENCE;
 
 /// How a start goes.
 #[derive(Debug, Clone)]
@@ -281,7 +279,7 @@ impl ScriptedBackend {
     /// Waits until the backend has been asked what `check` looks for.
     ///
     /// # Panics
-    /// When it does not come about in time.
+    /// When it does not come about within [`PATIENCE`].
     pub async fn until(&self, what: &str, check: impl Fn(&Self) -> bool) {
         let mut changes = self.0.changed.subscribe();
         let wait = async {

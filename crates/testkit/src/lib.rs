@@ -1,4 +1,5 @@
-//! What tests share: a fresh database on either engine, one test body for both, and skipping that is counted.
+//! What tests share: a fresh database on either engine, one test body for both, how long to wait for a state, and
+//! skipping that is counted.
 //!
 //! Everything here panics instead of returning errors: in a test there is nobody else to tell.
 
@@ -7,7 +8,11 @@ pub mod llm;
 pub mod postgres;
 pub mod sqlite;
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
+
+/// How long a state may take to come about before a test fails. Long, because virtual machines have stood still for a
+/// minute; it is waited out only by a test that fails.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Says that a test did not run and why, in the line `SKIPPED <test>: <reason>` that `.ci/run` counts. Call it once
 /// from the test that is skipped, then return: libtest reports that test as passed, and `.ci/run` moves it from

@@ -16,7 +16,10 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Instant,
 };
+
+use crate::PATIENCE;
 
 /// Environment variable with the URL of a running cluster's `postgres` database, of a role that may create databases.
 pub const URL_VARIABLE: &str = "MOLECULE_TEST_POSTGRES";
@@ -75,9 +78,13 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let output = self
-            .cluster
-            .psql(&self.cluster.url, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let deadline = Instant::now() + PATIENCE;
+        let mut output = self.cluster.psql(&self.cluster.url, &statement);
+        // The server waits five seconds for the connections it cut; meanwhile a pool may open the next.
+        while is_in_use(&output) && Instant::now() < deadline {
+            output = self.cluster.psql(&self.cluster.url, &statement);
+        }
         // A second panic while a failed test unwinds would abort the process and hide the first.
         if !thread::panicking() {
             assert!(
@@ -88,6 +95,10 @@ impl Drop for TestDatabase {
             );
         }
     }
+}
+
+fn is_in_use(output: &Output) -> bool {
+    !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("is being accessed by other users")
 }
 
 /// Creates a database with a name of its own, or `None` when there are no PostgreSQL programs; then the test is to be

@@ -26,11 +26,10 @@ use molecule_agent::{
     state::Exit,
 };
 use molecule_core::WorkspaceId;
+use molecule_testkit::PATIENCE;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the platform treats an agent's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub struct Inner {
     changed: Notify,
 }
 
-/// How to stop the server, and its thread.
+/// How to stop what runs at the platform's port, and its thread.
 type Serving = (CancellationToken, std::thread::JoinHandle<()>);
 
 /// The platform.
@@ -78,6 +77,8 @@ pub struct FakePlatform {
     pub url: String,
     inner: Arc<Inner>,
     router: Router,
+    /// Kept through a crash, so that nobody else is given the port.
+    listener: Arc<std::net::TcpListener>,
     server: Arc<Mutex<Option<Serving>>>,
 }
 
@@ -110,16 +111,24 @@ impl FakePlatform {
             url,
             inner,
             router,
+            listener: Arc::new(listener.into_std().unwrap()),
             server: Arc::default(),
         };
-        platform.serve(listener);
+        platform.serve();
         platform
     }
 
-    /// Serves from a thread of its own, so that a crash takes the open connections along.
-    fn serve(&self, listener: TcpListener) {
+    fn serve(&self) {
         let router = self.router.clone();
-        let listener = listener.into_std().unwrap();
+        self.run(async move |listener| axum::serve(listener, router).await.unwrap());
+    }
+
+    /// Runs on a thread of its own, so that its end takes the open connections along.
+    fn run<W>(&self, work: impl FnOnce(TcpListener) -> W + Send + 'static)
+    where
+        W: Future<Output = ()>,
+    {
+        let listener = self.listener.try_clone().unwrap();
         let down = CancellationToken::new();
         let ended = down.clone();
         let thread = std::thread::spawn(move || {
@@ -131,24 +140,34 @@ impl FakePlatform {
                 let listener = TcpListener::from_std(listener).unwrap();
                 tokio::select! {
                     () = ended.cancelled() => {}
-                    end = axum::serve(listener, router).into_future() => end.unwrap(),
+                    () = work(listener) => {}
                 }
             });
         });
         *self.server.lock().unwrap() = Some((down, thread));
     }
 
-    /// Nobody listens any more, and all connections are broken.
+    /// All connections are broken, and new ones break too.
     pub fn crash(&self) {
+        self.end();
+        self.run(async |listener| {
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                connection.set_zero_linger().unwrap();
+            }
+        });
+    }
+
+    /// Serves again.
+    pub fn revive(&self) {
+        self.end();
+        self.serve();
+    }
+
+    fn end(&self) {
         let (down, thread) = self.server.lock().unwrap().take().unwrap();
         down.cancel();
         thread.join().unwrap();
-    }
-
-    /// Listens again where it did before.
-    pub async fn revive(&self) {
-        let address = self.url.strip_prefix("http://").unwrap();
-        self.serve(TcpListener::bind(address).await.unwrap());
     }
 
     pub fn mood(&self, mood: Mood) {

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use http::HeaderValue;
 use molecule_api::{ApiConfig, Rates};
-use molecule_testkit::both_engines;
+use molecule_testkit::{PATIENCE, both_engines};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -34,7 +34,7 @@ async fn open(server: &Server, query: &str, headers: &[(&'static str, &str)]) ->
 
 async fn next(socket: &mut Socket) -> Value {
     loop {
-        let message = tokio::time::timeout(std::time::Duration::from_secs(20), socket.next());
+        let message = tokio::time::timeout(PATIENCE, socket.next());
         match message.await.expect("an event").unwrap().unwrap() {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
             Message::Ping(_) => {}

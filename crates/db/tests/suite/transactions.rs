@@ -1,8 +1,7 @@
 //! One transaction: all of it or nothing, however it ends.
 
-use std::time::Duration;
-
 use molecule_db::{Db, DbErr, DbErrorKind, Engine, lock, lock_shared};
+use molecule_testkit::PATIENCE;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tokio::{
     sync::oneshot,
@@ -11,9 +10,6 @@ use tokio::{
 };
 
 use crate::support::{column, execute, keys, open};
-
-/// Waited out only by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 async fn insert(tx: &DatabaseTransaction, key: i64) -> Result<(), DbErr> {
     let backend = tx.get_database_backend();

@@ -17,7 +17,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 const HEALTHY: Duration = Duration::from_secs(300);
 
 /// Time the loops that stop last have for their last iteration.
-const LAST_LOOPS: Duration = Duration::from_secs(5);
+const LAST_LOOPS: Duration = Duration::from_secs(10);
 
 /// What is known of a loop.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,28 @@
 //! The outbox and the bus (ACT §2), activity reports, supervision.
 
-use molecule_platform::activity::ActivityError;
-use molecule_testkit::both_engines;
+use std::time::{Duration, Instant};
+
+use molecule_platform::{activity::ActivityError, events::Frame};
+use molecule_testkit::{PATIENCE, both_engines};
 use molecule_wire::activity::{Attachment, Notify, ReportActivity};
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use crate::common::*;
+
+/// After which a mutation answers although its event is not out yet.
+const PASS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The event of a mutation that has been answered: it is there, unless the mutation took so long that it gave up
+/// waiting for it.
+async fn published(bus: &mut broadcast::Receiver<Frame>, begun: Instant) -> Value {
+    let frame = match bus.try_recv() {
+        Err(TryRecvError::Empty) if begun.elapsed() >= PASS_TIMEOUT => {
+            tokio::time::timeout(PATIENCE, bus.recv()).await.unwrap().unwrap()
+        }
+        now => now.unwrap(),
+    };
+    serde_json::from_str(&frame.text).unwrap()
+}
 
 both_engines! {
     async fn recorded_events_come_in_order_and_once(url: String) {
@@ -30,11 +48,13 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         let mut bus = harness.platform.events.subscribe();
+        let begun = Instant::now();
         harness.register(id).await;
-        let frame: Value = serde_json::from_str(&bus.try_recv().unwrap().text).unwrap();
+        let frame = published(&mut bus, begun).await;
         assert_eq!((&frame["event"], &frame["workspace_id"]), (&json!("WORKSPACE_ONLINE"), &json!(id)));
+        let begun = Instant::now();
         harness.platform.workspaces.delete(id, true, false).await.unwrap();
-        let frame: Value = serde_json::from_str(&bus.try_recv().unwrap().text).unwrap();
+        let frame = published(&mut bus, begun).await;
         assert_eq!(frame["event"], "WORKSPACE_REMOVED");
     }
 

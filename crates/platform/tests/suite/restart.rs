@@ -187,12 +187,18 @@ both_engines! {
         // PROV-112, PROV-112a, PROV-122
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
+        // Held in a cycle that had begun before, so that it does not matter how long the saving takes.
+        let (stop, gate) = (Gate::default(), Gate::default());
+        harness.backend.next_stop(Stop::Held(stop.clone()));
+        harness.platform.provisioner.auto_restart(id);
+        harness.backend.until("a stop", |backend| backend.calls().contains(&Call::Stop(id))).await;
         harness.platform.settings.set_secret(id, "A_KEY", "a").await.unwrap();
         harness.platform.settings.set_model(id, "openai/gpt").await.unwrap();
         harness.platform.settings.set_provider(id, "mine").await.unwrap();
-        let gate = Gate::default();
+        harness.backend.next_start(Start::Succeed);
         harness.backend.next_start(Start::Held(gate.clone()));
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        stop.open();
+        harness.backend.until("a third start", |backend| backend.starts(id).len() == 3).await;
         let env = harness.backend.spec(id).env;
         for (key, value) in [("A_KEY", "a"), ("MODEL", "openai/gpt"), ("LLM_PROVIDER", "mine")] {
             assert_eq!(env[key].expose_secret(), value);
@@ -200,9 +206,9 @@ both_engines! {
         // What is written after the cycle has read its secrets still takes effect.
         harness.platform.settings.set_secret(id, "LATE", "b").await.unwrap();
         gate.open();
-        harness.backend.until("a third start", |backend| backend.starts(id).len() == 3).await;
+        harness.backend.until("a fourth start", |backend| backend.starts(id).len() == 4).await;
         assert_eq!(harness.backend.spec(id).env["LATE"].expose_secret(), "b");
-        assert_eq!(harness.row(id).await.generation, 2);
+        assert_eq!(harness.row(id).await.generation, 3, "one cycle for all three");
     }
 
     async fn a_global_secret_restarts_those_that_use_it(url: String) {
@@ -215,6 +221,9 @@ both_engines! {
         harness.platform.settings.set_global_secret("KEY", "global").await.unwrap();
         harness.backend.until("the user's start", |backend| backend.starts(user).len() == 2).await;
         harness.until_instance(user).await;
+        // By the time a second change has reached its user, the first would have reached everybody else.
+        harness.platform.settings.set_global_secret("KEY", "global again").await.unwrap();
+        harness.backend.until("the user's next start", |backend| backend.starts(user).len() == 3).await;
         assert_eq!(harness.backend.starts(own).len(), 1);
         assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
         assert!(!harness.platform.settings.delete_global_secret("ABSENT").await.unwrap());

@@ -26,7 +26,7 @@ both_engines! {
         // LIFE-24, LIFE-180, LIFE-180a, LIFE-182, OP-4, REG-65, REG-92
         let harness = Harness::without_backend(&url).await;
         let (id, token) = harness.polling("Laptop").await;
-        silence(&harness, id, 89).await;
+        silence(&harness, id, 60).await;
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online, "within the window");
         silence(&harness, id, 91).await;
@@ -49,7 +49,7 @@ both_engines! {
         // LIFE-22, REG-90, REG-94
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
-        silence(&harness, id, 179).await;
+        silence(&harness, id, 120).await;
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
         silence(&harness, id, 181).await;

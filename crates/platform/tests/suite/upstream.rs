@@ -1,10 +1,13 @@
 //! How calls fail, and how they end well all the same (A2A §11, §12).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use molecule_core::limits;
 use molecule_platform::messaging::{Delivered, Message, MessagingError};
-use molecule_testkit::both_engines;
+use molecule_testkit::{PATIENCE, both_engines};
 use molecule_wire::registry::RuntimeMetadata;
 
 use crate::common::*;
@@ -16,10 +19,19 @@ async fn served(harness: &Harness, name: &str, url: &str) -> WorkspaceId {
     harness.online(name).await
 }
 
-/// A port nobody listens on.
-async fn closed_port() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}/", listener.local_addr().unwrap())
+/// A port nobody listens on, and nobody else can be given as long as this value lives.
+struct ClosedPort(tokio::net::TcpSocket);
+
+impl ClosedPort {
+    fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.0.local_addr().unwrap())
+    }
 }
 
 both_engines! {
@@ -58,7 +70,8 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let agent = Agent::status(502, "bad gateway").await;
         let by_status = served(&harness, "Status", &agent.url()).await;
-        let by_transport = served(&harness, "Transport", &closed_port().await).await;
+        let closed = ClosedPort::new();
+        let by_transport = served(&harness, "Transport", &closed.url()).await;
         for id in [by_status, by_transport] {
             harness.backend.answers(id, Answer::No);
             let answer = harness.ask(id, "x").await;
@@ -75,14 +88,15 @@ both_engines! {
     async fn an_unreachable_agent_that_runs_is_left_alone(url: String) {
         // A2A-84, A2A-87
         let harness = Harness::new(&url).await;
-        let id = served(&harness, "Lead", &closed_port().await).await;
+        let closed = ClosedPort::new();
+        let id = served(&harness, "Lead", &closed.url()).await;
         for answer in [Answer::Yes, Answer::Unknown] {
             harness.backend.answers(id, answer);
             let refused = harness.ask(id, "x").await;
             assert!(matches!(refused, Err(MessagingError::Unreachable)), "{refused:?}");
         }
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
-        let external = harness.reporting("Laptop", &closed_port().await.replace("127.0.0.1", "localhost")).await;
+        let external = harness.reporting("Laptop", &closed.url().replace("127.0.0.1", "localhost")).await;
         assert!(matches!(harness.ask(external, "x").await, Err(MessagingError::Unreachable)));
         assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
     }
@@ -136,7 +150,7 @@ both_engines! {
         let id = served(&harness, "Lead", &agent.url()).await;
         const { assert!(48 * (6 << 20) > limits::A2A_BUFFERED_BYTES) };
         let replies = futures_util::future::join_all((0..48).map(|_| async { harness.ask(id, "x").await.map(|(status, _)| status) }));
-        let replies = tokio::time::timeout(Duration::from_secs(60), replies).await.unwrap();
+        let replies = tokio::time::timeout(PATIENCE, replies).await.unwrap();
         assert!(replies.into_iter().all(|status| status.unwrap() == 200));
     }
 
@@ -177,22 +191,33 @@ both_engines! {
     async fn signs_of_life_keep_a_call_going(url: String) {
         // A2A-65, A2A-74, REG-54
         let mut options = Options::default();
-        // Far longer than the pause between two beats, so that a loaded machine does not end the call.
-        options.config.a2a_idle_timeout = Duration::from_secs(4);
+        let idle = Duration::from_secs(2);
+        options.config.a2a_idle_timeout = idle;
         let harness = Arc::new(Harness::with(&url, options).await);
-        let gate = Gate::default();
-        let agent = Agent::new(Reply::Held(gate.clone(), REPLY.to_owned())).await;
-        let id = served(&harness, "Lead", &agent.url()).await;
-        let calling = harness.clone();
-        let call = tokio::spawn(async move { calling.ask(id, "x").await });
-        agent.until_heard(1).await;
-        let begun = std::time::Instant::now();
-        while begun.elapsed() < Duration::from_millis(4_500) {
-            harness.beat(id, Heartbeat::default()).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        loop {
+            let gate = Gate::default();
+            let agent = Agent::new(Reply::Held(gate.clone(), REPLY.to_owned())).await;
+            let id = served(&harness, "Lead", &agent.url()).await;
+            let begun = Instant::now();
+            let (mut last, mut longest) = (begun, Duration::ZERO);
+            let calling = harness.clone();
+            let call = tokio::spawn(async move { calling.ask(id, "x").await });
+            agent.until_heard(1).await;
+            while begun.elapsed() < idle + idle / 4 {
+                let before = Instant::now();
+                harness.beat(id, Heartbeat::default()).await;
+                longest = longest.max(last.elapsed());
+                last = before;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            gate.open();
+            let answer = call.await.unwrap();
+            // A machine that stood still for so long tells nothing.
+            if longest.max(last.elapsed()) < idle {
+                assert_eq!(answer.unwrap().0, 200);
+                break;
+            }
         }
-        gate.open();
-        assert_eq!(call.await.unwrap().unwrap().0, 200);
     }
 
     async fn headers_of_reported_agents_must_come_in_time(url: String) {
@@ -200,17 +225,18 @@ both_engines! {
         let mut options = Options::default();
         options.config.a2a_header_timeout = Duration::from_millis(50);
         let harness = Harness::with(&url, options).await;
-        let agent = Agent::new(Reply::Stall).await;
-        let id = harness.reporting("Laptop", &agent.reported_url()).await;
+        let silent = Agent::new(Reply::Stall).await;
+        let id = harness.reporting("Laptop", &silent.reported_url()).await;
         assert!(matches!(harness.ask(id, "x").await, Err(MessagingError::Busy)));
         assert_eq!(harness.only_row(id).await.error_detail.as_deref(), Some("response header timeout"));
         // Nothing of the kind holds for an agent of ours, which answers when it has finished.
         let gate = Gate::default();
-        agent.reply(Reply::Held(gate.clone(), REPLY.to_owned()));
+        let agent = Agent::new(Reply::Held(gate.clone(), REPLY.to_owned())).await;
         let managed = served(&harness, "Lead", &agent.url()).await;
         let open = async {
-            agent.until_heard(2).await;
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            agent.until_heard(1).await;
+            // The time that ends another's call does not end this one.
+            assert!(matches!(harness.ask(id, "x").await, Err(MessagingError::Busy)));
             gate.open();
         };
         let (reply, ()) = tokio::join!(harness.ask(managed, "x"), open);

@@ -23,7 +23,6 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use axum::{
@@ -43,9 +42,7 @@ pub use self::{
     recorded::Recorded,
     script::{Piece, Turn, Wire},
 };
-
-/// Longest wait for a state that a test is sure will come.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::PATIENCE;
 
 /// The server. It ends when dropped.
 pub struct ScriptedLlm {
@@ -139,7 +136,7 @@ impl ScriptedLlm {
     /// Waits until `count` requests have come.
     ///
     /// # Panics
-    /// When they do not come within half a minute.
+    /// When they do not come within [`PATIENCE`].
     pub async fn asked(&self, count: usize) {
         tokio::time::timeout(PATIENCE, async {
             loop {
@@ -157,7 +154,7 @@ impl ScriptedLlm {
     /// Waits until an answer has come to its stall.
     ///
     /// # Panics
-    /// When none does within half a minute.
+    /// When none does within [`PATIENCE`].
     pub async fn stalled(&self) {
         let permit = tokio::time::timeout(PATIENCE, self.shared.stalled.acquire())
             .await

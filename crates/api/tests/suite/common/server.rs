@@ -5,6 +5,7 @@ use molecule_api::{Api, ApiConfig, Rates};
 use molecule_core::{WorkspaceId, netguard::Policy, runtime::Allowlist};
 use molecule_platform::{AuthMode, Config, Paths, Platform, Setup, secrets::Keyring};
 use molecule_store::Store;
+use molecule_testkit::PATIENCE;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -12,8 +13,6 @@ use super::Call;
 
 /// The operator's token.
 pub(crate) const ADMIN: &str = "the-operators-token";
-/// How long a state may take to come about before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a server is made of, where a test wants something else.
 pub(crate) struct Options {

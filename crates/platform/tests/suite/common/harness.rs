@@ -14,7 +14,7 @@ use molecule_store::{
     activity::{Activity, ActivityFilter},
     workspaces::Workspace,
 };
-use molecule_testkit::backend::ScriptedBackend;
+use molecule_testkit::{PATIENCE, backend::ScriptedBackend};
 use molecule_wire::{
     registry::{Heartbeat, Register, raw},
     workspaces::CreateWorkspace,
@@ -24,8 +24,6 @@ use sea_orm::ConnectionTrait;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-/// How long a state may take to come about before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Sealing key of every harness; two of them can share a database.
 const KEY: [u8; 32] = [7; 32];
 
