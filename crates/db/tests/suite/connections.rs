@@ -1,6 +1,7 @@
 //! What a connection may do, and what becomes of it.
 
 use molecule_db::{Db, DbErr, DbError, Engine};
+use molecule_testkit::PATIENCE;
 use sea_orm::{ConnectionTrait, DbBackend, TransactionTrait};
 
 use crate::support::{column, execute, keys, open};
@@ -54,31 +55,6 @@ molecule_testkit::both_engines! {
         assert!(!format!("{db:?}").contains("//"), "a URL may carry a password");
     }
 
-    // On SQLite only the one writer writes: a reader that could would not wait for its turn.
-    async fn readers_do_not_write(url: String) {
-        let db = open(&url).await;
-        execute(&db, "INSERT INTO t (k, v) VALUES (1, 1)", []).await.unwrap();
-        if db.engine() == Engine::Postgres {
-            return;
-        }
-        // Every connection of the pool, not only the first.
-        let mut held = Vec::new();
-        for _ in 0..8 {
-            let reader = db.reader().begin().await.unwrap();
-            for sql in ["INSERT INTO t (k, v) VALUES (2, 2)", "DELETE FROM t", "CREATE TABLE u (x)", "PRAGMA user_version = 9"] {
-                assert!(reader.execute_unprepared(sql).await.is_err(), "{sql}");
-            }
-            let pragma = async |name: &str| {
-                let row = reader.query_one_raw(db.statement(&format!("PRAGMA {name}"), [])).await.unwrap().unwrap();
-                row.try_get_by_index::<i64>(0).unwrap()
-            };
-            assert_eq!((pragma("query_only").await, pragma("foreign_keys").await), (1, 1));
-            held.push(reader);
-        }
-        drop(held);
-        assert_eq!(keys(&db).await.len(), 1);
-    }
-
     // D15: commits survive a power cut, relaxed ones a killed process; no setting leaks to the next transaction.
     async fn durability_of_commits(url: String) {
         let mut db = open(&url).await;
@@ -110,20 +86,6 @@ molecule_testkit::both_engines! {
         }
     }
 
-    async fn the_writer_is_in_wal_mode_with_foreign_keys(url: String) {
-        let db = open(&url).await;
-        if db.engine() == Engine::Postgres {
-            return;
-        }
-        assert_eq!(column::<String>(&db, "SELECT journal_mode AS v FROM pragma_journal_mode").await, ["wal"]);
-        execute(&db, "CREATE TABLE child (k bigint REFERENCES t (k))", []).await.unwrap();
-        assert!(execute(&db, "INSERT INTO child (k) VALUES (7)", []).await.is_err());
-        let relaxed = db.tx_relaxed(|tx| {
-            Box::pin(async move { tx.execute_unprepared("INSERT INTO child (k) VALUES (7)").await })
-        });
-        assert!(relaxed.await.is_err());
-    }
-
     // A read does not wait for a write that is under way, and does not see it.
     async fn readers_do_not_wait_for_the_writer(url: String) {
         let db = open(&url).await;
@@ -150,6 +112,56 @@ molecule_testkit::both_engines! {
         }
         assert_eq!(keys(&Db::connect(&url).await.unwrap()).await, [1]);
     }
+}
+
+// On SQLite only the one writer writes: a reader that could would not wait for its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_do_not_write() {
+    let database = molecule_testkit::sqlite::database();
+    let db = open(database.url()).await;
+    execute(&db, "INSERT INTO t (k, v) VALUES (1, 1)", []).await.unwrap();
+    // Every connection of the pool, not only the first.
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let reader = db.reader().begin().await.unwrap();
+        for sql in [
+            "INSERT INTO t (k, v) VALUES (2, 2)",
+            "DELETE FROM t",
+            "CREATE TABLE u (x)",
+            "PRAGMA user_version = 9",
+        ] {
+            assert!(reader.execute_unprepared(sql).await.is_err(), "{sql}");
+        }
+        let pragma = async |name: &str| {
+            let row = reader
+                .query_one_raw(db.statement(&format!("PRAGMA {name}"), []))
+                .await
+                .unwrap()
+                .unwrap();
+            row.try_get_by_index::<i64>(0).unwrap()
+        };
+        assert_eq!((pragma("query_only").await, pragma("foreign_keys").await), (1, 1));
+        held.push(reader);
+    }
+    drop(held);
+    assert_eq!(keys(&db).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_writer_is_in_wal_mode_with_foreign_keys() {
+    let database = molecule_testkit::sqlite::database();
+    let db = open(database.url()).await;
+    assert_eq!(
+        column::<String>(&db, "SELECT journal_mode AS v FROM pragma_journal_mode").await,
+        ["wal"]
+    );
+    execute(&db, "CREATE TABLE child (k bigint REFERENCES t (k))", [])
+        .await
+        .unwrap();
+    assert!(execute(&db, "INSERT INTO child (k) VALUES (7)", []).await.is_err());
+    let relaxed =
+        db.tx_relaxed(|tx| Box::pin(async move { tx.execute_unprepared("INSERT INTO child (k) VALUES (7)").await }));
+    assert!(relaxed.await.is_err());
 }
 
 // Connections that the server cut are replaced.
@@ -188,17 +200,17 @@ async fn one_server_at_a_time() {
     let held = first.exclusive_lock().await.unwrap();
     // Its schema can be looked at and brought up all the same.
     let up = molecule_db::migrate::up::<Nothing>(&second);
-    tokio::time::timeout(std::time::Duration::from_secs(60), up)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(PATIENCE, up).await.unwrap().unwrap();
     assert!(matches!(second.exclusive_lock().await, Err(DbError::InUse)));
     drop(held);
-    let mut attempts = 0;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     // The server notices a connection's end when it reads from it.
     while let Err(error) = second.exclusive_lock().await {
-        attempts += 1;
-        assert!(attempts < 500 && matches!(error, DbError::InUse), "{error}");
+        assert!(
+            matches!(error, DbError::InUse) && tokio::time::Instant::now() < deadline,
+            "{error}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 

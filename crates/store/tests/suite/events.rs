@@ -8,10 +8,11 @@ use molecule_store::{
     events::{NewEvent, RecordedEvent, Seq},
     workspaces::Transition,
 };
+use molecule_testkit::PATIENCE;
 use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::support::{PATIENCE, create, event, open, transition};
+use crate::support::{create, event, open, transition};
 
 /// Reads as the pump does until `total` events have come, and checks that none was skipped on the way.
 async fn follow(store: &Store, total: i64) -> Vec<RecordedEvent> {

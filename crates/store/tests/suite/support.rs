@@ -1,7 +1,5 @@
 //! What the tests share: short ways to arrange rows and to look behind the store's back.
 
-use std::time::Duration;
-
 use molecule_core::{EventType, WorkspaceId, WorkspaceStatus, credential::TokenHash, validate::WorkspaceAccess};
 use molecule_store::{
     Engine, Store, StoreError,
@@ -16,10 +14,6 @@ use tokio::{
     sync::oneshot,
     task::{JoinHandle, JoinSet},
 };
-
-/// How long a state may take to come about before a test fails. Long, because virtual machines have stood still for a
-/// minute; it is waited out only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) async fn open(url: &str) -> Store {
     Store::open(url).await.unwrap()
