@@ -159,9 +159,19 @@ both_engines! {
     async fn bodies_that_are_too_long(url: String) {
         let server = Server::new(&url).await;
         let id = server.workspace("w", None).await.id;
-        let long = vec![b' '; (1 << 20) + 1];
-        let message = server.call(Method::POST, format!("/workspaces/{id}/a2a")).bearer(ADMIN).body(long);
-        message.send().await.refused(400, "invalid JSON");
+        let mut message = json!({
+            "jsonrpc": "2.0", "id": "r1", "method": "message/send",
+            "params": { "message": { "role": "user", "messageId": "m1", "parts": [{ "kind": "text", "text": "hi" }] } },
+        })
+        .to_string()
+        .into_bytes();
+        let send = |body: &[u8]| {
+            server.call(Method::POST, format!("/workspaces/{id}/a2a")).bearer(ADMIN).body(body.to_vec()).send()
+        };
+        message.resize(1 << 20, b' ');
+        assert_eq!(send(&message).await.expect(200)["status"], "queued", "exactly the limit passes");
+        message.push(b' ');
+        send(&message).await.refused(400, "invalid JSON");
         // What is read before anything is proven.
         for (path, limit) in [
             ("/auth/login", limits::LOGIN_BODY_BYTES),
