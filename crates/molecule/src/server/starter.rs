@@ -25,7 +25,7 @@ struct Choice {
 const CLAUDE_CODE_ONLY: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 
 /// How long a local endpoint has to name its models.
-const ENDPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+const ENDPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Imports the starter if there is no workspace at all. A failure is reported and leaves the server running: the
 /// operator can import by hand.
