@@ -398,6 +398,14 @@ async fn servers_refuse_what_they_cannot_use() {
     let ran = shell.run(&["server", "--data-dir", file.to_str().unwrap()]).await;
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("cannot be used: it is not a directory"), "{}", ran.err);
+    // Where not even root may write.
+    let ran = shell.run(&["server", "--data-dir", "/sys"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("the data directory /sys cannot be used"),
+        "{}",
+        ran.err
+    );
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ran = shell.run(&["server", "--port", &port]).await;
