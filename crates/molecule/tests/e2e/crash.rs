@@ -8,18 +8,21 @@ use std::{
 
 use molecule_client::{A2aOptions, ActivityFilter};
 use molecule_core::WorkspaceStatus;
+use molecule_testkit::PATIENCE;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::server::{Site, id_of, message, online};
+use crate::{
+    server::{Site, agent_pids, id_of, message, online},
+    starter::ask,
+};
 
 /// Messages sent at once.
 const SENDS: usize = 200;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_loses_nothing_it_acknowledged() {
-    // D15, D17, LIFE-195
-    let site = Site::new(None);
+/// What was acknowledged is recorded, and the agents are those there were.
+async fn a_killed_server_loses_nothing(site: Site) {
+    // D15, D17, D19, LIFE-195
     let mut server = site.start("up");
     let client = server.client();
     let all = online(&client, 3).await;
@@ -42,10 +45,16 @@ async fn a_killed_server_loses_nothing_it_acknowledged() {
             }
         }));
     }
+    let agents = agent_pids(site.data.path());
+    assert_eq!(agents.len(), 3, "one process each");
     // In the middle of it: some are answered, most are not.
-    while answered.load(Ordering::SeqCst) < SENDS / 10 {
-        tokio::task::yield_now().await;
-    }
+    let some = async {
+        while answered.load(Ordering::SeqCst) < SENDS / 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let some = tokio::time::timeout(PATIENCE, some).await;
+    assert!(some.is_ok(), "{answered:?} of {SENDS} answered\n{}", server.log_tail());
     server.kill();
     for send in sends {
         send.await.unwrap();
@@ -57,6 +66,7 @@ async fn a_killed_server_loses_nothing_it_acknowledged() {
     let client = server.client();
     let all = online(&client, 3).await;
     assert!(all.iter().all(|item| item.workspace.status == WorkspaceStatus::Online));
+    assert_eq!(agent_pids(site.data.path()), agents, "adopted, not duplicated");
 
     let mut recorded = BTreeSet::new();
     for target in targets {
@@ -72,4 +82,44 @@ async fn a_killed_server_loses_nothing_it_acknowledged() {
     }
     let lost: Vec<_> = acknowledged.difference(&recorded).collect();
     assert!(lost.is_empty(), "acknowledged but not recorded: {lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_loses_nothing_on_sqlite() {
+    a_killed_server_loses_nothing(Site::new(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_loses_nothing_on_postgres() {
+    let Some(database) = molecule_testkit::postgres::database() else {
+        return molecule_testkit::skip(
+            "e2e::a_killed_server_loses_nothing_on_postgres",
+            molecule_testkit::postgres::NOT_FOUND,
+        );
+    };
+    a_killed_server_loses_nothing(Site::new(Some(database.url()))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_stop_answers_first() {
+    // LIFE-178
+    let site = Site::new(None);
+    let mut server = site.start("up");
+    let client = server.client();
+    let all = online(&client, 3).await;
+    let lead = id_of(&all, "Lead");
+    let mut events = client.events().await.unwrap();
+    let sender = client.clone();
+    let answer = tokio::spawn(async move { ask(&sender, lead, "m-1", "sleep 3000").await });
+    loop {
+        let event = tokio::time::timeout(PATIENCE, events.next()).await;
+        let event = event.expect("the agent is at work").unwrap().unwrap();
+        if event.event == "TASK_UPDATED" && event.workspace_id == lead.to_string() {
+            break;
+        }
+    }
+    drop(events);
+    assert_eq!(server.terminate(), Some(0), "{}", server.log_tail());
+    assert!(answer.await.unwrap().contains("3000"));
+    assert_eq!(agent_pids(site.data.path()), Vec::<i32>::new());
 }

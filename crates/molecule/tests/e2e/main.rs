@@ -4,4 +4,5 @@
 mod crash;
 mod native;
 mod server;
+mod shell;
 mod starter;

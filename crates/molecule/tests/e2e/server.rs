@@ -5,19 +5,19 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use molecule_client::Client;
 use molecule_core::{WorkspaceId, WorkspaceStatus};
+use molecule_testkit::PATIENCE;
 use molecule_wire::workspaces::WorkspaceListItem;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 
-/// Longest wait for a state. Generous: two slow cores may be busy with other tests.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The bearer of the servers under test.
-const ADMIN: &str = "e2e-admin-token-e2e-admin-token-e2e";
+pub(crate) const ADMIN: &str = "e2e-admin-token-e2e-admin-token-e2e";
 
 /// A data directory on which servers are run, one after the other.
 pub(crate) struct Site {
@@ -31,6 +31,13 @@ pub(crate) struct Server {
     pub(crate) url: String,
     lines: mpsc::Receiver<String>,
     data: PathBuf,
+}
+
+/// How a command ended.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Site {
@@ -51,24 +58,53 @@ impl Site {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Starts `molecule <verb>` and waits until it serves.
-    pub(crate) fn start(&self, verb: &str) -> Server {
+    /// The program in an environment of its own, on this data directory.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_molecule"));
         command
-            .args([verb, "--port", "0", "--data-dir"])
-            .arg(self.data.path())
+            .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.data.path())
+            .env("MOLECULE_DATA_DIR", self.data.path())
             .env("ADMIN_TOKEN", ADMIN)
             .env("MOLECULE_LOG", "info")
             .env("MOLECULE_CREDENTIAL_RATE", "0")
             .env("MOLECULE_IMPORT_PAUSE_MS", "0")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log_file(&self.data));
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.spawn().unwrap();
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "").await
+    }
+
+    /// The same with something on standard input.
+    pub(crate) async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut command = tokio::process::Command::from(self.command(arguments));
+        let mut child = command.stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command may end without having read it.
+        stdin.write_all(input.as_bytes()).await.ok();
+        drop(stdin);
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    /// Starts `molecule <verb>` and waits until it serves.
+    pub(crate) fn start(&self, verb: &str) -> Server {
+        let mut command = self.command(&[verb, "--port", "0"]);
+        let mut child = command.stderr(log_file(&self.data)).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -140,7 +176,14 @@ impl Server {
     pub(crate) fn terminate(&mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap().code()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end:\n{}", self.log_tail());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -157,7 +200,7 @@ impl Drop for Server {
     }
 }
 
-/// Processes of agents started on this data directory, found by their environment.
+/// Processes of agents started on this data directory, in order, found by their environment.
 pub(crate) fn agent_pids(data: &std::path::Path) -> Vec<i32> {
     let marker = format!("MOLECULE_STATE_DIR={}", data.display());
     let mut pids = Vec::new();
@@ -173,6 +216,7 @@ pub(crate) fn agent_pids(data: &std::path::Path) -> Vec<i32> {
             pids.push(pid);
         }
     }
+    pids.sort_unstable();
     pids
 }
 

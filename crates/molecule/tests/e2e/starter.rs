@@ -1,5 +1,6 @@
 use molecule_client::{A2aOptions, Client};
 use molecule_core::WorkspaceId;
+use molecule_testkit::PATIENCE;
 use molecule_wire::events::EventEnvelope;
 use serde_json::Value;
 
@@ -56,7 +57,7 @@ async fn first_minute(site: Site) {
             .any(|event| event.event == "ACTIVITY_LOGGED" && event.workspace_id == target.to_string())
     };
     while !(logged(&seen, lead) && logged(&seen, researcher)) {
-        let next = tokio::time::timeout(crate::server::PATIENCE, events.next()).await;
+        let next = tokio::time::timeout(PATIENCE, events.next()).await;
         seen.push(
             next.expect("both hops appear live")
                 .unwrap()
@@ -64,6 +65,7 @@ async fn first_minute(site: Site) {
         );
     }
 
+    assert_eq!(agent_pids(site.data.path()).len(), 3, "one process each");
     assert_eq!(server.terminate(), Some(0), "{}", server.log_tail());
     assert_eq!(
         agent_pids(site.data.path()),
@@ -105,7 +107,7 @@ async fn a_killed_agent_comes_back_and_answers() {
 
     let mut wanted = vec!["WORKSPACE_OFFLINE", "WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE"];
     while !wanted.is_empty() {
-        let next = tokio::time::timeout(crate::server::PATIENCE, events.next()).await;
+        let next = tokio::time::timeout(PATIENCE, events.next()).await;
         let event = next
             .unwrap_or_else(|_| panic!("missing {wanted:?}\n{}", server.log_tail()))
             .unwrap()
@@ -124,8 +126,8 @@ async fn a_running_organisation_is_adopted_not_duplicated() {
     let site = Site::new(None);
     let mut server = site.start("up");
     online(&server.client(), 3).await;
-    let mut before = agent_pids(site.data.path());
-    before.sort_unstable();
+    let before = agent_pids(site.data.path());
+    assert_eq!(before.len(), 3, "one process each");
     server.kill();
 
     let mut next = site.start("server");
@@ -136,15 +138,11 @@ async fn a_running_organisation_is_adopted_not_duplicated() {
             .await
             .contains("still there?")
     );
-    let mut after = agent_pids(site.data.path());
-    after.sort_unstable();
-    assert_eq!(after, before);
+    assert_eq!(agent_pids(site.data.path()), before);
 
     // `server` leaves its agents running.
     assert_eq!(next.terminate(), Some(0), "{}", next.log_tail());
-    let mut left = agent_pids(site.data.path());
-    left.sort_unstable();
-    assert_eq!(left, before);
+    assert_eq!(agent_pids(site.data.path()), before);
 }
 
 fn agent_of(site: &Site, id: WorkspaceId) -> i32 {
@@ -158,16 +156,12 @@ async fn a_second_server_on_the_data_directory_is_refused() {
     // D19
     let site = Site::new(None);
     let server = site.start("server");
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_molecule"))
-        .args(["server", "--port", "0", "--data-dir"])
-        .arg(site.data.path())
-        .output()
-        .unwrap();
-    assert!(!second.status.success());
-    let text = String::from_utf8_lossy(&second.stderr);
+    let second = site.run(&["server", "--port", "0"]).await;
+    assert_eq!(second.code, Some(1));
     assert!(
-        text.contains("another server") && text.contains(&server.pid().to_string()),
-        "{text}"
+        second.err.contains("another server") && second.err.contains(&server.pid().to_string()),
+        "{}",
+        second.err
     );
     eventually("the first server goes on", || async {
         server.client().health().await.map_err(|e| e.to_string())

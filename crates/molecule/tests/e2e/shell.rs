@@ -1,0 +1,153 @@
+//! The command line against a real server: what its user types and reads.
+
+use molecule_core::WorkspaceId;
+use serde_json::Value;
+
+use crate::server::{ADMIN, Site, online};
+
+/// Output of a command that succeeds.
+async fn ok(site: &Site, arguments: &[&str]) -> String {
+    ok_with(site, arguments, "").await
+}
+
+async fn ok_with(site: &Site, arguments: &[&str], input: &str) -> String {
+    let ran = site.run_with(arguments, input).await;
+    assert_eq!(ran.code, Some(0), "{arguments:?}: {}{}", ran.out, ran.err);
+    ran.out
+}
+
+async fn json(site: &Site, arguments: &[&str]) -> Value {
+    let out = ok(site, &[&["--json"], arguments].concat()).await;
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+}
+
+/// Exit code and words of a command that fails.
+async fn refused(site: &Site, arguments: &[&str], code: i32, words: &str) {
+    let ran = site.run(arguments).await;
+    assert_eq!(ran.code, Some(code), "{arguments:?}: {}{}", ran.out, ran.err);
+    assert!(ran.err.contains(words), "{arguments:?}: {}", ran.err);
+}
+
+/// The column `name` of each row of a table.
+fn column(table: &str, name: &str) -> Vec<String> {
+    let at = table.lines().next().unwrap().find(name).unwrap();
+    let cell = |line: &str| line.get(at..).unwrap_or_default().trim_start().to_owned();
+    let first = |cell: String| cell.split("  ").next().unwrap().to_owned();
+    table.lines().skip(1).map(|line| first(cell(line))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_is_run_from_the_shell() {
+    let site = Site::new(None);
+    let server = site.start("up");
+    online(&server.client(), 3).await;
+
+    let list = ok(&site, &["ws", "ls"]).await;
+    assert_eq!(column(&list, "STATUS"), ["online"; 3], "{list}");
+    assert!(
+        list.contains("Lead") && list.contains("  Researcher") && list.contains("  Writer"),
+        "{list}"
+    );
+    let shown = ok(&site, &["ws", "show", "Lead"]).await;
+    assert!(shown.contains("runtime     echo"), "{shown}");
+
+    let answer = ok(&site, &["send", "Lead", "delegate Researcher: how many moons?"]).await;
+    assert!(
+        answer.contains("Researcher") && answer.contains("how many moons?"),
+        "{answer}"
+    );
+
+    let created = ok(
+        &site,
+        &[
+            "ws",
+            "create",
+            "Scribe",
+            "--runtime",
+            "echo",
+            "--parent",
+            "Lead",
+            "--wait",
+        ],
+    )
+    .await;
+    let scribe: WorkspaceId = created.trim().parse().unwrap();
+    let view = json(&site, &["ws", "show", "Scribe"]).await;
+    assert_eq!(
+        (&view["id"], &view["status"]),
+        (&Value::from(scribe.to_string()), &Value::from("online"))
+    );
+    assert_eq!(ok(&site, &["ws", "restart", "Scribe", "--wait"]).await, "online\n");
+    let answer = ok_with(&site, &["send", &scribe.to_string(), "-"], "still there?").await;
+    assert!(answer.contains("still there?"), "{answer}");
+    ok(&site, &["ws", "logs", "Scribe"]).await;
+
+    refused(&site, &["ws", "rm", "Lead"], 2, "--yes").await;
+    assert_eq!(ok(&site, &["ws", "rm", "Scribe"]).await, "removed\n");
+    refused(&site, &["ws", "show", "Scribe"], 3, "no workspace is named").await;
+    assert_eq!(
+        ok(&site, &["ws", "rm", "Lead", "--yes"]).await,
+        "removed, with 2 below it\n"
+    );
+    assert_eq!(json(&site, &["ws", "ls"]).await, serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organisations_are_imported_from_the_shell() {
+    let site = Site::new(None);
+    let _server = site.start("server");
+    assert_eq!(
+        json(&site, &["ws", "ls"]).await,
+        serde_json::json!([]),
+        "`server` imports nothing"
+    );
+    let templates = ok(&site, &["org", "templates"]).await;
+    assert!(
+        templates.contains("starter") && templates.contains("software-team"),
+        "{templates}"
+    );
+    refused(&site, &["org", "import", "nonsense"], 3, "nonsense").await;
+    ok(&site, &["org", "import", "starter", "--runtime", "echo", "--wait"]).await;
+    let list = ok(&site, &["ws", "ls"]).await;
+    assert_eq!(column(&list, "STATUS"), ["online"; 3], "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_handled_from_the_shell() {
+    // D2, PROV-110
+    let mut site = Site::new(None);
+    let server = site.start("server");
+    let url = ok(&site, &["login"]).await;
+    assert!(url.starts_with(&server.url) && url.contains("#code="), "{url}");
+
+    let token = ok(&site, &["token", "create", "--org", "--name", "ci"]).await;
+    let tokens = ok(&site, &["token", "ls", "--org"]).await;
+    assert_eq!(column(&tokens, "NAME"), ["ci"], "{tokens}");
+    site.set("MOLECULE_TOKEN", token.trim());
+    ok(&site, &["ws", "ls"]).await;
+    let id = &column(&tokens, "ID")[0];
+    assert_eq!(ok(&site, &["token", "revoke", "--org", id]).await, "revoked\n");
+    refused(&site, &["ws", "ls"], 4, "401").await;
+    site.set("MOLECULE_TOKEN", ADMIN);
+
+    ok(&site, &["ws", "create", "Scribe", "--runtime", "echo", "--wait"]).await;
+    ok_with(&site, &["secret", "set", "A_KEY", "-w", "Scribe"], "hush-hush-hush\n").await;
+    ok_with(&site, &["secret", "set", "B_KEY", "--global"], "hush-hush-hush\n").await;
+    let listed = ok(&site, &["secret", "ls", "-w", "Scribe"]).await;
+    assert_eq!(column(&listed, "KEY"), ["A_KEY", "B_KEY"], "{listed}");
+    assert!(!listed.contains("hush-hush-hush"));
+    ok(&site, &["secret", "rm", "A_KEY", "-w", "Scribe"]).await;
+    let listed = ok(&site, &["secret", "ls", "-w", "Scribe"]).await;
+    assert_eq!(column(&listed, "KEY"), ["B_KEY"], "{listed}");
+
+    let checks = json(&site, &["doctor"]).await;
+    let of = |name: &str| {
+        checks
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["name"] == name)
+            .unwrap()
+    };
+    assert_eq!(of("server")["verdict"], "ok", "{checks}");
+}
