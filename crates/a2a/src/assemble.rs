@@ -1,149 +1,273 @@
 //! What a stream amounts to: the reply that `message/send` would have given, put together from its events.
+//!
+//! Values keep their text, as everywhere in this crate. Text that continues text becomes one part: chunks are how it
+//! travelled, not what was said.
 
-use serde_json::{Map, Value, json};
+use std::{borrow::Cow, collections::HashMap};
+
+use crate::raw::{self, RawObject};
+
+/// Status updates of up to so many bytes are taken even when the limit is reached: how a stream ended, and what it says
+/// about itself, is worth more than a further piece of its text.
+const STATUS_BYTES: usize = 64 << 10;
+/// What a part or an artifact takes up besides its text.
+const OVERHEAD_BYTES: usize = 128;
 
 /// Collects the events of one stream, v0.3 form.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Assembly {
-    id: Value,
-    task: Map<String, Value>,
-    artifacts: Vec<Map<String, Value>>,
-    /// A message or an error ends the matter: it is the reply.
-    whole: Option<Value>,
-    bytes: usize,
-    limit: Option<usize>,
+    /// The envelope's `id` as written.
+    id: String,
+    /// The task's members but its artifacts.
+    task: RawObject<'static>,
+    artifacts: Vec<Artifact>,
+    /// Where the artifact with this `artifactId`, as written, is.
+    places: HashMap<String, usize>,
+    /// Bytes that the artifacts take up.
+    artifacts_size: usize,
+    /// A message or an error ends the matter: it is the reply, as it came.
+    whole: Option<String>,
+    limit: usize,
+    truncated: bool,
+}
+
+#[derive(Debug)]
+struct Artifact {
+    /// Its members but its parts.
+    members: RawObject<'static>,
+    parts: Vec<Part>,
+    /// Bytes it takes up.
+    size: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    /// A text part: its members but the text, and the text, escaped, without its quotes.
+    Text(RawObject<'static>, String),
+    /// Anything else, as written.
+    Other(String),
+}
+
+impl Part {
+    fn new(raw: &str) -> Self {
+        let text = RawObject::parse(raw).and_then(|mut members| {
+            let text = members.remove("text").filter(|text| raw::is_string(text))?;
+            Some(Self::Text(members.into_owned(), text[1..text.len() - 1].to_owned()))
+        });
+        text.unwrap_or_else(|| Self::Other(raw.to_owned()))
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(members, text) => members.size() + text.len(),
+            Self::Other(raw) => raw.len(),
+        }
+    }
+
+    fn to_json(&self) -> String {
+        match self {
+            Self::Text(members, text) => {
+                let mut members = members.clone();
+                members.set("text", format!("\"{text}\""));
+                members.to_json()
+            }
+            Self::Other(raw) => raw.clone(),
+        }
+    }
+}
+
+impl Artifact {
+    fn new(mut members: RawObject<'_>) -> Self {
+        let parts = members.remove("parts").unwrap_or_default();
+        let mut this = Self {
+            size: OVERHEAD_BYTES + members.size(),
+            members: members.into_owned(),
+            parts: Vec::new(),
+        };
+        this.append(&parts);
+        this
+    }
+
+    /// Appends the parts of a JSON list; anything else has none.
+    fn append(&mut self, parts: &str) {
+        for part in raw::elements(parts).unwrap_or_default() {
+            match (self.parts.last_mut(), Part::new(part)) {
+                (Some(Part::Text(_, before)), Part::Text(_, after)) => {
+                    self.size += after.len();
+                    before.push_str(&after);
+                }
+                (_, part) => {
+                    self.size += OVERHEAD_BYTES + part.size();
+                    self.parts.push(part);
+                }
+            }
+        }
+    }
+
+    fn to_json(&self) -> String {
+        let mut artifact = self.members.clone();
+        artifact.set("parts", list(self.parts.iter().map(Part::to_json)));
+        artifact.to_json()
+    }
+}
+
+/// A JSON list.
+fn list(elements: impl Iterator<Item = String>) -> String {
+    format!("[{}]", elements.collect::<Vec<_>>().join(","))
 }
 
 impl Assembly {
-    /// Collects at most `limit` bytes of events; what exceeds it is left out and the reply says so.
+    /// Keeps at most `limit` bytes; what exceeds them is left out and the reply says so.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
-            limit: Some(limit),
-            ..Self::default()
+            id: raw::NULL.to_owned(),
+            task: RawObject::default(),
+            artifacts: Vec::new(),
+            places: HashMap::new(),
+            artifacts_size: 0,
+            whole: None,
+            limit,
+            truncated: false,
         }
+    }
+
+    /// Bytes kept.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.task.size() + self.artifacts_size + self.whole.as_ref().map_or(0, String::len)
+    }
+
+    /// Bytes that may be kept.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// From here on at most `limit` bytes are kept.
+    pub fn allow(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Takes the data of one frame. What is not a JSON-RPC response is passed over.
     pub fn push(&mut self, data: &str) {
-        self.bytes = self.bytes.saturating_add(data.len());
-        if self.limit.is_some_and(|limit| self.bytes > limit) {
-            self.task.insert("metadata".to_owned(), json!({ "truncated": true }));
+        let fits = self.size() + data.len() <= self.limit;
+        self.truncated |= !fits;
+        if !fits && (data.len() > STATUS_BYTES || self.size() > self.limit + STATUS_BYTES) {
             return;
         }
-        let Ok(Value::Object(mut response)) = serde_json::from_str::<Value>(data) else {
+        let Some(response) = RawObject::parse(data) else { return };
+        if let Some(id) = response.get("id").filter(|id| id.len() <= STATUS_BYTES) {
+            id.clone_into(&mut self.id);
+        }
+        let result = response.slice("result").and_then(RawObject::parse);
+        let kind = result
+            .as_ref()
+            .and_then(|event| event.get("kind").and_then(raw::decode_str).map(Cow::into_owned));
+        match (result, kind.as_deref()) {
+            (Some(event), Some("status-update")) => self.status(event),
+            _ if !fits => {}
+            (Some(event), Some("artifact-update")) => self.artifact_update(&event),
+            (Some(event), Some("task")) => self.task(event),
+            (Some(_), _) => self.whole = Some(data.to_owned()),
+            (None, _) if response.has("error") => self.whole = Some(data.to_owned()),
+            (None, _) => {}
+        }
+    }
+
+    fn status(&mut self, mut event: RawObject<'_>) {
+        self.identify(&event);
+        if let Some(status) = event.remove("status") {
+            self.task.set("status", status.into_owned());
+        }
+        let more = event.remove("metadata");
+        let Some(more) = more.as_deref().and_then(RawObject::parse) else {
             return;
         };
-        if let Some(id) = response.get("id") {
-            self.id = id.clone();
-        }
-        match response.remove("result") {
-            Some(Value::Object(result)) => self.event(result),
-            _ if response.contains_key("error") => self.whole = Some(Value::Object(response)),
-            _ => {}
-        }
+        let held = self.task.get("metadata").and_then(RawObject::parse);
+        let mut metadata = more;
+        metadata.absorb(held.unwrap_or_default());
+        let metadata = metadata.to_json();
+        self.task.set("metadata", metadata);
     }
 
-    fn event(&mut self, mut event: Map<String, Value>) {
-        let kind = event.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-        match kind.as_str() {
-            "artifact-update" => {
-                let append = event.get("append").and_then(Value::as_bool).unwrap_or_default();
-                if let Some(Value::Object(artifact)) = event.remove("artifact") {
-                    self.artifact(artifact, append);
-                }
-                self.identify(&event);
+    fn task(&mut self, mut event: RawObject<'_>) {
+        let artifacts = event.remove("artifacts");
+        for artifact in artifacts.as_deref().and_then(raw::elements).unwrap_or_default() {
+            if let Some(artifact) = RawObject::parse(artifact) {
+                self.artifact(artifact, false);
             }
-            "status-update" => {
-                self.identify(&event);
-                if let Some(status) = event.remove("status") {
-                    self.task.insert("status".to_owned(), status);
-                }
-                self.merge_metadata(event.remove("metadata"));
-            }
-            "task" => {
-                if let Some(Value::Array(artifacts)) = event.remove("artifacts") {
-                    for artifact in artifacts {
-                        if let Value::Object(artifact) = artifact {
-                            self.artifact(artifact, false);
-                        }
-                    }
-                }
-                self.task.extend(event);
-            }
-            _ => self.whole = Some(json!({ "jsonrpc": "2.0", "id": self.id, "result": event })),
         }
+        let mut task = event.into_owned();
+        task.absorb(std::mem::take(&mut self.task));
+        self.task = task;
     }
 
-    fn identify(&mut self, event: &Map<String, Value>) {
+    fn artifact_update(&mut self, event: &RawObject<'_>) {
+        let append = event.get("append") == Some("true");
+        if let Some(artifact) = event.slice("artifact").and_then(RawObject::parse) {
+            self.artifact(artifact, append);
+        }
+        self.identify(event);
+    }
+
+    fn identify(&mut self, event: &RawObject<'_>) {
         for (from, to) in [("taskId", "id"), ("contextId", "contextId")] {
             if let Some(value) = event.get(from) {
-                self.task.entry(to).or_insert_with(|| value.clone());
+                self.task.set_default(to, value.to_owned());
             }
         }
     }
 
-    fn merge_metadata(&mut self, metadata: Option<Value>) {
-        let Some(Value::Object(more)) = metadata else { return };
-        let held = self.task.entry("metadata").or_insert_with(|| json!({}));
-        if let Value::Object(held) = held {
-            held.extend(more);
+    fn artifact(&mut self, artifact: RawObject<'_>, append: bool) {
+        let id = artifact.get("artifactId").unwrap_or(raw::NULL).to_owned();
+        let place = *self.places.entry(id).or_insert(self.artifacts.len());
+        match self.artifacts.get_mut(place) {
+            Some(held) => {
+                self.artifacts_size -= held.size;
+                match artifact.get("parts") {
+                    Some(parts) if append => held.append(parts),
+                    None if append => {}
+                    _ => *held = Artifact::new(artifact),
+                }
+            }
+            None => self.artifacts.push(Artifact::new(artifact)),
         }
-    }
-
-    fn artifact(&mut self, artifact: Map<String, Value>, append: bool) {
-        let id = artifact.get("artifactId").cloned();
-        let held = self
-            .artifacts
-            .iter_mut()
-            .find(|held| held.get("artifactId") == id.as_ref());
-        match held {
-            None => self.artifacts.push(artifact),
-            Some(held) if !append => *held = artifact,
-            Some(held) => append_parts(held, &artifact),
-        }
+        self.artifacts_size += self.artifacts[place].size;
     }
 
     /// The reply so far, as JSON; `None` if the stream said nothing.
     #[must_use]
     pub fn reply(&self) -> Option<String> {
         if let Some(whole) = &self.whole {
-            return Some(whole.to_string());
+            return Some(whole.clone());
         }
-        if self.task.is_empty() && self.artifacts.is_empty() {
+        if self.task.is_empty() && self.artifacts.is_empty() && !self.truncated {
             return None;
         }
         let mut task = self.task.clone();
-        task.insert("kind".to_owned(), json!("task"));
+        task.set("kind", "\"task\"");
         if !self.artifacts.is_empty() {
-            let artifacts = self.artifacts.iter().cloned().map(Value::Object).collect();
-            task.insert("artifacts".to_owned(), Value::Array(artifacts));
+            task.set("artifacts", list(self.artifacts.iter().map(Artifact::to_json)));
         }
-        Some(json!({ "jsonrpc": "2.0", "id": self.id, "result": task }).to_string())
-    }
-}
-
-/// Text that continues text becomes one part: chunks are how it travelled, not what was said.
-fn append_parts(held: &mut Map<String, Value>, more: &Map<String, Value>) {
-    let Some(Value::Array(more)) = more.get("parts").cloned() else {
-        return;
-    };
-    let parts = held.entry("parts").or_insert_with(|| json!([]));
-    let Value::Array(parts) = parts else { return };
-    for part in more {
-        let text = |part: &Value| part.get("text").and_then(Value::as_str).map(str::to_owned);
-        match (parts.last_mut().map(|last| (text(last), last)), text(&part)) {
-            (Some((Some(mut before), last)), Some(after)) => {
-                before.push_str(&after);
-                last["text"] = Value::String(before);
-            }
-            _ => parts.push(part),
+        if self.truncated {
+            let mut metadata = task.get("metadata").and_then(RawObject::parse).unwrap_or_default();
+            metadata.set("truncated", "true");
+            let metadata = metadata.to_json();
+            task.set("metadata", metadata);
         }
+        Some(format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{}}}"#,
+            self.id,
+            task.to_json()
+        ))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::reply::Reply;
 
@@ -204,9 +328,81 @@ mod tests {
     #[test]
     fn nothing_and_nonsense_are_no_reply() {
         assert_eq!(assemble(&[]), None);
-        let mut odd = Assembly::new(4);
-        odd.push("not json");
-        odd.push("[]");
-        assert!(odd.reply().is_none_or(|reply| reply.contains("truncated")));
+        let mut odd = Assembly::new(1 << 20);
+        for nonsense in ["not json", "[]", "{}", r#"{"id":1,"result":7}"#] {
+            odd.push(nonsense);
+        }
+        assert_eq!(odd.reply(), None);
+    }
+
+    #[test]
+    fn values_keep_their_text() {
+        // D15: big integers, escapes and split surrogates
+        let mut assembly = Assembly::new(1 << 20);
+        let update = |append: bool, parts: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":12345678901234567890123,"result":{{"kind":"artifact-update","append":{append},"artifact":{{"artifactId":"a","n":1.50e+2,"parts":[{parts}]}}}}}}"#
+            )
+        };
+        assembly.push(&update(
+            false,
+            r#"{"kind":"data","data":{"n":12345678901234567890123}}"#,
+        ));
+        assembly.push(&update(
+            true,
+            r#"{"kind":"text","text":"\ud83d","metadata":{"x":1e400}}"#,
+        ));
+        assembly.push(&update(true, r#"{"kind":"text","text":"\ude00 \u00e9"}"#));
+        let expected = concat!(
+            r#"{"jsonrpc":"2.0","id":12345678901234567890123,"result":{"kind":"task","artifacts":[{"artifactId":"a","n":1.50e+2,"#,
+            r#""parts":[{"kind":"data","data":{"n":12345678901234567890123}},"#,
+            r#"{"kind":"text","metadata":{"x":1e400},"text":"\ud83d\ude00 \u00e9"}]}]}}"#
+        );
+        assert_eq!(assembly.reply().unwrap(), expected);
+    }
+
+    #[test]
+    fn beyond_the_limit_the_text_is_cut_and_the_end_is_kept() {
+        // D15, A2A-104
+        let mut assembly = Assembly::new(4_000);
+        let event = |event: Value| json!({ "jsonrpc": "2.0", "id": 7, "result": event }).to_string();
+        let chunk = event(json!({ "kind": "artifact-update", "append": true,
+            "artifact": { "artifactId": "a", "parts": [{ "kind": "text", "text": "x".repeat(500) }] } }));
+        assembly.push(&event(
+            json!({ "kind": "status-update", "taskId": "t", "metadata": { "tool_trace": [1] } }),
+        ));
+        for _ in 0..20 {
+            assembly.push(&chunk);
+        }
+        assert!(assembly.size() <= 4_000);
+        assembly.push(&event(json!({ "kind": "status-update", "final": true, "status": { "state": "failed" }, "metadata": { "cost": 3 } })));
+        let reply: Value = serde_json::from_str(&assembly.reply().unwrap()).unwrap();
+        let result = &reply["result"];
+        assert_eq!(result["status"]["state"], "failed");
+        assert_eq!(
+            result["metadata"],
+            json!({ "cost": 3, "tool_trace": [1], "truncated": true })
+        );
+        let text = result["artifacts"][0]["parts"][0]["text"].as_str().unwrap();
+        assert!((500..4_000).contains(&text.len()) && text.len().is_multiple_of(500));
+        // Nor does what it says about itself grow without end.
+        for n in 0..10 {
+            let metadata = json!({ n.to_string(): "x".repeat(60_000) });
+            assembly.push(&event(json!({ "kind": "status-update", "metadata": metadata })));
+        }
+        assert!(assembly.size() <= 4_000 + 2 * STATUS_BYTES);
+    }
+
+    #[test]
+    fn what_is_replaced_takes_up_nothing() {
+        let mut assembly = Assembly::new(4_000);
+        for _ in 0..1_000 {
+            assembly.push(
+                &json!({ "result": { "kind": "artifact-update",
+                         "artifact": { "artifactId": "a", "parts": [{ "kind": "text", "text": "x".repeat(500) }] } } })
+                .to_string(),
+            );
+        }
+        assert!(!assembly.reply().unwrap().contains("truncated"));
     }
 }

@@ -168,14 +168,15 @@ impl<'a> RawObject<'a> {
         );
     }
 
+    /// Length of the object as JSON text, about.
+    pub(crate) fn size(&self) -> usize {
+        let members = self.members.iter();
+        members.map(|member| member.name.len() + member.value.len() + 2).sum()
+    }
+
     /// The object as JSON text, compact between members.
     pub(crate) fn to_json(&self) -> String {
-        let size: usize = self
-            .members
-            .iter()
-            .map(|member| member.name.len() + member.value.len() + 2)
-            .sum();
-        let mut json = String::with_capacity(size + 2);
+        let mut json = String::with_capacity(self.size() + 2);
         json.push('{');
         for (index, member) in self.members.iter().enumerate() {
             if index > 0 {
