@@ -62,6 +62,9 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Line buffers of longer lines are not kept for the next line.
+const KEPT_LINE_BYTES: usize = 64 << 10;
+
 /// A frame grew beyond the parser's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("event frame is longer than {limit} bytes")]
@@ -104,6 +107,12 @@ impl Parser {
             at_start: true,
             failed: false,
         }
+    }
+
+    /// Bytes of the frame under way that are held.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.size
     }
 
     /// Takes the next chunk; the frames it completes are appended to `frames`.
@@ -182,6 +191,7 @@ impl Parser {
             _ => {}
         }
         self.line.clear();
+        self.line.shrink_to(KEPT_LINE_BYTES);
     }
 }
 

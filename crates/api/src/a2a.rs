@@ -1,6 +1,6 @@
 //! `POST /workspaces/:id/a2a` (`a2a.md` §8–12): the platform's own address of an agent.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json as Answer,
@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use molecule_core::{DeliveryMode, WorkspaceId, limits};
 use molecule_platform::{
     credentials::Identity,
-    messaging::{Delivered, FrameStream, Message},
+    messaging::{Delivered, FrameStream, Message, ReaderTooSlow},
 };
 use molecule_wire::{
     ErrorBody,
@@ -133,13 +133,13 @@ fn event_stream(frames: FrameStream) -> Response {
 }
 
 /// Fills silence with comment lines, which clients skip.
-fn kept_alive<S>(frames: S) -> impl Stream<Item = Result<Bytes, Infallible>> + Send
+fn kept_alive<S>(frames: S) -> impl Stream<Item = Result<Bytes, ReaderTooSlow>> + Send
 where
-    S: Stream<Item = Bytes> + Send + Unpin,
+    S: Stream<Item = Result<Bytes, ReaderTooSlow>> + Send + Unpin,
 {
     stream::unfold(frames, |mut frames| async move {
         match tokio::time::timeout(KEEP_ALIVE, frames.next()).await {
-            Ok(Some(frame)) => Some((Ok(frame), frames)),
+            Ok(Some(frame)) => Some((frame, frames)),
             Ok(None) => None,
             Err(_) => Some((Ok(Bytes::from_static(b": keep-alive\n\n")), frames)),
         }
@@ -167,7 +167,7 @@ mod tests {
         // ACT-82
         let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
         let receiver = Box::pin(stream::unfold(receiver, |mut receiver| async move {
-            receiver.recv().await.map(|frame| (frame, receiver))
+            receiver.recv().await.map(|frame| (Ok(frame), receiver))
         }));
         let mut stream = Box::pin(kept_alive(receiver));
         assert_eq!(stream.next().await.unwrap().unwrap(), ": keep-alive\n\n");

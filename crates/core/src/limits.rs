@@ -96,6 +96,8 @@ pub const A2A_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub const A2A_CALLER_CEILING: Duration = Duration::from_secs(1_800);
 /// Reply bytes of all calls together that may be buffered at once (D15).
 pub const A2A_BUFFERED_BYTES: usize = 256 << 20;
+/// How long a reply waits for a part of that memory; after that it is not read to its end (A2A-71).
+pub const A2A_MEMORY_WAIT: Duration = Duration::from_secs(60);
 /// Lifetime of the one-time login code (D2).
 pub const LOGIN_CODE_TTL: Duration = Duration::from_secs(600);
 /// Lifetime of a browser session, renewed by use.

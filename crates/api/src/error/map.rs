@@ -248,9 +248,12 @@ impl From<MessagingError> for ApiError {
             MessagingError::Upstream { status, .. } => {
                 Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), text)
             }
-            MessagingError::UnreadableReply { delivery_confirmed } => {
-                Self::new(StatusCode::BAD_GATEWAY, text).with("delivery_confirmed", delivery_confirmed)
-            }
+            MessagingError::UnreadableReply {
+                delivery_confirmed,
+                detail,
+            } => Self::new(StatusCode::BAD_GATEWAY, text)
+                .with("delivery_confirmed", delivery_confirmed)
+                .with("detail", detail),
             MessagingError::NotStored => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
                 .code("not_stored")
                 .retry_after(RETRY_STORE),
@@ -386,9 +389,11 @@ mod tests {
         assert_eq!(status, 524);
         let (status, _, body) = answer(MessagingError::UnreadableReply {
             delivery_confirmed: true,
+            detail: "deadline exceeded",
         })
         .await;
         assert_eq!((status, &body["delivery_confirmed"]), (502, &json!(true)));
+        assert_eq!(body["detail"], "deadline exceeded");
     }
 
     #[tokio::test]

@@ -161,7 +161,11 @@ impl ActivityLog {
             tracing::warn!(%workspace, source = %Quoted(source), "activity reported for another workspace");
             return Err(ActivityError::ForeignSource);
         }
-        let text = |value: Option<Value>| value.filter(|value| !value.is_null()).map(|value| value.to_string());
+        let text = |value: Option<Value>| {
+            value
+                .filter(|value| !value.is_null())
+                .map(|value| value.to_string().into())
+        };
         let row = NewActivity {
             source_id: Some(workspace),
             target_id: report.target_id.and_then(|target| target.parse().ok()),
@@ -210,7 +214,7 @@ impl ActivityLog {
             target_id: Some(workspace),
             method: Some("notify".to_owned()),
             summary: Some(format!("Agent message: {}", preview(&notify.message, 80, "…"))),
-            response_body: Some(response.to_string()),
+            response_body: Some(response.to_string().into()),
             ..NewActivity::new(workspace, ActivityType::A2aReceive)
         };
         // No ACTIVITY_LOGGED for this row (ACT-55).

@@ -2,14 +2,17 @@
 
 mod caller;
 mod deliver;
+mod frames;
+mod memory;
 mod push;
 mod record;
 mod relay;
+mod reply;
 
 pub use caller::{Caller, CallerRefusal};
 pub use deliver::{Delivered, Message};
-pub use push::{PushFailure, Upstream};
-pub use relay::FrameStream;
+pub use frames::{FrameStream, ReaderTooSlow};
+pub use push::{BodyFailure, PushFailure};
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -17,8 +20,8 @@ use molecule_a2a::NormaliseError;
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, limits};
 use molecule_store::{Store, StoreError, activity::ActivityWriter};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
+use self::memory::ReplyMemory;
 use crate::{
     activity::ActivityLog,
     config::Config,
@@ -83,6 +86,8 @@ pub enum MessagingError {
     UnreadableReply {
         /// The agent is known to have received the message.
         delivery_confirmed: bool,
+        /// Why, in a few words.
+        detail: &'static str,
     },
     /// A poll message could not be made durable: it was not accepted (ACT-39).
     #[error("message could not be stored, try again")]
@@ -118,8 +123,8 @@ struct Inner {
     supervisor: Supervisor,
     /// When workspaces last reached another one, flushed with the pulses.
     outbound: Mutex<HashMap<WorkspaceId, Timestamp>>,
-    /// KiB of replies that may be in memory at once (D15).
-    buffers: Arc<Semaphore>,
+    /// Holds the replies that are in memory at once to a limit (D15).
+    memory: ReplyMemory,
 }
 
 /// What the messenger is made of.
@@ -156,7 +161,7 @@ impl Messenger {
             log,
             supervisor: parts.supervisor,
             outbound: Mutex::default(),
-            buffers: Arc::new(Semaphore::new(limits::A2A_BUFFERED_BYTES / 1024)),
+            memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -5,34 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use molecule_a2a::{
     VERSION_HEADER,
     upstream::{self, TransportFailure},
 };
-use molecule_core::limits;
 use secrecy::ExposeSecret;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Delivered, MessagingError, Messenger, deliver::Call, relay};
+use super::{Delivered, MessagingError, Messenger, deliver::Call, relay, reply::Upstream};
 use crate::dial::{DialError, Endpoint};
-
-/// Read of a reply before its share of the budget is reserved: most replies are shorter.
-const UNRESERVED_BYTES: usize = 64 << 10;
-
-/// What the agent answered, before it is judged.
-#[derive(Debug)]
-pub struct Upstream {
-    /// HTTP status.
-    pub status: u16,
-    /// Body, whole.
-    pub body: Bytes,
-    /// Keeps the share of the buffer budget until the reply has been handed on.
-    pub(super) _budget: Option<OwnedSemaphorePermit>,
-}
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +25,26 @@ pub enum PushFailure {
     NotRoutable,
     /// No answer.
     Transport(TransportFailure),
-    /// Headers came, the body did not, or it was too long.
+    /// Headers came, the body was not read to its end.
     Body {
         /// The agent answered 2xx or 3xx: it has the message.
         delivery_confirmed: bool,
+        /// Why not.
+        cause: BodyFailure,
     },
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFailure {
+    /// The connection ended within it, or it is no event stream.
+    Broken,
+    /// Longer than [`limits::A2A_REPLY_BYTES`](molecule_core::limits::A2A_REPLY_BYTES).
+    TooLong,
+    /// The call ran out of time.
+    Expired(TransportFailure),
+    /// Other replies use the memory up (D15).
+    NoMemory,
 }
 
 impl PushFailure {
@@ -54,18 +53,37 @@ impl PushFailure {
     pub fn describe(self) -> &'static str {
         match self {
             Self::NotRoutable => "address not allowed",
-            Self::Transport(TransportFailure::Deadline) => "deadline exceeded",
-            Self::Transport(TransportFailure::Idle) => "no sign of life within the idle timeout",
-            Self::Transport(TransportFailure::ConnectTimeout) => "connect timeout",
-            Self::Transport(TransportFailure::HeaderTimeout) => "response header timeout",
-            Self::Transport(TransportFailure::Eof) => "connection closed before the answer",
-            Self::Transport(TransportFailure::Reset) => "connection reset",
-            Self::Transport(TransportFailure::Refused) => "connection refused",
-            Self::Transport(TransportFailure::Dns) => "name does not resolve",
-            Self::Transport(TransportFailure::Tls) => "TLS handshake failed",
-            Self::Transport(TransportFailure::Other) => "transport error",
-            Self::Body { .. } => "agent response unreadable",
+            Self::Transport(failure) => describe_transport(failure),
+            Self::Body { cause, .. } => cause.describe(),
         }
+    }
+}
+
+impl BodyFailure {
+    /// A few words for logs, rows and callers.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Broken => "agent response unreadable",
+            Self::TooLong => "agent response too long",
+            Self::Expired(failure) => describe_transport(failure),
+            Self::NoMemory => "platform is out of reply memory",
+        }
+    }
+}
+
+fn describe_transport(failure: TransportFailure) -> &'static str {
+    match failure {
+        TransportFailure::Deadline => "deadline exceeded",
+        TransportFailure::Idle => "no sign of life within the idle timeout",
+        TransportFailure::ConnectTimeout => "connect timeout",
+        TransportFailure::HeaderTimeout => "response header timeout",
+        TransportFailure::Eof => "connection closed before the answer",
+        TransportFailure::Reset => "connection reset",
+        TransportFailure::Refused => "connection refused",
+        TransportFailure::Dns => "name does not resolve",
+        TransportFailure::Tls => "TLS handshake failed",
+        TransportFailure::Other => "transport error",
     }
 }
 
@@ -103,9 +121,17 @@ impl Messenger {
         if streams && response.status().is_success() {
             return relay::begin(self, call, clocks, response).await;
         }
-        match self.read_body(&call, &clocks, response).await {
+        let delivery_confirmed = response.status().as_u16() < 400;
+        match self.read_reply(&call, &clocks, response).await {
             Ok(upstream) => self.judge(&call, &clocks, upstream).await,
-            Err(failure) => Err(self.failed(&call, &clocks, failure).await),
+            // The agent has answered: it is neither busy nor gone (A2A-71).
+            Err(cause) => {
+                let failure = PushFailure::Body {
+                    delivery_confirmed,
+                    cause,
+                };
+                Err(self.failed(&call, &clocks, failure).await)
+            }
         }
     }
 
@@ -188,63 +214,6 @@ impl Messenger {
         }
     }
 
-    async fn read_body(
-        &self,
-        call: &Call,
-        clocks: &Clocks,
-        response: http::Response<Incoming>,
-    ) -> Result<Upstream, PushFailure> {
-        let status = response.status();
-        let unreadable = PushFailure::Body {
-            delivery_confirmed: status.as_u16() < 400,
-        };
-        let mut body = response.into_body();
-        let length = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
-        let mut buffer = BytesMut::new();
-        let mut budget: Option<OwnedSemaphorePermit> = None;
-        let mut active = Instant::now();
-        loop {
-            let frame = tokio::select! {
-                biased;
-                frame = body.frame() => frame,
-                failure = self.expired(call, clocks, active) => return Err(PushFailure::Transport(failure)),
-            };
-            let Some(frame) = frame else { break };
-            let Ok(data) = frame.map_err(|_| unreadable)?.into_data() else {
-                continue;
-            };
-            active = Instant::now();
-            let read = buffer.len() + data.len();
-            if length.unwrap_or(read).max(read) > limits::A2A_REPLY_BYTES {
-                tracing::warn!(target = %call.route.id, limit = limits::A2A_REPLY_BYTES, "agent reply too long");
-                return Err(unreadable);
-            }
-            if budget.is_none() && read > UNRESERVED_BYTES {
-                budget = Some(tokio::select! {
-                    biased;
-                    budget = self.reserve(length.unwrap_or(limits::A2A_REPLY_BYTES)) => budget,
-                    failure = self.expired(call, clocks, active) => return Err(PushFailure::Transport(failure)),
-                });
-            }
-            buffer.extend_from_slice(&data);
-        }
-        Ok(Upstream {
-            status: status.as_u16(),
-            body: buffer.freeze(),
-            _budget: budget,
-        })
-    }
-
-    /// A share of the reply budget; waits while other replies use it up (D15). Taken once and whole: replies that each
-    /// held a part of theirs and waited for the rest would wait for each other.
-    async fn reserve(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let count = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        match self.inner.buffers.clone().acquire_many_owned(count).await {
-            Ok(share) => share,
-            Err(_) => unreachable!("the reply budget is never closed"),
-        }
-    }
-
     async fn judge(&self, call: &Call, clocks: &Clocks, upstream: Upstream) -> Result<Delivered, MessagingError> {
         let took = clocks.begun.elapsed();
         if (200..300).contains(&upstream.status) {
@@ -252,6 +221,11 @@ impl Messenger {
             let body = match call.request.reply_translator(call.target_version) {
                 Some(translator) => translator.body(&upstream.body),
                 None => upstream.body,
+            };
+            // The reader may take its time; a translation is about as long as what it translates.
+            let body = match upstream.share {
+                Some(share) => share.hold(body),
+                None => body,
             };
             return Ok(Delivered::Reply {
                 status: upstream.status,
@@ -281,7 +255,13 @@ impl Messenger {
         let PushFailure::Transport(transport) = failure else {
             self.record_failure(call, clocks.begun.elapsed(), failure).await;
             return match failure {
-                PushFailure::Body { delivery_confirmed } => MessagingError::UnreadableReply { delivery_confirmed },
+                PushFailure::Body {
+                    delivery_confirmed,
+                    cause,
+                } => MessagingError::UnreadableReply {
+                    delivery_confirmed,
+                    detail: cause.describe(),
+                },
                 _ => MessagingError::NotRoutable,
             };
         };

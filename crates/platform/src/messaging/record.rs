@@ -7,7 +7,7 @@ use molecule_a2a::{Normalised, reply::Reply};
 use molecule_core::{EventType, activity::ActivityType};
 use molecule_store::{
     StoreError,
-    activity::{Durability, NewActivity},
+    activity::{Durability, Finished, NewActivity, SharedText},
     now,
 };
 use serde_json::{Value, json, value::RawValue};
@@ -15,7 +15,8 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     Caller, Messenger,
     deliver::Call,
-    push::{PushFailure, Upstream},
+    push::{BodyFailure, PushFailure},
+    reply::Upstream,
 };
 use crate::directory::Route;
 
@@ -23,12 +24,11 @@ fn millis(took: Duration) -> Option<i64> {
     i64::try_from(took.as_millis()).ok()
 }
 
-/// JSON text of a body; `null` for what is not JSON (ACT-37).
-fn json_text(body: &Bytes) -> String {
-    let text = std::str::from_utf8(body).ok();
-    text.filter(|text| serde_json::from_str::<&RawValue>(text).is_ok())
-        .unwrap_or("null")
-        .to_owned()
+/// JSON text of a body, sharing its bytes; `null` for what is not JSON (ACT-37).
+fn json_text(body: &Bytes) -> SharedText {
+    SharedText::new(body.clone())
+        .filter(|text| serde_json::from_str::<&RawValue>(text).is_ok())
+        .unwrap_or_else(|| "null".to_owned().into())
 }
 
 /// What every row of a call has in common.
@@ -38,7 +38,8 @@ fn row(caller: Caller, route: &Route, request: &Normalised) -> NewActivity {
         target_id: Some(route.id),
         method: Some(request.method.clone()),
         summary: Some(format!("{} → {}", request.method, route.name)),
-        request_body: Some(String::from_utf8_lossy(&request.body).into_owned()),
+        // JSON, so UTF-8: what is not was refused (A2A-20).
+        request_body: SharedText::new(request.body.clone()),
         ..NewActivity::new(route.id, ActivityType::A2aReceive)
     }
 }
@@ -78,10 +79,13 @@ impl Messenger {
     /// (A2A-71).
     pub(super) async fn record_failure(&self, call: &Call, took: Duration, failure: PushFailure) {
         let detail = failure.describe();
-        let delivered = failure
-            == PushFailure::Body {
+        let delivered = matches!(
+            failure,
+            PushFailure::Body {
                 delivery_confirmed: true,
-            };
+                ..
+            }
+        );
         let new = NewActivity {
             duration_ms: millis(took),
             status: if delivered { "ok" } else { "error" }.to_owned(),
@@ -108,11 +112,11 @@ impl Messenger {
         id: Option<molecule_core::ActivityId>,
         last: Option<&Bytes>,
         took: Duration,
-        failure: Option<PushFailure>,
+        failure: Option<BodyFailure>,
     ) {
         if let Some(id) = id {
             let trace = last.and_then(|body| Reply::parse(body)?.tool_trace());
-            let finished = molecule_store::activity::Finished {
+            let finished = Finished {
                 response_body: last.map(json_text),
                 tool_trace: trace.map(|trace| trace.get().to_owned()),
                 duration_ms: millis(took),

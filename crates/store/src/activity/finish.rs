@@ -1,6 +1,7 @@
 use molecule_core::{ActivityId, text::storable};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
+use super::SharedText;
 use crate::{Store, StoreError, entities::activity};
 
 /// Status of a row whose stream has not ended (D15).
@@ -10,7 +11,7 @@ pub const OPEN: &str = "in_progress";
 #[derive(Debug, Clone)]
 pub struct Finished {
     /// JSON text.
-    pub response_body: Option<String>,
+    pub response_body: Option<SharedText>,
     /// JSON text.
     pub tool_trace: Option<String>,
     /// How long it took, milliseconds.
@@ -29,8 +30,9 @@ impl Store {
     pub async fn finish_activity(&self, id: ActivityId, finished: Finished) -> Result<(), StoreError> {
         use activity::Column;
         let text = |value: Option<String>| value.map(|value| storable(&value).into_owned());
+        let body = finished.response_body.map(|body| storable(&body).into_owned());
         let update = activity::Entity::update_many()
-            .col_expr(Column::ResponseBody, Expr::value(text(finished.response_body)))
+            .col_expr(Column::ResponseBody, Expr::value(body))
             .col_expr(Column::ToolTrace, Expr::value(text(finished.tool_trace)))
             .col_expr(Column::DurationMs, Expr::value(finished.duration_ms))
             .col_expr(Column::Status, Expr::value(finished.status))

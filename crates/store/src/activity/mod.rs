@@ -3,12 +3,14 @@
 mod finish;
 mod query;
 mod retention;
+mod text;
 mod writer;
 
 pub use finish::{Finished, OPEN};
 pub use query::{ActivityFilter, FeedError, SourceFilter};
 #[cfg(test)]
 pub(crate) use query::{Span, feed};
+pub use text::SharedText;
 pub use writer::{ActivityWriter, Durability};
 
 use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType};
@@ -25,9 +27,9 @@ pub struct NewActivity {
     pub method: Option<String>,
     pub summary: Option<String>,
     /// JSON text, stored as it is.
-    pub request_body: Option<String>,
+    pub request_body: Option<SharedText>,
     /// JSON text, stored as it is.
-    pub response_body: Option<String>,
+    pub response_body: Option<SharedText>,
     /// JSON text, stored as it is.
     pub tool_trace: Option<String>,
     pub duration_ms: Option<i64>,
@@ -58,11 +60,9 @@ impl NewActivity {
 
     /// Size of what can be large.
     fn body_bytes(&self) -> usize {
-        [&self.request_body, &self.response_body, &self.tool_trace]
-            .into_iter()
-            .flatten()
-            .map(String::len)
-            .sum()
+        let bodies = [&self.request_body, &self.response_body];
+        let bodies: usize = bodies.into_iter().flatten().map(|body| body.len()).sum();
+        bodies + self.tool_trace.as_ref().map_or(0, String::len)
     }
 }
 

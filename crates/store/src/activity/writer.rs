@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use sea_orm::{EntityTrait, Set};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::NewActivity;
+use super::{NewActivity, SharedText};
 use crate::{Store, StoreError, entities::activity, events::take_positions};
 
 /// Rows that may wait to be written; beyond it `record` waits.
@@ -248,6 +248,7 @@ impl Store {
 
 fn model(seq: i64, at: i64, row: NewActivity) -> activity::ActiveModel {
     let text = |value: Option<String>| value.map(|value| storable(&value).into_owned());
+    let body = |value: Option<SharedText>| value.map(|value| storable(&value).into_owned());
     activity::ActiveModel {
         seq: Set(seq),
         id: Set(row.id.uuid()),
@@ -257,8 +258,8 @@ fn model(seq: i64, at: i64, row: NewActivity) -> activity::ActiveModel {
         target_id: Set(row.target_id.map(molecule_core::WorkspaceId::uuid)),
         method: Set(text(row.method)),
         summary: Set(text(row.summary)),
-        request_body: Set(text(row.request_body)),
-        response_body: Set(text(row.response_body)),
+        request_body: Set(body(row.request_body)),
+        response_body: Set(body(row.response_body)),
         tool_trace: Set(text(row.tool_trace)),
         duration_ms: Set(row.duration_ms),
         status: Set(storable(&row.status).into_owned()),

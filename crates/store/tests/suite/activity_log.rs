@@ -38,7 +38,7 @@ async fn row(store: &Store, workspace: WorkspaceId, id: ActivityId) -> Activity 
 
 fn finished(status: &str, body: &str) -> Finished {
     Finished {
-        response_body: Some(body.to_owned()),
+        response_body: Some(body.to_owned().into()),
         tool_trace: None,
         duration_ms: Some(7),
         status: status.to_owned(),

@@ -46,7 +46,7 @@ molecule_testkit::both_engines! {
                 let writer = writer.clone();
                 tasks.spawn(async move {
                     for _ in 0..150 {
-                        let body = Some("x".repeat(330));
+                        let body = Some("x".repeat(330).into());
                         let row = NewActivity {
                             source_id: Some(id),
                             target_id: Some(id),

@@ -31,6 +31,8 @@ pub(crate) enum Reply {
     Stall,
     /// An event stream; its chunks are sent through [`Agent::chunk`].
     Stream,
+    /// JSON that begins and never ends.
+    Unfinished,
 }
 
 /// A request as the agent saw it.
@@ -151,6 +153,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
         Reply::Stall => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             json(200, "{}".to_owned())
+        }
+        Reply::Unfinished => {
+            let begun = futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
+            Body::from_stream(begun.chain(futures_util::stream::pending())).into_response()
         }
         Reply::Stream => {
             let stream = tokio_stream(stream.expect("made above")).map(Ok::<_, Infallible>);
