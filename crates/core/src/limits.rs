@@ -47,6 +47,22 @@ pub const ACTIVITY_SINCE_SECS: i64 = 2_592_000;
 pub const EVENTS_PAGE: u64 = 100;
 /// Events buffered for one socket before the oldest are dropped for it (ACT-73).
 pub const SOCKET_BUFFER: usize = 256;
+/// Bytes of events buffered likewise (ACT-73).
+pub const SOCKET_BUFFER_BYTES: usize = 8 << 20;
+/// Bytes of a body or tool trace that an event carries; a longer one is left out, for the feed has it (ACT-104, ACT-105).
+pub const EVENT_BODY_BYTES: usize = 256 << 10;
+/// Characters of a method, status or summary that an event carries (ACT-104).
+pub const EVENT_TEXT_CHARS: usize = 500;
+/// Bytes of a message to the user (ACT-50).
+pub const NOTIFY_MESSAGE_BYTES: usize = 256 << 10;
+/// Attachments of a message to the user (ACT-51).
+pub const NOTIFY_ATTACHMENTS: usize = 100;
+/// Bytes of an attachment's uri, name or media type (ACT-51).
+pub const ATTACHMENT_FIELD_BYTES: usize = 4 << 10;
+/// Bytes of a reported method or status (ACT-44).
+pub const REPORT_WORD_BYTES: usize = 255;
+/// Bytes of a reported summary or error (ACT-44).
+pub const REPORT_TEXT_BYTES: usize = 64 << 10;
 /// Largest stored monthly spend, USD cents (record table of `lifecycle.md`).
 pub const MONTHLY_SPEND_CENTS: i64 = 1_000_000_000_000;
 /// Bytes of an initial memory before redaction (LIFE-67).

@@ -185,7 +185,10 @@ impl From<ActivityError> for ApiError {
             ActivityError::BadRequest
             | ActivityError::BadType
             | ActivityError::NoMessage
-            | ActivityError::BadAttachment(_) => Self::bad_request(error.to_string()),
+            | ActivityError::TooLong { .. }
+            | ActivityError::BadAttachment(_)
+            | ActivityError::LongAttachment(_)
+            | ActivityError::TooManyAttachments => Self::bad_request(error.to_string()),
             ActivityError::ForeignSource => Self::new(StatusCode::FORBIDDEN, error.to_string()),
             ActivityError::NotFound => Self::not_found(error.to_string()),
             ActivityError::Store(_) => failed(&error),

@@ -14,14 +14,11 @@ use http::{HeaderMap, StatusCode, header};
 use molecule_core::{WorkspaceId, credential::parse_bearer};
 use molecule_platform::{
     credentials::{GateRefusal, Identity, Principal},
-    events::Frame,
+    events::{Frame, Missed, Subscription},
 };
 use molecule_wire::{ErrorBody, events::EventEnvelope};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
-    time::{Instant, MissedTickBehavior, interval_at, timeout},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::seats::{Holder, Seat};
 use crate::{
@@ -172,7 +169,7 @@ enum End {
 
 /// An open socket.
 struct Session {
-    frames: Receiver<Frame>,
+    frames: Subscription,
     listener: Listener,
     bearer: Option<SecretString>,
     seat: Seat,
@@ -225,11 +222,11 @@ impl Session {
                 frame = self.frames.recv() => match frame {
                     Ok(frame) if self.concerns(&frame).await => Message::text(&*frame.text),
                     Ok(_) => continue,
-                    Err(RecvError::Lagged(lost)) => {
+                    Err(Missed::Dropped(lost)) => {
                         tracing::warn!(listener = ?self.listener, lost, "socket too slow, events dropped for it");
                         continue;
                     }
-                    Err(RecvError::Closed) => return End::Stopping,
+                    Err(Missed::Closed) => return End::Stopping,
                 },
             };
             match timeout(SEND_LIMIT, socket.send(message)).await {

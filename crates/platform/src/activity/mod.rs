@@ -3,12 +3,13 @@
 use molecule_core::{
     ActivityId, EventType, WorkspaceId, WorkspaceStatus,
     activity::ActivityType,
+    limits,
     text::{Quoted, preview},
 };
 pub use molecule_store::activity::{ActivityFilter, FeedError, SourceFilter};
 use molecule_store::{
     Store, StoreError,
-    activity::{Activity, ActivityWriter, Durability, Finished, NewActivity},
+    activity::{Activity, ActivityWriter, Durability, Finished, NewActivity, OPEN},
 };
 use molecule_wire::activity::{Notify, ReportActivity};
 use serde::Serialize;
@@ -28,6 +29,14 @@ pub enum ActivityError {
          memory_write, error"
     )]
     BadType,
+    /// A text that is too long.
+    #[error("{field} exceeds {limit} bytes")]
+    TooLong {
+        /// Which.
+        field: &'static str,
+        /// Bytes it may have.
+        limit: usize,
+    },
     /// Somebody else's id (ACT-47).
     #[error("source_id must match authenticated workspace")]
     ForeignSource,
@@ -37,6 +46,12 @@ pub enum ActivityError {
     /// An attachment without uri or name (ACT-51).
     #[error("attachment[{0}]: uri and name are required")]
     BadAttachment(usize),
+    /// An attachment with a text that is too long.
+    #[error("attachment[{0}]: uri, name and mimeType must not exceed {limit} bytes", limit = limits::ATTACHMENT_FIELD_BYTES)]
+    LongAttachment(usize),
+    /// More attachments than a message may have.
+    #[error("attachments exceed {limit}", limit = limits::NOTIFY_ATTACHMENTS)]
+    TooManyAttachments,
     /// Unknown or removed (ACT-52).
     #[error("workspace not found")]
     NotFound,
@@ -45,17 +60,40 @@ pub enum ActivityError {
     Store(#[from] StoreError),
 }
 
+/// What `ACTIVITY_LOGGED` says of a row: previews, and never its bodies (ACT-104).
 #[derive(Serialize)]
-struct Logged<'a> {
-    activity_type: &'a str,
-    method: Option<&'a str>,
-    summary: Option<&'a str>,
-    status: &'a str,
+struct Logged {
+    activity_type: &'static str,
+    method: Option<String>,
+    summary: Option<String>,
+    status: String,
     source_id: Option<WorkspaceId>,
     target_id: Option<WorkspaceId>,
     duration_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_trace: Option<&'a RawValue>,
+    tool_trace: Option<Box<RawValue>>,
+}
+
+impl Logged {
+    fn of(row: &NewActivity) -> Self {
+        let text = |text: &str| preview(text, limits::EVENT_TEXT_CHARS, "…");
+        Self {
+            activity_type: row.activity_type.as_str(),
+            method: row.method.as_deref().map(text),
+            summary: row.summary.as_deref().map(text),
+            status: text(&row.status),
+            source_id: row.source_id,
+            target_id: row.target_id,
+            duration_ms: row.duration_ms,
+            tool_trace: row.tool_trace.as_deref().and_then(trace_of),
+        }
+    }
+}
+
+/// A tool trace that is short enough for an event; a longer one is in the feed.
+fn trace_of(trace: &str) -> Option<Box<RawValue>> {
+    let short = trace.len() <= limits::EVENT_BODY_BYTES;
+    short.then(|| RawValue::from_string(trace.to_owned()).ok())?
 }
 
 /// The activity log. Cheap to clone.
@@ -78,13 +116,14 @@ impl ActivityLog {
     /// # Errors
     /// The row is not stored, and nothing was announced.
     pub async fn record(&self, row: NewActivity, durability: Durability) -> Result<(), StoreError> {
-        // Built before the row moves into the writer, and only if somebody listens.
-        let announcement = self.events.has_listeners().then(|| row.clone());
         let workspace = row.workspace_id;
+        let announced = self.events.has_listeners() && row.status != OPEN;
+        // Taken before the row moves into the writer, and only if somebody listens.
+        let announcement = announced.then(|| Logged::of(&row));
         self.writer.record(row, durability).await?;
         match announcement {
-            Some(row) if row.status != molecule_store::activity::OPEN => self.announce(&row),
-            _ => self.events.heard(workspace),
+            Some(logged) => self.announce(workspace, logged),
+            None => self.events.heard(workspace),
         }
         Ok(())
     }
@@ -94,13 +133,14 @@ impl ActivityLog {
     /// # Errors
     /// The row keeps its first state.
     pub async fn finish(&self, id: ActivityId, what: NewActivity, finished: Finished) -> Result<(), StoreError> {
-        self.store.finish_activity(id, finished.clone()).await?;
-        self.announce(&NewActivity {
-            status: finished.status,
+        let logged = Logged {
+            status: finished.status.clone(),
             duration_ms: finished.duration_ms,
-            tool_trace: finished.tool_trace,
-            ..what
-        });
+            tool_trace: finished.tool_trace.as_deref().and_then(trace_of),
+            ..Logged::of(&what)
+        };
+        self.store.finish_activity(id, finished).await?;
+        self.announce(what.workspace_id, logged);
         Ok(())
     }
 
@@ -116,24 +156,8 @@ impl ActivityLog {
         Ok(())
     }
 
-    fn announce(&self, row: &NewActivity) {
-        self.events.live(EventType::ActivityLogged, row.workspace_id, || {
-            let trace = row
-                .tool_trace
-                .as_deref()
-                .and_then(|trace| serde_json::from_str::<&RawValue>(trace).ok());
-            serde_json::to_value(Logged {
-                activity_type: row.activity_type.as_str(),
-                method: row.method.as_deref(),
-                summary: row.summary.as_deref(),
-                status: &row.status,
-                source_id: row.source_id,
-                target_id: row.target_id,
-                duration_ms: row.duration_ms,
-                tool_trace: trace,
-            })
-            .unwrap_or(Value::Null)
-        });
+    fn announce(&self, workspace: WorkspaceId, logged: Logged) {
+        self.events.live(EventType::ActivityLogged, workspace, || logged);
     }
 
     /// Rows of a feed (ACT §1.2).
@@ -161,6 +185,7 @@ impl ActivityLog {
             tracing::warn!(%workspace, source = %Quoted(source), "activity reported for another workspace");
             return Err(ActivityError::ForeignSource);
         }
+        check_lengths(&report)?;
         let text = |value: Option<Value>| {
             value
                 .filter(|value| !value.is_null())
@@ -192,16 +217,7 @@ impl ActivityLog {
     /// # Errors
     /// [`ActivityError`]; nothing was sent.
     pub async fn notify(&self, workspace: WorkspaceId, notify: Notify) -> Result<(), ActivityError> {
-        if notify.message.is_empty() {
-            return Err(ActivityError::NoMessage);
-        }
-        if let Some(at) = notify
-            .attachments
-            .iter()
-            .position(|a| a.uri.is_empty() || a.name.is_empty())
-        {
-            return Err(ActivityError::BadAttachment(at));
-        }
+        check_notify(&notify)?;
         let row = self.store.workspace(workspace).await?;
         let row = row
             .filter(|row| row.status != WorkspaceStatus::Removed)
@@ -223,6 +239,52 @@ impl ActivityLog {
         }
         Ok(())
     }
+}
+
+/// The texts of a report are bounded; its bodies are by the request's own limit.
+fn check_lengths(report: &ReportActivity) -> Result<(), ActivityError> {
+    let texts = [
+        ("method", &report.method, limits::REPORT_WORD_BYTES),
+        ("status", &report.status, limits::REPORT_WORD_BYTES),
+        ("summary", &report.summary, limits::REPORT_TEXT_BYTES),
+        ("error_detail", &report.error_detail, limits::REPORT_TEXT_BYTES),
+    ];
+    for (field, text, limit) in texts {
+        if text.as_ref().is_some_and(|text| text.len() > limit) {
+            return Err(ActivityError::TooLong { field, limit });
+        }
+    }
+    Ok(())
+}
+
+/// Everything of a message is checked before any of it is sent (ACT-50, ACT-51).
+fn check_notify(notify: &Notify) -> Result<(), ActivityError> {
+    if notify.message.is_empty() {
+        return Err(ActivityError::NoMessage);
+    }
+    if notify.message.len() > limits::NOTIFY_MESSAGE_BYTES {
+        return Err(ActivityError::TooLong {
+            field: "message",
+            limit: limits::NOTIFY_MESSAGE_BYTES,
+        });
+    }
+    for (at, attachment) in notify.attachments.iter().enumerate() {
+        if attachment.uri.is_empty() || attachment.name.is_empty() {
+            return Err(ActivityError::BadAttachment(at));
+        }
+        let mime = attachment.mime_type.as_deref().unwrap_or_default();
+        let lengths = [attachment.uri.len(), attachment.name.len(), mime.len()];
+        if lengths
+            .into_iter()
+            .any(|length| length > limits::ATTACHMENT_FIELD_BYTES)
+        {
+            return Err(ActivityError::LongAttachment(at));
+        }
+    }
+    if notify.attachments.len() > limits::NOTIFY_ATTACHMENTS {
+        return Err(ActivityError::TooManyAttachments);
+    }
+    Ok(())
 }
 
 fn agent_message(name: &str, workspace: WorkspaceId, notify: &Notify) -> Value {

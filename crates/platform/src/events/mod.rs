@@ -1,5 +1,9 @@
 //! The event bus. Recorded events reach it only through the outbox pump, in `seq` order; live-only ones directly.
 
+mod bus;
+
+pub use bus::{Missed, Subscription};
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -15,9 +19,10 @@ use molecule_store::{
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::bus::Bus;
 use crate::directory::Directory;
 
 /// One frame, serialised once for every socket.
@@ -37,8 +42,6 @@ struct Envelope<'a, P: Serialize> {
     payload: P,
 }
 
-/// Frames the bus holds for the slowest reader. A socket that falls further behind loses the oldest (ACT-73).
-const BUS_FRAMES: usize = molecule_core::limits::SOCKET_BUFFER;
 /// Events read from the outbox at a time.
 const PUMP_BATCH: u64 = 500;
 /// How long a mutation waits for the pump before it answers regardless; its event stays in the outbox.
@@ -56,7 +59,7 @@ pub struct Events {
 struct Inner {
     store: Store,
     directory: Directory,
-    bus: broadcast::Sender<Frame>,
+    bus: Bus,
     wake: Notify,
     passed: watch::Sender<Seq>,
     /// When anything was last heard of a workspace, for the idle timer of calls in flight (A2A-65).
@@ -73,7 +76,7 @@ impl Events {
         let inner = Inner {
             store,
             directory,
-            bus: broadcast::channel(BUS_FRAMES).0,
+            bus: Bus::new(),
             wake: Notify::new(),
             passed: watch::channel(head).0,
             heard: RwLock::default(),
@@ -83,7 +86,7 @@ impl Events {
 
     /// Everything published from now on.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Frame> {
+    pub fn subscribe(&self) -> Subscription {
         self.inner.bus.subscribe()
     }
 
@@ -91,7 +94,7 @@ impl Events {
     pub fn live<P: Serialize>(&self, event: EventType, workspace: WorkspaceId, payload: impl FnOnce() -> P) {
         debug_assert!(!event.is_recorded(), "{event:?} belongs in the outbox");
         self.touch(workspace);
-        if self.inner.bus.receiver_count() == 0 {
+        if !self.has_listeners() {
             return;
         }
         let id = workspace.to_string();
@@ -113,7 +116,7 @@ impl Events {
     /// Does anybody listen? Payloads that are costly to build are spared otherwise.
     #[must_use]
     pub fn has_listeners(&self) -> bool {
-        self.inner.bus.receiver_count() > 0
+        self.inner.bus.has_subscribers()
     }
 
     /// Notes a sign of life of a workspace that is not an event of its own.
@@ -204,8 +207,7 @@ impl Events {
     }
 
     fn publish(&self, frame: Frame) {
-        // An error means that nobody listens.
-        self.inner.bus.send(frame).ok();
+        self.inner.bus.publish(frame);
     }
 
     fn touch(&self, workspace: WorkspaceId) {

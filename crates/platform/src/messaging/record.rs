@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use molecule_a2a::{Normalised, reply::Reply};
-use molecule_core::{EventType, activity::ActivityType};
+use molecule_core::{EventType, activity::ActivityType, limits, text::preview};
 use molecule_store::{
     StoreError,
     activity::{Durability, Finished, NewActivity, SharedText},
     now,
 };
-use serde_json::{Value, json, value::RawValue};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{
     Caller, Messenger,
@@ -19,6 +20,15 @@ use super::{
     reply::Upstream,
 };
 use crate::directory::Route;
+
+/// What `A2A_RESPONSE` says (ACT-105).
+#[derive(Serialize)]
+struct Answered<'a> {
+    /// Null if it is long: the caller has it, and the feed.
+    response_body: Option<&'a RawValue>,
+    method: String,
+    duration_ms: Option<i64>,
+}
 
 fn millis(took: Duration) -> Option<i64> {
     i64::try_from(took.as_millis()).ok()
@@ -146,10 +156,16 @@ impl Messenger {
     /// A person sees the reply on the canvas (A2A-105); a workspace's call is noted (A2A-106).
     fn announce_reply(&self, call: &Call, body: &Bytes, took: Duration) {
         match call.caller {
-            Caller::Canvas => self.inner.events.live(EventType::A2aResponse, call.route.id, || {
-                let response = serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
-                json!({ "response_body": response, "method": call.request.method, "duration_ms": millis(took) })
-            }),
+            Caller::Canvas => self
+                .inner
+                .events
+                .live(EventType::A2aResponse, call.route.id, || Answered {
+                    response_body: (body.len() <= limits::EVENT_BODY_BYTES)
+                        .then(|| serde_json::from_slice(body).ok())
+                        .flatten(),
+                    method: preview(&call.request.method, limits::EVENT_TEXT_CHARS, "…"),
+                    duration_ms: millis(took),
+                }),
             Caller::Workspace(id) => {
                 self.inner.outbound.lock().insert(id, now());
             }

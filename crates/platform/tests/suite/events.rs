@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use molecule_platform::{activity::ActivityError, events::Frame};
+use molecule_core::limits;
+use molecule_platform::{activity::ActivityError, events::Subscription};
 use molecule_testkit::{PATIENCE, both_engines};
 use molecule_wire::activity::{Attachment, Notify, ReportActivity};
-use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use crate::common::*;
 
@@ -14,11 +14,9 @@ const PASS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The event of a mutation that has been answered: it is there, unless the mutation took so long that it gave up
 /// waiting for it.
-async fn published(bus: &mut broadcast::Receiver<Frame>, begun: Instant) -> Value {
-    let frame = match bus.try_recv() {
-        Err(TryRecvError::Empty) if begun.elapsed() >= PASS_TIMEOUT => {
-            tokio::time::timeout(PATIENCE, bus.recv()).await.unwrap().unwrap()
-        }
+async fn published(bus: &mut Subscription, begun: Instant) -> Value {
+    let frame = match bus.try_recv().unwrap() {
+        None if begun.elapsed() >= PASS_TIMEOUT => tokio::time::timeout(PATIENCE, bus.recv()).await.unwrap().unwrap(),
         now => now.unwrap(),
     };
     serde_json::from_str(&frame.text).unwrap()
@@ -106,6 +104,51 @@ both_engines! {
         let said = harness.until_published(id, "AGENT_MESSAGE", 1).await;
         assert_eq!((&said[0]["message"], &said[0]["name"]), (&json!("done"), &json!("Lead")));
         assert!(harness.published(id, "ACTIVITY_LOGGED").is_empty());
+    }
+
+    async fn events_carry_previews(url: String) {
+        // ACT-73, ACT-104: however long what was reported, a socket gets a line.
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let report = ReportActivity {
+            activity_type: "agent_log".to_owned(),
+            summary: Some("é".repeat(limits::REPORT_TEXT_BYTES / 2)),
+            ..ReportActivity::default()
+        };
+        harness.platform.activity.report(id, report).await.unwrap();
+        let logged = harness.until_published(id, "ACTIVITY_LOGGED", 1).await;
+        assert_eq!(logged[0]["summary"], format!("{}…", "é".repeat(limits::EVENT_TEXT_CHARS)));
+        assert_eq!(harness.only_row(id).await.summary.unwrap().len(), limits::REPORT_TEXT_BYTES, "the row has it all");
+    }
+
+    async fn texts_have_limits(url: String) {
+        // ACT-44, ACT-50, ACT-51
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let activity = &harness.platform.activity;
+        let report = ReportActivity { activity_type: "agent_log".to_owned(), ..ReportActivity::default() };
+        let (word, text) = (Some("x".repeat(256)), Some("x".repeat(65_537)));
+        for (report, refusal) in [
+            (ReportActivity { method: word.clone(), ..report.clone() }, "method exceeds 255 bytes"),
+            (ReportActivity { status: word, ..report.clone() }, "status exceeds 255 bytes"),
+            (ReportActivity { summary: text.clone(), ..report.clone() }, "summary exceeds 65536 bytes"),
+            (ReportActivity { error_detail: text, ..report }, "error_detail exceeds 65536 bytes"),
+        ] {
+            assert_eq!(activity.report(id, report).await.unwrap_err().to_string(), refusal);
+        }
+        let file = Attachment { uri: "u".to_owned(), name: "n".to_owned(), mime_type: None, size: None };
+        let long = Attachment { name: "n".repeat(4_097), ..file.clone() };
+        for (message, attachments, refusal) in [
+            ("x".repeat(262_145), vec![], "message exceeds 262144 bytes"),
+            ("x".to_owned(), vec![file.clone(), long], "attachment[1]: uri, name and mimeType must not exceed 4096 bytes"),
+            ("x".to_owned(), vec![file; 101], "attachments exceed 100"),
+        ] {
+            let refused = activity.notify(id, Notify { message, attachments }).await.unwrap_err();
+            assert_eq!(refused.to_string(), refusal);
+        }
+        assert!(harness.feed(id).await.is_empty());
+        activity.notify(id, Notify { message: "x".repeat(262_144), attachments: vec![] }).await.unwrap();
+        assert_eq!(harness.until_published(id, "AGENT_MESSAGE", 1).await[0]["message"].as_str().unwrap().len(), 262_144);
     }
 
     async fn loops_tell_how_they_fare(url: String) {

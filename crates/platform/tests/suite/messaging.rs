@@ -56,6 +56,21 @@ both_engines! {
         assert_eq!(answer[0]["response_body"]["result"]["parts"][0]["text"], "hi <&> ü");
     }
 
+    async fn long_replies_are_not_in_events(url: String) {
+        // ACT-73, ACT-104, ACT-105
+        let harness = Harness::new(&url).await;
+        let trace = "x".repeat(molecule_core::limits::EVENT_BODY_BYTES);
+        let reply = json!({ "jsonrpc": "2.0", "id": "r1", "result": { "parts": [], "metadata": { "tool_trace": [trace] } } });
+        let agent = Agent::json(&reply.to_string()).await;
+        let id = served(&harness, "Lead", None, &agent).await;
+        harness.ask(id, "x").await.unwrap();
+        let answer = harness.until_published(id, "A2A_RESPONSE", 1).await;
+        assert_eq!((&answer[0]["response_body"], &answer[0]["method"]), (&Value::Null, &json!("message/send")));
+        let logged = harness.until_published(id, "ACTIVITY_LOGGED", 1).await;
+        assert!(logged[0].get("tool_trace").is_none());
+        assert!(harness.only_row(id).await.tool_trace.is_some(), "the row has it");
+    }
+
     async fn a_siblings_message_is_its_own(url: String) {
         // A2A-4, A2A-9, A2A-100, A2A-105, A2A-106
         let harness = Harness::new(&url).await;
