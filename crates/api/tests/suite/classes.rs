@@ -214,6 +214,14 @@ both_engines! {
         server.get("/workspaces").header("host", "evil.example").send().await.refused(401, "admin auth required");
         let listed = server.get("/workspaces").header("origin", "http://localhost:3000");
         listed.send().await.refused(401, "admin auth required");
+        // A bearer that proves nothing gets no more than none.
+        let workspace = server.workspace("w", None).await;
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "message/send", "params": { "message": { "parts": [] } } });
+        let send = || server.post(format!("/workspaces/{}/a2a", workspace.id), &message);
+        send().bearer("garbage").send().await.expect(200);
+        let rebound = || send().header("host", "evil.example");
+        rebound().send().await.refused(401, "missing caller auth token");
+        rebound().bearer("garbage").send().await.refused(401, "invalid caller auth token");
     }
 
     // SEC-52, D2: a lookup that fails is no refusal

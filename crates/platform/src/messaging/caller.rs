@@ -43,7 +43,8 @@ pub enum CallerRefusal {
 }
 
 impl Caller {
-    /// Resolves the caller of `POST /workspaces/:id/a2a` from `X-Workspace-ID` and the credential (A2A-3…8, D2).
+    /// Resolves the caller of `POST /workspaces/:id/a2a` from `X-Workspace-ID` and the credential (A2A-3…8, D2). In open
+    /// mode a header without a bearer is only a claim: whoever has a token must show it (A2A-7).
     ///
     /// # Errors
     /// [`CallerRefusal`].
@@ -76,10 +77,9 @@ impl Caller {
         match &identity.principal {
             Some(Principal::Workspace { workspace, .. }) => Ok(Self::Workspace(*workspace)),
             Some(_) => Ok(Self::Canvas),
-            // A bearer that proves nothing is the canvas in open mode only (D2).
-            None if identity.presented && mode == AuthMode::Open => Ok(Self::Canvas),
+            // A bearer that proves nothing is the canvas in open mode only, and there only where none at all is (D2).
+            None if identity.open && (!identity.presented || mode == AuthMode::Open) => Ok(Self::Canvas),
             None if identity.presented => Err(CallerRefusal::Invalid),
-            None if identity.open => Ok(Self::Canvas),
             None => Err(CallerRefusal::Missing),
         }
     }
@@ -169,5 +169,8 @@ mod tests {
             open: true,
         };
         assert_eq!(resolve(&anonymous, None), Ok(Caller::Canvas));
+        let elsewhere = Identity { open: false, ..unknown };
+        let refused = Caller::resolve(AuthMode::Open, &elsewhere, None, WorkspaceId::random());
+        assert_eq!(refused, Err(CallerRefusal::Invalid));
     }
 }

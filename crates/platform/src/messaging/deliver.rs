@@ -4,7 +4,7 @@ use bytes::Bytes;
 use molecule_a2a::{Normalised, ProtocolVersion, normalise};
 use molecule_core::{DeliveryMode, WorkspaceId};
 
-use super::{Caller, FrameStream, MessagingError, Messenger};
+use super::{Caller, CallerRefusal, FrameStream, MessagingError, Messenger};
 use crate::{config::AuthMode, credentials::Identity, directory::Route};
 
 /// A message as it came in.
@@ -66,6 +66,7 @@ impl Messenger {
     ) -> Result<Delivered, MessagingError> {
         let target = message.target;
         let caller = Caller::resolve(mode, identity, message.caller_header.as_deref(), target)?;
+        self.check_claim(identity, caller, target).await?;
         self.check_access(caller, target).await?;
         let route = self.inner.directory.route(target).await?;
         if let Some(route) = &route {
@@ -95,6 +96,23 @@ impl Messenger {
             ceiling,
         })
         .await
+    }
+
+    /// A caller that is named but not proven, as open mode lets pass, must have no live token, or be the target itself
+    /// (A2A-7, A2A-8).
+    async fn check_claim(
+        &self,
+        identity: &Identity,
+        caller: Caller,
+        target: WorkspaceId,
+    ) -> Result<(), MessagingError> {
+        let (None, Caller::Workspace(claimed)) = (&identity.principal, caller) else {
+            return Ok(());
+        };
+        if claimed != target && self.inner.store.has_live_token(claimed).await? {
+            return Err(CallerRefusal::Missing.into());
+        }
+        Ok(())
     }
 
     async fn check_access(&self, caller: Caller, target: WorkspaceId) -> Result<(), MessagingError> {

@@ -124,6 +124,26 @@ both_engines! {
         assert!(matches!(order, Err(MessagingError::AccessDenied)), "{order:?}");
     }
 
+    async fn a_claimed_caller_must_have_no_token(url: String) {
+        // A2A-7, A2A-8, D2
+        let harness = Harness::new(&url).await;
+        let (target, _) = harness.polling("Target").await;
+        let (sibling, _) = harness.polling("Sibling").await;
+        let tokenless = harness.reporting("Old", "http://localhost:1/").await;
+        harness.set("workspace_auth_tokens", "workspace_id", tokenless, "revoked_at = 1").await;
+        let send = async |caller: WorkspaceId| {
+            let message = Message { caller_header: Some(caller.to_string()), ..message(target, &text_message("x")) };
+            harness.platform.messenger.deliver(AuthMode::Open, &anonymous(), message).await
+        };
+        let claimed = send(sibling).await;
+        assert!(matches!(claimed, Err(MessagingError::Caller(CallerRefusal::Missing))), "{claimed:?}");
+        assert!(harness.feed(target).await.is_empty());
+        send(target).await.unwrap();
+        send(tokenless).await.unwrap();
+        let sources: Vec<_> = harness.feed(target).await.iter().map(|row| row.source_id).collect();
+        assert_eq!(sources, [Some(tokenless), Some(target)]);
+    }
+
     async fn budgets_are_enforced_before_anything_is_sent(url: String) {
         // A2A-11, A2A-44
         let harness = Harness::new(&url).await;
