@@ -110,6 +110,8 @@ pub const A2A_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 pub const A2A_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Ceiling of a call between workspaces (A2A-66).
 pub const A2A_CALLER_CEILING: Duration = Duration::from_secs(1_800);
+/// Longest idle timeout and ceiling that a call can be given; longer ones count as this (A2A-65, A2A-67).
+pub const A2A_LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// Reply bytes of all calls together that may be buffered at once (D15).
 pub const A2A_BUFFERED_BYTES: usize = 256 << 20;
 /// How long a reply waits for a part of that memory; after that it is not read to its end (A2A-71).

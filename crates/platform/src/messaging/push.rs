@@ -13,6 +13,7 @@ use molecule_a2a::{
     VERSION_HEADER,
     upstream::{self, TransportFailure},
 };
+use molecule_core::limits;
 use secrecy::ExposeSecret;
 
 use super::{Delivered, MessagingError, Messenger, deliver::Call, relay, reply::Upstream};
@@ -138,10 +139,11 @@ impl Messenger {
     fn clocks(&self, call: &Call) -> Clocks {
         let declared = self.inner.overrides.of(call.route.id).idle_timeout;
         let idle = declared.unwrap_or(self.inner.config.a2a_idle_timeout);
+        // Callers and agents name any number of seconds; a clock does not reach that far.
         Clocks {
             begun: Instant::now(),
-            idle,
-            ceiling: call.ceiling,
+            idle: idle.min(limits::A2A_LONGEST_TIMEOUT),
+            ceiling: call.ceiling.map(|ceiling| ceiling.min(limits::A2A_LONGEST_TIMEOUT)),
         }
     }
 

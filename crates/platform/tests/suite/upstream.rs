@@ -238,6 +238,19 @@ both_engines! {
         assert_eq!(harness.feed(id).await[0].error_detail.as_deref(), Some("deadline exceeded"));
     }
 
+    async fn timeouts_of_any_length_are_taken(url: String) {
+        // A2A-65, A2A-67
+        let harness = Harness::new(&url).await;
+        let agent = Agent::json(REPLY).await;
+        let id = served(&harness, "Lead", &agent.url()).await;
+        let metadata = RuntimeMetadata { capabilities: Default::default(), idle_timeout_seconds: Some(i64::MAX) };
+        harness.beat(id, Heartbeat { runtime_metadata: Some(metadata), ..Heartbeat::default() }).await;
+        let message = Message { timeout: Some(Some(Duration::from_secs(u64::MAX))), ..message(id, &text_message("x")) };
+        let reply = harness.deliver(&admin(), message).await;
+        assert!(matches!(reply, Ok(Delivered::Reply { status: 200, .. })), "{reply:?}");
+        assert_eq!(harness.only_row(id).await.status, "ok");
+    }
+
     async fn signs_of_life_keep_a_call_going(url: String) {
         // A2A-65, A2A-74, REG-54
         let mut options = Options::default();
