@@ -20,8 +20,8 @@ use crate::activity::FeedError;
 const RETRY_RESTARTING: u32 = 15;
 /// Seconds after which a busy agent may be free (A2A-88, A2A-90).
 const RETRY_BUSY: u32 = 30;
-/// Seconds after which a store that refused a write may take it.
-const RETRY_STORE: u32 = 5;
+/// Seconds after which a store that refused a write may take it (open point 5 of a2a.md).
+const RETRY_STORE: u32 = 30;
 
 /// 500 with the error's own text.
 fn failed(error: &impl std::error::Error) -> ApiError {
@@ -360,7 +360,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_that_may_be_repeated_say_when() {
-        // A2A-81, A2A-88, A2A-90
+        // A2A-81, A2A-88, A2A-90, A2A open point 5
         let (status, retry, body) = answer(MessagingError::Restarting).await;
         assert_eq!((status, retry.as_deref()), (503, Some("15")));
         assert_eq!((&body["restarting"], &body["retry_after"]), (&json!(true), &json!(15)));
@@ -373,6 +373,11 @@ mod tests {
             (503, Some("30"), &json!(true))
         );
         assert!(body.get("native_session").is_none());
+        let (status, retry, body) = answer(MessagingError::NotStored).await;
+        assert_eq!(
+            (status, retry.as_deref(), &body["retry_after"]),
+            (503, Some("30"), &json!(30))
+        );
     }
 
     #[tokio::test]

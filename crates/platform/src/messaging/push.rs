@@ -241,7 +241,7 @@ impl Messenger {
             && self
                 .inner
                 .provisioner
-                .check_running(call.route.id, call.route.generation)
+                .found_dead(call.route.id, call.route.generation)
                 .await
         {
             return Err(MessagingError::Restarting);
@@ -270,7 +270,7 @@ impl Messenger {
         let dead = self
             .inner
             .provisioner
-            .check_running(call.route.id, call.route.generation)
+            .found_dead(call.route.id, call.route.generation)
             .await;
         self.record_failure(call, clocks.begun.elapsed(), failure).await;
         if dead {

@@ -76,7 +76,7 @@ impl Provisioner {
             recovered.restarted += 1;
             if row.status.is_alive() {
                 // Announces the loss, then restarts.
-                self.check_running(row.id, row.generation).await;
+                self.found_dead(row.id, row.generation).await;
             } else {
                 self.auto_restart(row.id);
             }

@@ -45,7 +45,7 @@ impl Crashes {
 impl Provisioner {
     /// Is the instance dead? Marks it offline and begins its restart if so (A2A-83…85, LIFE-20, LIFE-21). Uncertainty,
     /// external workspaces and the absence of a backend mean no.
-    pub async fn check_running(&self, id: WorkspaceId, generation: i64) -> bool {
+    pub async fn found_dead(&self, id: WorkspaceId, generation: i64) -> bool {
         let Some(backend) = &self.inner.backend else {
             return false;
         };

@@ -115,7 +115,7 @@ impl Registry {
             return self.lost(row, at.minus(window)).await;
         }
         if !external {
-            self.inner.provisioner.check_running(row.id, row.generation).await;
+            self.inner.provisioner.found_dead(row.id, row.generation).await;
         }
         Ok(())
     }

@@ -62,21 +62,21 @@ both_engines! {
         let id = harness.online("Lead").await;
         let provisioner = &harness.platform.provisioner;
         harness.backend.answers(id, Answer::Yes);
-        assert!(!provisioner.check_running(id, 0).await);
+        assert!(!provisioner.found_dead(id, 0).await);
         harness.backend.answers(id, Answer::Unknown);
-        assert!(!provisioner.check_running(id, 0).await);
+        assert!(!provisioner.found_dead(id, 0).await);
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
         assert!(harness.payloads(id, "WORKSPACE_OFFLINE").await.is_empty());
         let (external, _) = harness.polling("Laptop").await;
         harness.backend.answers(external, Answer::No);
-        assert!(!provisioner.check_running(external, 0).await);
+        assert!(!provisioner.found_dead(external, 0).await);
         assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
         harness.backend.answers(id, Answer::No);
-        assert!(provisioner.check_running(id, 0).await);
+        assert!(provisioner.found_dead(id, 0).await);
         harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
         assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
         // Another incarnation is there by now.
-        provisioner.check_running(id, 0).await;
+        provisioner.found_dead(id, 0).await;
         assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
     }
 
