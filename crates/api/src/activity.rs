@@ -23,7 +23,8 @@ use crate::{
 
 /// The feed of a workspace. For an agent that polls it is the queue of its messages.
 ///
-/// Newest first; with `since_id` oldest first, beginning behind that row.
+/// Newest first; with `since_id` oldest first, beginning behind that row. A page is cut short where its rows get long: only
+/// an empty one is the end.
 #[utoipa::path(
     get, path = "/workspaces/{id}/activity", operation_id = "list_activity", tag = "activity",
     params(

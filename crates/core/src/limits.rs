@@ -41,6 +41,8 @@ pub const PREFLIGHT_SECRETS: u64 = 10_000;
 pub const ACTIVITY_PAGE: u64 = 500;
 /// Page of the activity feed when none is asked for.
 pub const ACTIVITY_PAGE_DEFAULT: u64 = 100;
+/// Bytes of rows after which a page of the activity feed ends; it has at least one.
+pub const ACTIVITY_PAGE_BYTES: i64 = 8 << 20;
 /// Longest `since_secs` of the activity feed, seconds (ACT-18).
 pub const ACTIVITY_SINCE_SECS: i64 = 2_592_000;
 /// Events returned by `GET /events` (ACT-69).

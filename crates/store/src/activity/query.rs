@@ -1,7 +1,8 @@
-use molecule_core::{ActivityId, Timestamp, WorkspaceId};
+use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Asterisk, Query, SelectStatement, UnionType},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
+    sea_query::{Asterisk, Expr, Query, SelectStatement, UnionType},
 };
 
 use super::Activity;
@@ -67,6 +68,11 @@ impl From<activity::Model> for Activity {
         }
     }
 }
+
+/// Bytes of what can be large in a row. Neither engine reads a text to tell how many bytes it has.
+const SIZE: &str = "CAST(COALESCE(octet_length(request_body), 0) + COALESCE(octet_length(response_body), 0) \
+     + COALESCE(octet_length(tool_trace), 0) + COALESCE(octet_length(method), 0) \
+     + COALESCE(octet_length(summary), 0) + COALESCE(octet_length(error_detail), 0) AS BIGINT)";
 
 /// Positions that a feed is confined to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,7 +147,7 @@ fn confined(workspace: WorkspaceId, filter: &ActivityFilter, span: Span) -> Sele
 }
 
 impl Store {
-    /// Rows of a workspace's feed: newest first, or oldest first after a cursor.
+    /// Rows of a workspace's feed: newest first, or oldest first after a cursor. Fewer than asked for if they are long.
     ///
     /// # Errors
     /// [`FeedError::CursorGone`], or the query failed.
@@ -163,13 +169,46 @@ impl Store {
         if let Some(before) = filter.before {
             span.until = self.first_since(before).await?;
         }
-        let statement = self.db.backend().build(&feed(workspace, filter, span));
+        let page = self.positions_that_fit(&feed(workspace, filter, span)).await?;
+        let Some(last) = page.iter().max() else {
+            return Ok(Vec::new());
+        };
+        // Up to where the page was measured: a row recorded since then must not push another one out.
+        span.until = Some(Seq(last.0 + 1));
+        let filter = ActivityFilter {
+            limit: page.len() as u64,
+            ..filter.clone()
+        };
+        let statement = self.db.backend().build(&feed(workspace, &filter, span));
         let rows = activity::Entity::find()
             .from_raw_sql(statement)
             .all(self.db.reader())
             .await
             .map_err(StoreError::from)?;
         Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Positions of the first rows of a page that together have at most [`limits::ACTIVITY_PAGE_BYTES`], and of one row
+    /// in any case. What a page is cut short of comes with the next: it is a beginning of what was asked for, in either
+    /// direction.
+    async fn positions_that_fit(&self, page: &SelectStatement) -> Result<Vec<Seq>, StoreError> {
+        let sizes = Query::select()
+            .column(activity::Column::Seq)
+            .expr_as(Expr::cust(SIZE), "bytes")
+            .from_subquery(page.clone(), "page")
+            .to_owned();
+        let rows = self.db.reader().query_all_raw(self.db.backend().build(&sizes)).await?;
+        let mut positions = Vec::with_capacity(rows.len());
+        let mut total = 0;
+        for row in rows {
+            let (seq, bytes): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            total += bytes;
+            if total > limits::ACTIVITY_PAGE_BYTES && !positions.is_empty() {
+                break;
+            }
+            positions.push(Seq(seq));
+        }
+        Ok(positions)
     }
 
     /// Position of a cursor row, looked up within the workspace (ACT-25).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType};
+use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType, limits};
 use molecule_store::{
     Store,
     activity::{Activity, ActivityFilter, ActivityWriter, Durability, FeedError, NewActivity, SourceFilter},
@@ -116,6 +116,45 @@ async fn ids(world: &World, filter: &ActivityFilter) -> Vec<ActivityId> {
 }
 
 molecule_testkit::both_engines! {
+    async fn a_page_ends_where_its_rows_get_too_long(url: String) {
+        // ACT-22, ACT-23: what is cut off comes with the next page, in either direction.
+        let store = open(&url).await;
+        let writer = ActivityWriter::start(&store).unwrap();
+        let workspace = WorkspaceId::random();
+        let third = usize::try_from(limits::ACTIVITY_PAGE_BYTES).unwrap() / 3;
+        let mut recorded = Vec::new();
+        for bytes in [1, third, third, 4 * third, third, third, third, 8] {
+            let row = NewActivity {
+                response_body: Some("x".repeat(bytes).into()),
+                ..NewActivity::new(workspace, ActivityType::A2aReceive)
+            };
+            recorded.push(row.id);
+            writer.record(row, Durability::Process).await.unwrap();
+        }
+        let read = async |filter: ActivityFilter| {
+            let rows = store.activity_feed(workspace, &filter).await.unwrap();
+            rows.into_iter().map(|row| (row.id, row.created_at)).collect::<Vec<_>>()
+        };
+        let (mut pages, mut forward) = (Vec::new(), vec![recorded[0]]);
+        loop {
+            let page = read(ActivityFilter { after: forward.last().copied(), ..all() }).await;
+            if page.is_empty() { break }
+            pages.push(page.len());
+            forward.extend(page.iter().map(|(id, _)| *id));
+        }
+        assert_eq!((forward, pages), (recorded.clone(), vec![2, 1, 3, 1]));
+        let (mut pages, mut back, mut before) = (Vec::new(), Vec::new(), None);
+        loop {
+            let page = read(ActivityFilter { before, ..all() }).await;
+            let Some((_, oldest)) = page.last() else { break };
+            before = Some(*oldest);
+            pages.push(page.len());
+            back.extend(page.iter().map(|(id, _)| *id));
+        }
+        back.reverse();
+        assert_eq!((back, pages), (recorded, vec![3, 1, 1, 3]));
+    }
+
     // ACT-16, ACT-20, ACT-22, ACT-23, ACT-27, ACT-28: every combination of filters.
     async fn filters_compose(url: String) {
         let world = world(&url).await;

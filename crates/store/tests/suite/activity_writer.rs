@@ -38,13 +38,20 @@ fn durability(n: usize) -> Durability {
 
 /// The whole feed, oldest first.
 async fn feed(store: &Store, workspace: WorkspaceId) -> Vec<Activity> {
-    let filter = ActivityFilter {
-        limit: 100_000,
-        ..ActivityFilter::default()
-    };
-    let mut rows = store.activity_feed(workspace, &filter).await.unwrap();
-    rows.reverse();
-    rows
+    let mut rows: Vec<Activity> = Vec::new();
+    loop {
+        let filter = ActivityFilter {
+            limit: 100_000,
+            before: rows.last().map(|row| row.created_at),
+            ..ActivityFilter::default()
+        };
+        let page = store.activity_feed(workspace, &filter).await.unwrap();
+        if page.is_empty() {
+            rows.reverse();
+            return rows;
+        }
+        rows.extend(page);
+    }
 }
 
 async fn summaries(store: &Store, workspace: WorkspaceId) -> Vec<String> {
