@@ -106,6 +106,8 @@ pub const ACTIVITY_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub const ACTIVITY_CLEANUP_PERIOD: Duration = Duration::from_secs(6 * 3_600);
 /// Connect timeout of the A2A client (A2A-64).
 pub const A2A_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// TLS handshake timeout of the A2A client (A2A-64).
+pub const A2A_TLS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Response-header timeout of the A2A client for reported endpoints (A2A-64, D13).
 pub const A2A_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Silence after which a call counts as busy (A2A-65).

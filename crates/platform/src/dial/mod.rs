@@ -1,25 +1,21 @@
 //! The one connector for calls to agents: parse, resolve, filter, connect to the address that passed (D13, SEC-177).
 
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-};
+mod connect;
+
+pub(crate) use connect::{ResolveError, TlsError};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector, connect::dns::Name},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use molecule_core::{
     limits,
     netguard::{self, Check, Policy, Refusal, Target},
 };
-use tower_service::Service;
+
+use self::connect::Connector;
 
 /// Connections kept idle per agent.
 const IDLE_PER_HOST: usize = 64;
@@ -59,7 +55,7 @@ pub enum Endpoint {
     Reported,
 }
 
-type Pool = Client<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
+type Pool = Client<Connector, Full<Bytes>>;
 
 /// Clients for both kinds of endpoint, with pools of their own: a connection made on trust is never reused for an
 /// address that has to be judged. No proxy environment, no redirects. Cheap to clone.
@@ -75,8 +71,8 @@ impl Dialer {
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Self {
-            assigned: pool(GuardedResolver { policy: None }),
-            reported: pool(GuardedResolver { policy: Some(policy) }),
+            assigned: pool(Connector::new(None, limits::A2A_TLS_TIMEOUT)),
+            reported: pool(Connector::new(Some(policy), limits::A2A_TLS_TIMEOUT)),
             policy,
         }
     }
@@ -112,51 +108,59 @@ pub enum DialError {
     Transport(#[source] hyper_util::client::legacy::Error),
 }
 
-fn pool(resolver: GuardedResolver) -> Pool {
-    let mut http = HttpConnector::new_with_resolver(resolver);
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(limits::A2A_CONNECT_TIMEOUT));
-    let https = HttpsConnectorBuilder::new()
-        .with_webpki_roots()
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
+fn pool(connector: Connector) -> Pool {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(IDLE_PER_HOST)
-        .build(https)
+        .build(connector)
 }
 
-/// Resolves names and hands on only addresses that pass. The connector connects to exactly those, so that a second
-/// lookup cannot lead elsewhere.
-#[derive(Debug, Clone, Copy)]
-struct GuardedResolver {
-    /// `None` trusts every address.
-    policy: Option<Policy>,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-impl Service<Name> for GuardedResolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+    use molecule_a2a::upstream::TransportFailure;
+    use tokio::net::TcpListener;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    use super::*;
+    use crate::messaging::PushFailure;
+
+    /// How a call to an address fails.
+    async fn failure(url: &str, tls_timeout: Duration) -> PushFailure {
+        let request = http::Request::post(url).body(Full::default()).unwrap();
+        let error = pool(Connector::new(None, tls_timeout))
+            .request(request)
+            .await
+            .unwrap_err();
+        PushFailure::of(&DialError::Transport(error))
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        let policy = self.policy;
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if let Some(policy) = policy {
-                for address in &found {
-                    netguard::judge(address.ip(), Check::Dispatch, policy)
-                        .map_err(|refusal| io::Error::new(io::ErrorKind::PermissionDenied, refusal))?;
-                }
-            }
-            Ok(found.into_iter())
-        })
+    #[tokio::test]
+    async fn a_handshake_that_does_not_end_is_given_up() {
+        // A2A-64, A2A-87
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://127.0.0.1:{}/", silent.local_addr().unwrap().port());
+        let failed = failure(&url, Duration::from_millis(50)).await;
+        assert_eq!(failed, PushFailure::Transport(TransportFailure::Tls));
+    }
+
+    #[tokio::test]
+    async fn each_step_fails_as_what_it_is() {
+        // A2A-62, A2A-87
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://127.0.0.1:{}/", plain.local_addr().unwrap().port());
+        let answering = async {
+            let (mut socket, _) = plain.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut socket, b"HTTP/1.1 400 No\r\n\r\n")
+                .await
+                .unwrap();
+            socket
+        };
+        let (failed, _socket) = tokio::join!(failure(&url, limits::A2A_TLS_TIMEOUT), answering);
+        assert_eq!(failed, PushFailure::Transport(TransportFailure::Tls));
+        // No resolver takes a label of that length.
+        let failed = failure(&format!("http://{}.invalid/", "x".repeat(64)), limits::A2A_TLS_TIMEOUT).await;
+        assert_eq!(failed, PushFailure::Transport(TransportFailure::Dns));
     }
 }

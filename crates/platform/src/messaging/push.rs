@@ -17,7 +17,7 @@ use molecule_core::limits;
 use secrecy::ExposeSecret;
 
 use super::{Delivered, MessagingError, Messenger, deliver::Call, relay, reply::Upstream};
-use crate::dial::{DialError, Endpoint};
+use crate::dial::{DialError, Endpoint, ResolveError, TlsError};
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl Messenger {
         };
         tokio::select! {
             biased;
-            answer = answer => answer.map_err(|error| classify(&error)),
+            answer = answer => answer.map_err(|error| PushFailure::of(&error)),
             failure = self.expired(call, clocks, Instant::now()) => Err(PushFailure::Transport(failure)),
             () = optional_sleep(header_timeout) => Err(PushFailure::Transport(TransportFailure::HeaderTimeout)),
         }
@@ -298,31 +298,44 @@ async fn optional_sleep(span: Option<Duration>) {
     }
 }
 
-/// Finds the I/O error below the client's and judges it (A2A-87).
-fn classify(error: &DialError) -> PushFailure {
-    let DialError::Transport(error) = error else {
-        return PushFailure::NotRoutable;
-    };
-    let mut source = error.source();
-    let mut hyper_eof = false;
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return match io.kind() {
-                std::io::ErrorKind::PermissionDenied => PushFailure::NotRoutable,
-                std::io::ErrorKind::TimedOut if error.is_connect() => {
-                    PushFailure::Transport(TransportFailure::ConnectTimeout)
-                }
-                kind => PushFailure::Transport(TransportFailure::of_io(kind)),
-            };
+impl PushFailure {
+    /// Finds what is below the client's error and judges it (A2A-87).
+    pub(crate) fn of(error: &DialError) -> Self {
+        let DialError::Transport(error) = error else {
+            return Self::NotRoutable;
+        };
+        let mut incomplete = false;
+        let mut source = error.source();
+        while let Some(cause) = source {
+            if let Some(failure) = failure_of(cause, error.is_connect()) {
+                return failure;
+            }
+            incomplete |= cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_incomplete_message);
+            source = cause.source();
         }
-        hyper_eof |= cause
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_incomplete_message);
-        source = cause.source();
+        Self::Transport(if incomplete {
+            TransportFailure::Eof
+        } else {
+            TransportFailure::Other
+        })
     }
-    PushFailure::Transport(if hyper_eof {
-        TransportFailure::Eof
-    } else {
-        TransportFailure::Other
-    })
+}
+
+/// What a single error of the chain stands for, if it says so.
+fn failure_of(cause: &(dyn std::error::Error + 'static), connecting: bool) -> Option<PushFailure> {
+    if cause.is::<TlsError>() {
+        return Some(PushFailure::Transport(TransportFailure::Tls));
+    }
+    match cause.downcast_ref::<ResolveError>() {
+        Some(ResolveError::Refused(_)) => return Some(PushFailure::NotRoutable),
+        Some(ResolveError::Unresolvable(_)) => return Some(PushFailure::Transport(TransportFailure::Dns)),
+        None => {}
+    }
+    let kind = cause.downcast_ref::<std::io::Error>()?.kind();
+    Some(PushFailure::Transport(match kind {
+        std::io::ErrorKind::TimedOut if connecting => TransportFailure::ConnectTimeout,
+        kind => TransportFailure::of_io(kind),
+    }))
 }
