@@ -7,11 +7,10 @@
 //!
 //! - [`normalise`](mod@normalise): what a caller sent, brought to one form or refused (A2A-20…32).
 //! - [`version`], [`translate`]: v0.2, v0.3 and v1.0 and the way between them (D7).
-//! - [`reply`]: what the platform reads in an agent's answer (A2A-86, 104, 107, 170).
+//! - [`reply`]: what the platform reads in an agent's answer (A2A-86, 104, 170).
 //! - [`jsonrpc`]: typed envelopes and messages, for an agent that serves A2A itself (RUN-51…53).
-//! - [`request`]: facts the platform reads in a stored request, and requests it writes itself.
 //! - [`assemble`]: what a stream of events amounts to.
-//! - [`sse`], [`card`], [`upstream`]: event frames, agent cards, judging a failed call.
+//! - [`sse`], [`card`], [`upstream`]: event frames, where cards are served, judging a failed call.
 
 pub mod assemble;
 pub mod card;
@@ -20,7 +19,6 @@ mod method;
 pub mod normalise;
 mod raw;
 pub mod reply;
-pub mod request;
 pub mod sse;
 pub mod translate;
 pub mod upstream;

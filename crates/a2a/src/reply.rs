@@ -7,15 +7,6 @@ use crate::raw::{self, RawObject};
 /// What a v1.0 result may wrap its answer in.
 const WRAPPERS: [&str; 4] = ["message", "task", "statusUpdate", "artifactUpdate"];
 
-/// Tokens a call cost (A2A-107).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenUsage {
-    /// Tokens read.
-    pub input_tokens: u64,
-    /// Tokens written.
-    pub output_tokens: u64,
-}
-
 /// A JSON-RPC error in a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyError {
@@ -65,12 +56,6 @@ impl<'a> Reply<'a> {
             let metadata = RawObject::parse(answer.get("metadata")?)?;
             RawValue::from_string(metadata.get_some("tool_trace")?.to_owned()).ok()
         })
-    }
-
-    /// Token usage from `result.usage`, else the top-level `usage`; `None` if neither counts anything (A2A-107).
-    #[must_use]
-    pub fn usage(&self) -> Option<TokenUsage> {
-        self.answers.iter().chain([&self.envelope]).find_map(usage_of)
     }
 
     /// The top-level `error` if it is a non-empty string, as plain HTTP services send it (A2A-86).
@@ -133,17 +118,6 @@ fn first_text(parts: &str) -> Option<String> {
         }
         raw::decode_str(part.get("text")?).map(std::borrow::Cow::into_owned)
     })
-}
-
-/// The `usage` member of an object, unless it counts nothing.
-fn usage_of(object: &RawObject<'_>) -> Option<TokenUsage> {
-    let usage = RawObject::parse(object.get("usage")?)?;
-    let count = |name| usage.get(name).and_then(|count| count.parse().ok()).unwrap_or(0);
-    let usage = TokenUsage {
-        input_tokens: count("input_tokens"),
-        output_tokens: count("output_tokens"),
-    };
-    (usage.input_tokens > 0 || usage.output_tokens > 0).then_some(usage)
 }
 
 #[cfg(test)]
@@ -219,27 +193,6 @@ mod tests {
         assert_eq!(trace(r#"{"result":{"metadata":{"tool_trace":null}}}"#), None);
         assert_eq!(trace(r#"{"result":{"metadata":[]}}"#), None);
         assert_eq!(trace("{}"), None);
-    }
-
-    #[test]
-    fn usage_comes_from_the_result_first() {
-        // A2A-107
-        let usage = |body: &str| {
-            Reply::parse(body.as_bytes())
-                .unwrap()
-                .usage()
-                .map(|usage| (usage.input_tokens, usage.output_tokens))
-        };
-        let both = r#"{"result":{"usage":{"input_tokens":1,"output_tokens":2}},"usage":{"input_tokens":9}}"#;
-        assert_eq!(usage(both), Some((1, 2)));
-        assert_eq!(usage(r#"{"result":{},"usage":{"output_tokens":3}}"#), Some((0, 3)));
-        assert_eq!(
-            usage(r#"{"result":{"usage":{"input_tokens":0}},"usage":{"input_tokens":3}}"#),
-            Some((3, 0))
-        );
-        assert_eq!(usage(r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#), None);
-        assert_eq!(usage(r#"{"usage":{"input_tokens":-4,"output_tokens":"7"}}"#), None);
-        assert_eq!(usage(r#"{"usage":7,"result":null}"#), None);
     }
 
     #[test]

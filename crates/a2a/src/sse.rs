@@ -44,9 +44,6 @@ impl Frame {
     }
 }
 
-/// A comment line with its blank line: keeps a quiet connection alive.
-pub const KEEP_ALIVE: &str = ":\n\n";
-
 /// Splits at CRLF, LF and CR. Text that ends in a line end has an empty last line.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);

@@ -191,17 +191,6 @@ fn other_content_is_refused_with_the_field() {
 }
 
 #[test]
-fn refusals_in_jsonrpc_form() {
-    // D16
-    let error = normalise(&Bytes::from("x"), None).unwrap_err();
-    let body: Value = serde_json::from_str(&error.rpc_body()).unwrap();
-    assert_eq!(
-        body,
-        json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "invalid JSON"}})
-    );
-}
-
-#[test]
 fn the_method_for_logs() {
     // A2A-31
     for (method, logged) in [

@@ -119,25 +119,13 @@ impl NormaliseError {
     /// A2A-30 otherwise.
     #[must_use]
     pub fn body(&self) -> String {
-        match self {
-            Self::InvalidJson => r#"{"error":"invalid JSON"}"#.to_owned(),
-            Self::InvalidMessage { .. } => self.rpc_body(),
-        }
-    }
-
-    /// The JSON body of the refusal where every answer is JSON-RPC (D16).
-    #[must_use]
-    pub fn rpc_body(&self) -> String {
-        let (code, id, data) = match self {
-            Self::InvalidJson => (-32700, raw::NULL, String::new()),
-            Self::InvalidMessage { field, id, .. } => (
-                -32602,
-                id.as_deref().map_or(raw::NULL, RawValue::get),
-                format!(r#","data":{{"field":{}}}"#, raw::quote(field)),
-            ),
+        let Self::InvalidMessage { field, id, .. } = self else {
+            return r#"{"error":"invalid JSON"}"#.to_owned();
         };
-        let message = raw::quote(&self.to_string());
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}{data}}}}}"#)
+        let id = id.as_deref().map_or(raw::NULL, RawValue::get);
+        let (message, field) = (raw::quote(&self.to_string()), raw::quote(field));
+        let data = format!(r#"{{"field":{field}}}"#);
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":{message},"data":{data}}}}}"#)
     }
 }
 
