@@ -1,5 +1,13 @@
 //! Which provider serves a model slug (PROV-114).
 
+/// Variable that names the provider (PROV-109).
+pub const PROVIDER_VARIABLE: &str = "LLM_PROVIDER";
+/// Variable that says `derived` when the platform derived the provider from the model at creation. Absent when somebody
+/// chose it (RUN-80a).
+pub const PROVIDER_ORIGIN_VARIABLE: &str = "LLM_PROVIDER_ORIGIN";
+/// The one value of [`PROVIDER_ORIGIN_VARIABLE`].
+pub const PROVIDER_DERIVED: &str = "derived";
+
 /// Provider named by the text before the first `/`; `None` without a `/` or for an unlisted prefix.
 /// Case-sensitive, as the image's own derivation is. A hint: the runtime may decide otherwise at boot.
 #[must_use]

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::A
 
 use futures_util::FutureExt;
 use molecule_backends::{Backend, BackendError, Started, WorkspaceSpec};
-use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus, limits, validate::WorkspaceAccess};
+use molecule_core::{
+    Runtime, WorkspaceId, WorkspaceStatus, limits,
+    model::{PROVIDER_DERIVED, PROVIDER_ORIGIN_VARIABLE},
+    validate::WorkspaceAccess,
+};
 use molecule_store::workspaces::{NewUrl, Workspace};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
@@ -157,18 +161,25 @@ impl Provisioner {
         })
     }
 
-    /// Steps 2–5 of the pipeline: secrets, git identity, model, role, parent (PROV-14…22).
+    /// Steps 2–5 of the pipeline: secrets, git identity, model, role, parent (PROV-14…22, RUN-80a).
     async fn assemble_env(
         &self,
         row: &Workspace,
         runtime: Runtime,
     ) -> Result<BTreeMap<String, SecretString>, StartFailure> {
-        let mut env = self.inner.secrets.values(row.id).await.map_err(|error| match error {
+        let secrets = &self.inner.secrets;
+        let mut env = secrets.values(row.id).await.map_err(|error| match error {
             SecretError::Undecryptable(keys) => StartFailure::Undecryptable {
                 workspace: keys.iter().any(|key| key.starts_with("workspace:")),
             },
             other => StartFailure::SecretsUnavailable(other),
         })?;
+        // Adapters must be able to tell a choice from a hint; the provider itself stays as it is stored (PROV-20).
+        let derived = secrets.provider_is_derived(row.id).await;
+        match derived.map_err(StartFailure::SecretsUnavailable)? {
+            true => env.insert(PROVIDER_ORIGIN_VARIABLE.to_owned(), PROVIDER_DERIVED.into()),
+            false => env.remove(PROVIDER_ORIGIN_VARIABLE),
+        };
         git_identity(&mut env, &row.name);
         let model = env
             .get("MODEL_PROVIDER")

@@ -5,7 +5,7 @@ use std::{
 
 use molecule_core::{
     WorkspaceId, limits,
-    model::derive_provider,
+    model::{PROVIDER_VARIABLE as PROVIDER_KEY, derive_provider},
     validate::{self, InvalidField},
 };
 use molecule_store::{
@@ -18,8 +18,6 @@ use super::{Keyring, SealError};
 
 /// Key of the model slug, despite its name (PROV-108).
 const MODEL_KEY: &str = "MODEL_PROVIDER";
-/// Key of the provider (PROV-109).
-const PROVIDER_KEY: &str = "LLM_PROVIDER";
 
 /// Why a secret could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +246,15 @@ impl Secrets {
     /// It does not decrypt, or the store failed.
     pub async fn provider(&self, workspace: WorkspaceId) -> Result<StoredSetting, SecretError> {
         self.setting(workspace, PROVIDER_KEY).await
+    }
+
+    /// Was the provider in force derived from a model, so that it is only a hint (RUN-80a)?
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn provider_is_derived(&self, workspace: WorkspaceId) -> Result<bool, SecretError> {
+        let row = self.store.workspace_secret(workspace, PROVIDER_KEY).await?;
+        Ok(row.is_some_and(|row| row.origin == Origin::Derived))
     }
 
     /// Stores or clears the model slug; never touches the provider (PROV-112).

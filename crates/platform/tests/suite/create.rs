@@ -130,7 +130,7 @@ both_engines! {
     }
 
     async fn secrets_model_role_and_parent_reach_the_agent(url: String) {
-        // PROV-14, 18, 19, 20, 21, 22, 113; LIFE-43, LIFE-66, LIFE-127
+        // PROV-14, 18, 19, 20, 21, 22, 113; RUN-80a; LIFE-43, LIFE-66, LIFE-127
         let harness = Harness::new(&url).await;
         harness.platform.secrets.set_global("SHARED", "global").await.unwrap();
         harness.platform.secrets.set_global("OVERRIDDEN", "global").await.unwrap();
@@ -145,7 +145,8 @@ both_engines! {
         harness.until_instance(id).await;
         let expected = [
             ("SHARED", "global"), ("OVERRIDDEN", "own"), ("MODEL", "anthropic/claude"),
-            ("MODEL_PROVIDER", "anthropic/claude"), ("LLM_PROVIDER", "anthropic"), ("MOLECULE_AGENT_ROLE", "writes"),
+            ("MODEL_PROVIDER", "anthropic/claude"), ("LLM_PROVIDER", "anthropic"), ("LLM_PROVIDER_ORIGIN", "derived"),
+            ("MOLECULE_AGENT_ROLE", "writes"),
             ("PARENT_ID", &parent.to_string()), ("GIT_AUTHOR_NAME", "Molecule AI Writer"),
         ];
         let check = |env: &std::collections::BTreeMap<String, secrecy::SecretString>| {
@@ -160,10 +161,17 @@ both_engines! {
         harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
         check(&harness.backend.spec(id).env);
         assert!(!format!("{:?}", harness.backend.spec(id)).contains("own"), "secrets stay out of Debug");
+        // A choice replaces what was derived.
+        harness.platform.secrets.set_provider(id, "mine").await.unwrap();
+        harness.platform.provisioner.auto_restart(id);
+        harness.backend.until("a third start", |backend| backend.starts(id).len() == 3).await;
+        let env = harness.backend.spec(id).env;
+        assert_eq!(env["LLM_PROVIDER"].expose_secret(), "mine");
+        assert!(!env.contains_key("LLM_PROVIDER_ORIGIN"));
     }
 
     async fn an_explicit_provider_is_kept(url: String) {
-        // PROV-O10
+        // PROV-O10, RUN-80a
         let harness = Harness::new(&url).await;
         let secrets = [("LLM_PROVIDER".to_owned(), "mine".to_owned()), ("MODEL_PROVIDER".to_owned(), "old".to_owned())];
         let request = CreateWorkspace {
@@ -172,6 +180,10 @@ both_engines! {
             ..named("Lead")
         };
         let id = harness.create(request).await;
+        harness.until_instance(id).await;
+        let env = harness.backend.spec(id).env;
+        assert_eq!(env["LLM_PROVIDER"].expose_secret(), "mine");
+        assert!(!env.contains_key("LLM_PROVIDER_ORIGIN"), "chosen, not derived");
         let secrets = &harness.platform.secrets;
         assert_eq!(secrets.provider(id).await.unwrap().value.as_deref(), Some("mine"));
         assert_eq!(secrets.model(id).await.unwrap().value.as_deref(), Some("anthropic/claude"));

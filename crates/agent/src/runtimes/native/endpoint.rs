@@ -149,8 +149,8 @@ pub enum EndpointError {
     },
 }
 
-/// Determines the endpoint. A named provider wins; one without its credential was probably derived from the model at
-/// creation and is only a hint (RUN-80a), so whoever's credential is there serves the model instead.
+/// Determines the endpoint. A chosen provider wins, and without its credential nobody else gets to see the prompts.
+/// Without a choice the model and the credentials present decide (RUN-80a).
 ///
 /// # Errors
 /// See [`EndpointError`].
@@ -161,35 +161,24 @@ pub fn resolve(vars: &Vars, config: &Config) -> Result<Endpoint, EndpointError> 
         if LOCAL.contains(&name) {
             return local(vars, model.as_deref());
         }
-        match by_name(name) {
-            Some(provider) if has_key(vars, provider) => return build(vars, provider, model.as_deref()),
-            Some(provider) => {
-                let other = derive(vars, model.as_deref()).ok_or(EndpointError::MissingKey {
-                    provider: name.to_owned(),
-                    variable: provider.key,
-                });
-                return other.and_then(|target| target.endpoint(vars, model.as_deref()));
-            }
-            None => return Err(EndpointError::UnknownProvider(name.to_owned())),
+        let provider = by_name(name).ok_or_else(|| EndpointError::UnknownProvider(name.to_owned()))?;
+        if !has_key(vars, provider) {
+            return Err(EndpointError::MissingKey {
+                provider: name.to_owned(),
+                variable: provider.key,
+            });
         }
+        return build(vars, provider, model.as_deref());
     }
-    derive(vars, model.as_deref())
-        .ok_or(EndpointError::NoCredential)?
-        .endpoint(vars, model.as_deref())
+    match derive(vars, model.as_deref()).ok_or(EndpointError::NoCredential)? {
+        Target::Local => local(vars, model.as_deref()),
+        Target::Known(provider) => build(vars, provider, model.as_deref()),
+    }
 }
 
 enum Target {
     Local,
     Known(&'static Provider),
-}
-
-impl Target {
-    fn endpoint(&self, vars: &Vars, model: Option<&str>) -> Result<Endpoint, EndpointError> {
-        match self {
-            Self::Local => local(vars, model),
-            Self::Known(provider) => build(vars, provider, model),
-        }
-    }
 }
 
 fn by_name(name: &str) -> Option<&'static Provider> {
@@ -259,6 +248,8 @@ fn build(vars: &Vars, provider: &'static Provider, model: Option<&str>) -> Resul
     // The gateway wants the whole slug, vendors only their own part.
     let own = if provider.name == "openrouter" {
         None
+    } else if derive_provider(model) == Some(provider.name) {
+        model.split_once('/').map(|(_, own)| own)
     } else {
         strip(model, provider.name)
     };
@@ -338,6 +329,7 @@ mod tests {
     const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "k");
     const ANTHROPIC: (&str, &str) = ("ANTHROPIC_API_KEY", "k");
     const ROUTER: (&str, &str) = ("OPENROUTER_API_KEY", "k");
+    const DERIVED: (&str, &str) = ("LLM_PROVIDER_ORIGIN", "derived");
 
     #[test]
     fn who_serves_which_model() {
@@ -353,10 +345,46 @@ mod tests {
             (vec![OPENAI, ANTHROPIC], "model: claude-x", anthropic, "claude-x"),
             (vec![OPENAI, ("MODEL", "openai/gpt-5")], "", openai, "gpt-5"),
             (
-                vec![OPENAI, ("MODEL", "openai/gpt-5"), ("LLM_PROVIDER", "openrouter")],
+                vec![
+                    OPENAI,
+                    ("MODEL", "openai/gpt-5"),
+                    ("LLM_PROVIDER", "openrouter"),
+                    DERIVED,
+                ],
                 "",
                 openai,
                 "gpt-5",
+            ),
+            // The hint is left from an earlier slug.
+            (
+                vec![
+                    OPENAI,
+                    ANTHROPIC,
+                    ("MODEL", "openai/gpt-5"),
+                    ("LLM_PROVIDER", "anthropic"),
+                    DERIVED,
+                ],
+                "provider: anthropic",
+                openai,
+                "gpt-5",
+            ),
+            // The hint names a vendor that this engine does not know.
+            (
+                vec![ROUTER, ("MODEL", "minimax/m2"), ("LLM_PROVIDER", "minimax"), DERIVED],
+                "",
+                router,
+                "minimax/m2",
+            ),
+            (
+                vec![
+                    ("XAI_API_KEY", "k"),
+                    ("MODEL", "grok/grok-4"),
+                    ("LLM_PROVIDER", "xai"),
+                    DERIVED,
+                ],
+                "",
+                "https://api.x.ai/v1/",
+                "grok-4",
             ),
             (
                 vec![
@@ -415,6 +443,9 @@ mod tests {
                 .unwrap()
                 .3
         );
+        // RUN-80a: a derived provider that nobody knows does not stand in the way.
+        let hint = [base, ("MODEL", "gmi/m"), ("LLM_PROVIDER", "gmi"), DERIVED];
+        assert_eq!(resolved(&hint, "").unwrap().1, "http://127.0.0.1:11434/v1/");
         assert_eq!(resolved(&[base], ""), Err(EndpointError::NoModel("local".into())));
         assert!(resolved(&[("MOLECULE_LLM_BASE_URL", "localhost:1")], "model: m").is_err());
     }
@@ -440,6 +471,14 @@ mod tests {
         );
         assert_eq!(
             resolved(&[], "provider: anthropic"),
+            Err(EndpointError::MissingKey {
+                provider: "anthropic".into(),
+                variable: "ANTHROPIC_API_KEY"
+            })
+        );
+        // RUN-80a: a choice is kept, whoever else could be asked.
+        assert_eq!(
+            resolved(&[OPENAI, ("MODEL", "claude-x"), ("LLM_PROVIDER", "anthropic")], ""),
             Err(EndpointError::MissingKey {
                 provider: "anthropic".into(),
                 variable: "ANTHROPIC_API_KEY"
