@@ -1,6 +1,6 @@
 //! From an environment to a serving agent, and its end (RUN-10…17, D18).
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use molecule_a2a::jsonrpc::{AgentCapabilities, AgentCard, AgentSkill};
 use molecule_core::Runtime;
@@ -45,6 +45,10 @@ use crate::{
 const TURN_GRACE: Duration = Duration::from_secs(5);
 /// Time that answers under way get to leave.
 const SERVER_GRACE: Duration = Duration::from_secs(2);
+
+/// Last line of the `AGENTS.md` that agents write.
+const AGENTS_MD_MARK: &str =
+    "<!-- Written by Molecule at every start of the agent. Without this line it is left alone. -->";
 
 /// Paces that tests shorten.
 #[derive(Debug, Clone, Copy, Default)]
@@ -308,10 +312,30 @@ impl Agent {
             str::to_owned,
         );
         let path = self.settings.work_dir.join("AGENTS.md");
-        if let Err(error) = std::fs::write(&path, agents_md::render(&self.config, &endpoint)) {
+        if !may_replace(&self.settings, &path) {
+            tracing::info!(file = %path.display(), "AGENTS.md is not ours to write");
+            return;
+        }
+        let text = format!("{}\n{AGENTS_MD_MARK}\n", agents_md::render(&self.config, &endpoint));
+        if let Err(error) = std::fs::write(&path, text) {
             tracing::warn!(file = %path.display(), %error, "AGENTS.md could not be written");
         }
     }
+}
+
+/// In the workspace's own directory `AGENTS.md` is the agent's (RUN-12). In somebody's project it is theirs, unless an
+/// agent left it there (PROV-60).
+fn may_replace(settings: &Settings, agents_md: &Path) -> bool {
+    if !settings.works_in_host_dir() {
+        return true;
+    }
+    let absent = || {
+        agents_md
+            .symlink_metadata()
+            .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    let ours = || std::fs::read_to_string(agents_md).is_ok_and(|text| text.contains(AGENTS_MD_MARK));
+    settings.may_write_work_dir() && (absent() || ours())
 }
 
 /// What preflight has found to run, and with what.

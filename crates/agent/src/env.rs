@@ -157,13 +157,18 @@ impl Settings {
     pub fn may_write_work_dir(&self) -> bool {
         self.work_access != WorkspaceAccess::ReadOnly
     }
+
+    /// Is the working directory somebody's project rather than the workspace's own?
+    #[must_use]
+    pub fn works_in_host_dir(&self) -> bool {
+        self.work_access != WorkspaceAccess::None
+    }
 }
 
-/// Absent means the workspace's own directory, which is writable; `none` says that no *host* directory is mounted,
-/// which leaves the workspace its own as well.
+/// `none`, like no word at all, says that no *host* directory is mounted: the workspace has its own, which is writable.
 fn work_access(vars: &Vars) -> Result<WorkspaceAccess, EnvError> {
     match vars.get("MOLECULE_WORKSPACE_ACCESS") {
-        None => Ok(WorkspaceAccess::ReadWrite),
+        None => Ok(WorkspaceAccess::None),
         Some(text) => WorkspaceAccess::parse(text).ok_or(EnvError::BadChoice {
             name: "MOLECULE_WORKSPACE_ACCESS",
             expected: "none, read_only, read_write",
@@ -254,6 +259,26 @@ mod tests {
         assert_eq!(settings.sandbox, SandboxMode::Required);
         assert_eq!(settings.runtime.as_deref(), Some("echo"));
         assert!(!settings.may_write_work_dir());
+    }
+
+    #[test]
+    fn own_and_host_directories() {
+        // PROV-60
+        for (access, writable, host) in [
+            (None, true, false),
+            (Some("none"), true, false),
+            (Some("read_write"), true, true),
+            (Some("read_only"), false, true),
+        ] {
+            let mut pairs = vec![ID];
+            pairs.extend(access.map(|access| ("MOLECULE_WORKSPACE_ACCESS", access)));
+            let settings = Settings::from_vars(vars(&pairs)).unwrap();
+            assert_eq!(
+                (settings.may_write_work_dir(), settings.works_in_host_dir()),
+                (writable, host),
+                "{access:?}"
+            );
+        }
     }
 
     #[test]

@@ -51,6 +51,35 @@ async fn registers_beats_and_keeps_what_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_agents_md_of_a_project_is_left_alone() {
+    // RUN-12, PROV-60, D18
+    let platform = FakePlatform::start().await;
+    let boot = async |access: &str, before: Option<&str>| {
+        let home = Home::new(&platform, "echo", "name: E").with("MOLECULE_WORKSPACE_ACCESS", access);
+        let file = home.file("work/AGENTS.md");
+        if let Some(text) = before {
+            std::fs::write(&file, text).unwrap();
+        }
+        let (_, home) = home.start().await.stop().await;
+        (std::fs::read_to_string(&file).ok(), home)
+    };
+    assert_eq!(boot("read_only", None).await.0, None);
+    for access in ["read_only", "read_write"] {
+        let kept = boot(access, Some("# House rules\n")).await.0;
+        assert_eq!(kept.as_deref(), Some("# House rules\n"), "{access}");
+    }
+    let replaced = boot("none", Some("# Old\n")).await.0.unwrap();
+    assert!(replaced.starts_with("# E\n"), "{replaced}");
+    // What an agent wrote, the next one keeps up to date.
+    let (written, home) = boot("read_write", None).await;
+    assert!(written.unwrap().starts_with("# E\n"));
+    std::fs::write(home.file("configs/config.yaml"), "name: F").unwrap();
+    let (_, home) = home.start().await.stop().await;
+    let text = std::fs::read_to_string(home.file("work/AGENTS.md")).unwrap();
+    assert!(text.starts_with("# F\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tasks_are_pushed_in_both_directions() {
     // RUN-22
     let platform = FakePlatform::start().await;
