@@ -1,6 +1,14 @@
 //! Turns: one at a time, in order, each message once (D14, RUN-70).
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use molecule_a2a::jsonrpc::Usage;
@@ -103,6 +111,8 @@ pub struct Turn {
     pub input: TurnInput,
     key: Key,
     cancel: CancellationToken,
+    /// Somebody sees to its end: the worker that runs it, or the one who cancelled it while it waited.
+    taken: AtomicBool,
     progress: watch::Sender<Progress>,
 }
 
@@ -112,8 +122,14 @@ impl Turn {
             input,
             key,
             cancel: CancellationToken::new(),
+            taken: AtomicBool::new(false),
             progress: watch::Sender::default(),
         })
+    }
+
+    /// Takes charge of the turn's end; `false` if somebody else has.
+    fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::AcqRel)
     }
 
     /// Follows the turn from its beginning.
@@ -162,10 +178,36 @@ pub enum CancelError {
     Ended,
 }
 
-/// The queue of turns and its one worker.
-pub struct Turns {
+/// The turns that wait or run, and the journal that keeps their ends.
+#[derive(Clone)]
+struct Ledger {
     journal: Journal,
     live: Arc<Mutex<HashMap<Key, Arc<Turn>>>>,
+}
+
+impl Ledger {
+    /// Durable first, then told to everybody who waits (D14).
+    async fn settle(&self, turn: &Turn, finished: Finished) {
+        let stored = match serde_json::to_string(&finished) {
+            Ok(reply) => self.journal.finish(&turn.key, reply).await,
+            Err(_) => Err(JournalError::Unreadable),
+        };
+        if let Err(error) = stored {
+            // The answer exists; withholding it would lose it for certain.
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                task = finished.task_id,
+                "the reply could not be stored"
+            );
+        }
+        turn.set_phase(Phase::Done(Arc::new(finished)));
+        self.live.lock().remove(&turn.key);
+    }
+}
+
+/// The queue of turns and its one worker.
+pub struct Turns {
+    ledger: Ledger,
     /// Looking a message up and recording it is one step, so that two copies cannot both be fresh.
     gate: tokio::sync::Mutex<()>,
     queue: mpsc::Sender<Arc<Turn>>,
@@ -179,21 +221,22 @@ impl Turns {
     #[must_use]
     pub fn start(adapter: Arc<dyn Adapter>, journal: Journal, pulse: Pulse, timeout: Option<Duration>) -> Arc<Self> {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let live = Arc::new(Mutex::new(HashMap::new()));
+        let ledger = Ledger {
+            journal,
+            live: Arc::default(),
+        };
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let worker = Worker {
             adapter,
-            journal: journal.clone(),
+            ledger: ledger.clone(),
             pulse,
             timeout,
-            live: Arc::clone(&live),
             stop: stop.clone(),
             abort: abort.clone(),
         };
         let worker = tokio::spawn(worker.run(receiver));
         Arc::new(Self {
-            journal,
-            live,
+            ledger,
             gate: tokio::sync::Mutex::new(()),
             queue,
             stop,
@@ -213,7 +256,7 @@ impl Turns {
         if self.stop.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        if let Some(turn) = self.live.lock().get(&key) {
+        if let Some(turn) = self.ledger.live.lock().get(&key) {
             tracing::info!(task = turn.input.task_id, "repeated message joins the running turn");
             return Ok(Arc::clone(turn));
         }
@@ -222,7 +265,7 @@ impl Turns {
             mpsc::error::TrySendError::Full(()) => SubmitError::Full,
             mpsc::error::TrySendError::Closed(()) => SubmitError::Stopping,
         })?;
-        if let Begin::Answered { task_id, reply } = self.journal.begin(&key, &input.task_id).await? {
+        if let Begin::Answered { task_id, reply } = self.ledger.journal.begin(&key, &input.task_id).await? {
             if let Ok(finished) = serde_json::from_str::<Finished>(&reply) {
                 tracing::info!(task = task_id, "repeated message gets the stored reply");
                 input.task_id = task_id;
@@ -235,7 +278,7 @@ impl Turns {
             return Err(SubmitError::Journal(JournalError::Unreadable));
         }
         let turn = Turn::new(input, key.clone());
-        self.live.lock().insert(key, Arc::clone(&turn));
+        self.ledger.live.lock().insert(key, Arc::clone(&turn));
         room.send(Arc::clone(&turn));
         Ok(turn)
     }
@@ -243,7 +286,8 @@ impl Turns {
     /// A turn that waits or runs.
     #[must_use]
     pub fn live(&self, task_id: &str) -> Option<Arc<Turn>> {
-        self.live
+        self.ledger
+            .live
             .lock()
             .values()
             .find(|turn| turn.input.task_id == task_id)
@@ -255,7 +299,7 @@ impl Turns {
     /// # Errors
     /// The journal cannot be read.
     pub async fn ended(&self, task_id: &str) -> Result<Option<Finished>, JournalError> {
-        let Some(reply) = self.journal.answered_task(task_id).await? else {
+        let Some(reply) = self.ledger.journal.answered_task(task_id).await? else {
             return Ok(None);
         };
         serde_json::from_str(&reply)
@@ -275,6 +319,12 @@ impl Turns {
             };
         };
         turn.cancel.cancel();
+        if turn.take() {
+            // It waits behind others, which is no reason to wait for its end. On a task of its own, because nobody else
+            // ends it if the caller goes away.
+            let (ledger, turn) = (self.ledger.clone(), Arc::clone(&turn));
+            tokio::spawn(async move { ledger.settle(&turn, canceled(&turn)).await });
+        }
         let finished = turn.finished().await.ok_or(CancelError::Unknown)?;
         if finished.state == State::Canceled {
             Ok(finished)
@@ -296,7 +346,7 @@ impl Turns {
                 tracing::error!(%error, "the turn worker crashed");
             }
         }
-        for (_, turn) in self.live.lock().drain() {
+        for (_, turn) in self.ledger.live.lock().drain() {
             turn.set_phase(Phase::Abandoned);
         }
     }
@@ -304,10 +354,9 @@ impl Turns {
 
 struct Worker {
     adapter: Arc<dyn Adapter>,
-    journal: Journal,
+    ledger: Ledger,
     pulse: Pulse,
     timeout: Option<Duration>,
-    live: Arc<Mutex<HashMap<Key, Arc<Turn>>>>,
     stop: CancellationToken,
     abort: CancellationToken,
 }
@@ -323,10 +372,13 @@ impl Worker {
                     None => return,
                 },
             };
+            if !turn.take() {
+                continue;
+            }
             let Some(finished) = self.execute(&turn).await else {
                 return;
             };
-            self.settle(&turn, finished).await;
+            self.ledger.settle(&turn, finished).await;
         }
     }
 
@@ -368,24 +420,6 @@ impl Worker {
                 end(turn, State::Failed, error.to_string())
             }
         })
-    }
-
-    /// Durable first, then told to everybody who waits (D14).
-    async fn settle(&self, turn: &Turn, finished: Finished) {
-        let stored = match serde_json::to_string(&finished) {
-            Ok(reply) => self.journal.finish(&turn.key, reply).await,
-            Err(_) => Err(JournalError::Unreadable),
-        };
-        if let Err(error) = stored {
-            // The answer exists; withholding it would lose it for certain.
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                task = finished.task_id,
-                "the reply could not be stored"
-            );
-        }
-        turn.set_phase(Phase::Done(Arc::new(finished)));
-        self.live.lock().remove(&turn.key);
     }
 }
 

@@ -167,13 +167,16 @@ async fn cancel_reaches_running_and_waiting_turns() {
     let running = bench.submit("a", "hi").await;
     let waiting = bench.submit("b", "hi").await;
     bench.working(&running).await;
-    let (one, two) = tokio::join!(
-        bench.turns.cancel(&waiting.input.task_id),
-        bench.turns.cancel(&running.input.task_id)
-    );
-    assert_eq!(one.unwrap().state, State::Canceled);
-    assert_eq!(two.unwrap().state, State::Canceled);
-    assert_eq!(bench.ran(), 1, "the waiting one never ran");
+    // The waiting one need not wait for the running one.
+    let one = bench.turns.cancel(&waiting.input.task_id).await.unwrap();
+    assert_eq!(one.state, State::Canceled);
+    assert!(!matches!(running.watch().borrow().phase, Phase::Done(_)));
+    assert_eq!(bench.turns.ended(&waiting.input.task_id).await.unwrap().unwrap(), *one);
+    let two = bench.turns.cancel(&running.input.task_id).await.unwrap();
+    assert_eq!(two.state, State::Canceled);
+    bench.adapter.permits.add_permits(1);
+    bench.submit("c", "hi").await.finished().await.unwrap();
+    assert_eq!(bench.ran(), 2, "the waiting one never ran");
     assert_eq!(bench.pulse.active(), 0);
     assert_eq!(
         bench.turns.cancel(&running.input.task_id).await,
