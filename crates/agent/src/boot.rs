@@ -176,7 +176,8 @@ impl Agent {
             journal,
             pulse.clone(),
             config.runtime_config.timeout,
-        );
+        )
+        .map_err(|error| failed("journal", &error))?;
         let bind = settings
             .bind
             .clone()

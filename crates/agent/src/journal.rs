@@ -57,6 +57,17 @@ pub enum Begin {
     },
 }
 
+/// A message whose sender was told that it is taken, and whose turn an earlier process did not end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// The message.
+    pub key: Key,
+    /// The turn's input, as it was given to `begin`.
+    pub input: String,
+    /// How often its turn was started.
+    pub starts: u32,
+}
+
 /// Journal and conversations of one agent, in one SQLite file.
 #[derive(Clone)]
 pub struct Journal {
@@ -66,7 +77,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens or creates the file in `dir`. Entries of an earlier process that never finished become interrupted, so
-    /// that the same message sent again runs as a fresh turn.
+    /// that the same message sent again runs as a fresh turn. Promised ones are still to be run.
     ///
     /// # Errors
     /// The file cannot be used.
@@ -89,14 +100,20 @@ impl Journal {
                  key TEXT NOT NULL UNIQUE,
                  task_id TEXT NOT NULL UNIQUE,
                  state TEXT NOT NULL CHECK (state IN ('running', 'interrupted', 'answered')),
-                 reply TEXT
+                 reply TEXT,
+                 input TEXT,
+                 starts INTEGER NOT NULL DEFAULT 0
              );
              CREATE TABLE IF NOT EXISTS session (
                  context_id TEXT PRIMARY KEY,
                  used INTEGER NOT NULL,
                  messages TEXT NOT NULL
-             );
-             UPDATE message SET state = 'interrupted' WHERE state = 'running';",
+             );",
+        )?;
+        add_columns(&db)?;
+        db.execute(
+            "UPDATE message SET state = 'interrupted' WHERE state = 'running' AND input IS NULL",
+            [],
         )?;
         Ok(Self {
             db: Arc::new(Mutex::new(db)),
@@ -104,11 +121,12 @@ impl Journal {
         })
     }
 
-    /// Takes note of a message before its turn runs.
+    /// Takes note of a message before its turn runs. With its `input` the turn is promised: it will run even if this
+    /// process ends.
     ///
     /// # Errors
     /// Nothing was recorded: the turn must not run.
-    pub async fn begin(&self, key: &Key, task_id: &str) -> Result<Begin, JournalError> {
+    pub async fn begin(&self, key: &Key, task_id: &str, input: Option<String>) -> Result<Begin, JournalError> {
         let (key, task_id) = (key.0.clone(), task_id.to_owned());
         self.run(move |db| {
             let found = db
@@ -125,13 +143,65 @@ impl Journal {
                 });
             }
             db.execute(
-                "INSERT INTO message (key, task_id, state) VALUES (?1, ?2, 'running')
-                 ON CONFLICT (key) DO UPDATE SET task_id = excluded.task_id, state = 'running', reply = NULL",
-                params![key, task_id],
+                "INSERT INTO message (key, task_id, state, input) VALUES (?1, ?2, 'running', ?3)
+                 ON CONFLICT (key) DO UPDATE SET
+                     task_id = excluded.task_id, state = 'running', reply = NULL, input = excluded.input, starts = 0",
+                params![key, task_id, input],
             )?;
             Ok(Begin::Fresh)
         })
         .await
+    }
+
+    /// Promises a turn that waits or runs already.
+    ///
+    /// # Errors
+    /// It was not recorded.
+    pub async fn promise(&self, key: &Key, input: String) -> Result<(), JournalError> {
+        let key = key.0.clone();
+        self.run(move |db| {
+            db.execute(
+                "UPDATE message SET input = ?2 WHERE key = ?1 AND state = 'running'",
+                params![key, input],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Counts a start of a promised turn.
+    ///
+    /// # Errors
+    /// It was not recorded.
+    pub async fn started(&self, key: &Key) -> Result<(), JournalError> {
+        let key = key.0.clone();
+        self.run(move |db| {
+            db.execute(
+                "UPDATE message SET starts = starts + 1 WHERE key = ?1 AND input IS NOT NULL",
+                [key],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What an earlier process promised and did not end, oldest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn promises(&self) -> Result<Vec<Promise>, JournalError> {
+        let db = self.db.lock();
+        let mut found = db.prepare(
+            "SELECT key, input, starts FROM message WHERE state = 'running' AND input IS NOT NULL ORDER BY seq",
+        )?;
+        let promises = found.query_map([], |row| {
+            Ok(Promise {
+                key: Key(row.get(0)?),
+                input: row.get(1)?,
+                starts: row.get(2)?,
+            })
+        })?;
+        Ok(promises.collect::<Result<_, _>>()?)
     }
 
     /// Stores the reply before it is sent, and forgets the oldest answers beyond the bound.
@@ -143,7 +213,7 @@ impl Journal {
         self.run(move |db| {
             let tx = db.transaction()?;
             tx.execute(
-                "UPDATE message SET state = 'answered', reply = ?2 WHERE key = ?1",
+                "UPDATE message SET state = 'answered', reply = ?2, input = NULL WHERE key = ?1",
                 params![key, reply],
             )?;
             tx.execute(
@@ -223,6 +293,21 @@ impl Journal {
     }
 }
 
+/// Files of earlier versions lack them.
+fn add_columns(db: &Connection) -> rusqlite::Result<()> {
+    for (name, definition) in [("input", "input TEXT"), ("starts", "starts INTEGER NOT NULL DEFAULT 0")] {
+        let there: bool = db.query_row(
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('message') WHERE name = ?1)",
+            [name],
+            |row| row.get(0),
+        )?;
+        if !there {
+            db.execute_batch(&format!("ALTER TABLE message ADD COLUMN {definition}"))?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,17 +321,17 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.begin(&key(1), "t1").await.unwrap(), Begin::Fresh);
+        assert_eq!(journal.begin(&key(1), "t1", None).await.unwrap(), Begin::Fresh);
         journal.finish(&key(1), "reply".into()).await.unwrap();
         let answered = Begin::Answered {
             task_id: "t1".into(),
             reply: "reply".into(),
         };
-        assert_eq!(journal.begin(&key(1), "t2").await.unwrap(), answered);
+        assert_eq!(journal.begin(&key(1), "t2", None).await.unwrap(), answered);
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
         assert_eq!(
-            journal.begin(&key(1), "t3").await.unwrap(),
+            journal.begin(&key(1), "t3", None).await.unwrap(),
             answered,
             "after a restart too"
         );
@@ -259,12 +344,61 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
-        journal.begin(&key(1), "t1").await.unwrap();
+        journal.begin(&key(1), "t1", None).await.unwrap();
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.begin(&key(1), "t2").await.unwrap(), Begin::Fresh);
+        assert_eq!(journal.begin(&key(1), "t2", None).await.unwrap(), Begin::Fresh);
         journal.finish(&key(1), "late".into()).await.unwrap();
         assert_eq!(journal.answered_task("t2").await.unwrap().as_deref(), Some("late"));
+    }
+
+    #[tokio::test]
+    async fn promises_outlive_the_process_until_they_are_kept() {
+        // D14
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        journal.begin(&key(1), "t1", None).await.unwrap();
+        journal.begin(&key(2), "t2", Some("two".into())).await.unwrap();
+        journal.begin(&key(3), "t3", Some("three".into())).await.unwrap();
+        journal.promise(&key(1), "one".into()).await.unwrap();
+        journal.started(&key(1)).await.unwrap();
+        journal.finish(&key(2), "reply".into()).await.unwrap();
+        journal.promise(&key(2), "too late".into()).await.unwrap();
+        drop(journal);
+        let journal = Journal::open(dir.path()).unwrap();
+        let promise = |n, input: &str, starts| Promise {
+            key: key(n),
+            input: input.into(),
+            starts,
+        };
+        assert_eq!(
+            journal.promises().unwrap(),
+            [promise(1, "one", 1), promise(3, "three", 0)]
+        );
+    }
+
+    #[tokio::test]
+    async fn files_of_earlier_versions_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Connection::open(dir.path().join("journal.db")).unwrap();
+        db.execute_batch(
+            "CREATE TABLE message (
+                 seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                 key TEXT NOT NULL UNIQUE,
+                 task_id TEXT NOT NULL UNIQUE,
+                 state TEXT NOT NULL CHECK (state IN ('running', 'interrupted', 'answered')),
+                 reply TEXT
+             );
+             INSERT INTO message (key, task_id, state, reply) VALUES ('k', 't', 'answered', 'r');
+             INSERT INTO message (key, task_id, state) VALUES ('l', 'u', 'running');",
+        )
+        .unwrap();
+        drop(db);
+        let journal = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.answered_task("t").await.unwrap().as_deref(), Some("r"));
+        assert_eq!(journal.promises().unwrap(), []);
+        let begun = journal.begin(&key(1), "t1", Some("i".into())).await.unwrap();
+        assert_eq!(begun, Begin::Fresh);
     }
 
     #[test]
@@ -278,9 +412,9 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open_bounded(dir.path(), 3).unwrap();
-        journal.begin(&key(0), "running").await.unwrap();
+        journal.begin(&key(0), "running", None).await.unwrap();
         for n in 1..=5 {
-            journal.begin(&key(n), &format!("t{n}")).await.unwrap();
+            journal.begin(&key(n), &format!("t{n}"), None).await.unwrap();
             journal.finish(&key(n), format!("r{n}")).await.unwrap();
         }
         for n in 1..=2 {

@@ -1,8 +1,9 @@
 //! Turns: one at a time, in order, each message once (D14, RUN-70).
 
+mod worker;
+
 use std::{
     collections::HashMap,
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
 use molecule_a2a::jsonrpc::Usage;
-use molecule_core::redact::redact;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -22,17 +21,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::worker::Worker;
 use crate::{
     journal::{Begin, Journal, JournalError, Key},
     pulse::Pulse,
-    runtimes::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput},
+    runtimes::{Adapter, ToolTrace, TurnInput},
 };
 
 /// Messages that may wait for their turn.
 pub const QUEUE: usize = 256;
-/// What an engine without words answers (RUN-53).
-const NO_RESPONSE: &str = "(no response generated)";
-
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,6 +107,8 @@ pub struct Turn {
     /// What it answers.
     pub input: TurnInput,
     key: Key,
+    /// Starts in earlier processes.
+    starts: u32,
     cancel: CancellationToken,
     /// Somebody sees to its end: the worker that runs it, or the one who cancelled it while it waited.
     taken: AtomicBool,
@@ -118,9 +117,14 @@ pub struct Turn {
 
 impl Turn {
     fn new(input: TurnInput, key: Key) -> Arc<Self> {
+        Self::again(input, key, 0)
+    }
+
+    fn again(input: TurnInput, key: Key, starts: u32) -> Arc<Self> {
         Arc::new(Self {
             input,
             key,
+            starts,
             cancel: CancellationToken::new(),
             taken: AtomicBool::new(false),
             progress: watch::Sender::default(),
@@ -217,14 +221,31 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Starts the worker of an engine. `timeout` bounds each turn.
-    #[must_use]
-    pub fn start(adapter: Arc<dyn Adapter>, journal: Journal, pulse: Pulse, timeout: Option<Duration>) -> Arc<Self> {
-        let (queue, receiver) = mpsc::channel(QUEUE);
+    /// Starts the worker of an engine, with the turns that an earlier process promised (D14). `timeout` bounds each.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn start(
+        adapter: Arc<dyn Adapter>,
+        journal: Journal,
+        pulse: Pulse,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<Self>, JournalError> {
+        let promised = promised(&journal)?;
+        let (queue, receiver) = mpsc::channel(QUEUE + promised.len());
         let ledger = Ledger {
             journal,
             live: Arc::default(),
         };
+        for turn in promised {
+            tracing::info!(
+                task = turn.input.task_id,
+                "a turn that was promised before the restart is queued"
+            );
+            ledger.live.lock().insert(turn.key.clone(), Arc::clone(&turn));
+            // Room was made for all of them.
+            queue.try_send(turn).ok();
+        }
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let worker = Worker {
             adapter,
@@ -235,37 +256,44 @@ impl Turns {
             abort: abort.clone(),
         };
         let worker = tokio::spawn(worker.run(receiver));
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             ledger,
             gate: tokio::sync::Mutex::new(()),
             queue,
             stop,
             abort,
             worker: Mutex::new(Some(worker)),
-        })
+        }))
     }
 
     /// Takes a message: joins the running turn of the same message, returns the stored end, or queues a new turn
-    /// (D14). `content` is what tells messages with equal ids apart.
+    /// (D14). `content` is what tells messages with equal ids apart. A `promised` turn is one whose sender is answered
+    /// before it ends: it runs even if this process ends.
     ///
     /// # Errors
     /// See [`SubmitError`]; nothing will run.
-    pub async fn submit(&self, mut input: TurnInput, content: &[u8]) -> Result<Arc<Turn>, SubmitError> {
+    pub async fn submit(&self, mut input: TurnInput, content: &[u8], promised: bool) -> Result<Arc<Turn>, SubmitError> {
         let key = Key::new(&input.message_id, content);
         let _gate = self.gate.lock().await;
         if self.stop.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        if let Some(turn) = self.ledger.live.lock().get(&key) {
+        let running = self.ledger.live.lock().get(&key).cloned();
+        if let Some(turn) = running {
             tracing::info!(task = turn.input.task_id, "repeated message joins the running turn");
-            return Ok(Arc::clone(turn));
+            if promised {
+                self.ledger.journal.promise(&key, written(&turn.input)?).await?;
+            }
+            return Ok(turn);
         }
         // Room first: what is recorded as running must run.
         let room = self.queue.try_reserve().map_err(|full| match full {
             mpsc::error::TrySendError::Full(()) => SubmitError::Full,
             mpsc::error::TrySendError::Closed(()) => SubmitError::Stopping,
         })?;
-        if let Begin::Answered { task_id, reply } = self.ledger.journal.begin(&key, &input.task_id).await? {
+        let kept = promised.then(|| written(&input)).transpose()?;
+        let begun = self.ledger.journal.begin(&key, &input.task_id, kept).await?;
+        if let Begin::Answered { task_id, reply } = begun {
             if let Ok(finished) = serde_json::from_str::<Finished>(&reply) {
                 tracing::info!(task = task_id, "repeated message gets the stored reply");
                 input.task_id = task_id;
@@ -352,88 +380,21 @@ impl Turns {
     }
 }
 
-struct Worker {
-    adapter: Arc<dyn Adapter>,
-    ledger: Ledger,
-    pulse: Pulse,
-    timeout: Option<Duration>,
-    stop: CancellationToken,
-    abort: CancellationToken,
+/// Turns that an earlier process promised, oldest first.
+fn promised(journal: &Journal) -> Result<Vec<Arc<Turn>>, JournalError> {
+    let promises = journal.promises()?.into_iter();
+    let turns = promises.filter_map(|promise| match serde_json::from_str(&promise.input) {
+        Ok(input) => Some(Turn::again(input, promise.key, promise.starts)),
+        Err(error) => {
+            tracing::error!(%error, "a promised turn cannot be understood and is given up");
+            None
+        }
+    });
+    Ok(turns.collect())
 }
 
-impl Worker {
-    async fn run(self, mut queue: mpsc::Receiver<Arc<Turn>>) {
-        loop {
-            let turn = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                turn = queue.recv() => match turn {
-                    Some(turn) => turn,
-                    None => return,
-                },
-            };
-            if !turn.take() {
-                continue;
-            }
-            let Some(finished) = self.execute(&turn).await else {
-                return;
-            };
-            self.ledger.settle(&turn, finished).await;
-        }
-    }
-
-    /// Runs one turn. `None`: given up because the agent stops.
-    async fn execute(&self, turn: &Turn) -> Option<Finished> {
-        if turn.cancel.is_cancelled() {
-            return Some(canceled(turn));
-        }
-        turn.set_phase(Phase::Working);
-        let _busy = self.pulse.begin(&turn.input.text);
-        let output = Output::new(turn.progress.clone());
-        let work = AssertUnwindSafe(self.adapter.turn(&turn.input, &output)).catch_unwind();
-        let limit = async {
-            match self.timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
-                None => std::future::pending().await,
-            }
-        };
-        let result = tokio::select! {
-            biased;
-            () = self.abort.cancelled() => return None,
-            () = turn.cancel.cancelled() => return Some(canceled(turn)),
-            result = work => result.unwrap_or_else(|_| Err(TurnError::new(Category::Internal, "the turn panicked"))),
-            () = limit => Err(TurnError::new(Category::Timeout, format!("no reply within {:?}", self.timeout))),
-        };
-        Some(match result {
-            Ok(reply) => {
-                self.pulse.clear_wedge();
-                completed(turn, reply)
-            }
-            Err(error) => {
-                tracing::error!(
-                    task = turn.input.task_id,
-                    category = %error.category,
-                    detail = %redact(&error.detail).0,
-                    "turn failed"
-                );
-                self.pulse.failed(&error.to_string());
-                end(turn, State::Failed, error.to_string())
-            }
-        })
-    }
-}
-
-fn completed(turn: &Turn, reply: Reply) -> Finished {
-    let text = if reply.text.trim().is_empty() {
-        NO_RESPONSE.to_owned()
-    } else {
-        reply.text
-    };
-    Finished {
-        tool_trace: reply.tools,
-        usage: reply.usage,
-        ..end(turn, State::Completed, text)
-    }
+fn written(input: &TurnInput) -> Result<String, JournalError> {
+    serde_json::to_string(input).map_err(|_| JournalError::Unreadable)
 }
 
 fn canceled(turn: &Turn) -> Finished {

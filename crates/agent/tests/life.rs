@@ -256,3 +256,36 @@ async fn a_stopping_agent_gives_up_what_does_not_end_and_runs_it_again_when_rese
     assert_eq!(common::text_of(&agent.send("m", "c", "x").await), "done");
     assert_eq!(std::fs::read_to_string(runs).unwrap(), "ran\nran\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_done_after_a_restart() {
+    // D14
+    let platform = FakePlatform::start().await;
+    let agent = Home::new(
+        &platform,
+        "exec",
+        "runtime_config: {command: sh, args: [-c, 'echo ran >> runs; test -e go || sleep 1000; cat']}",
+    )
+    .start()
+    .await;
+    let mut params = common::message("m", "c", "the task");
+    params["configuration"] = json!({"blocking": false});
+    let task = agent.rpc("message/send", params).await["result"]["id"].clone();
+    let runs = agent.home.file("work/runs");
+    while !runs.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let (_, home) = agent.stop().await;
+    std::fs::write(home.file("work/go"), "").unwrap();
+    let agent = home.start().await;
+    let end = loop {
+        let task = agent.rpc("tasks/get", json!({"id": task})).await["result"].clone();
+        match task["status"]["state"].as_str() {
+            Some("submitted" | "working") => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+            _ => break task,
+        }
+    };
+    assert_eq!(end["status"]["state"], "completed", "{end}");
+    assert_eq!(end["artifacts"][0]["parts"][0]["text"], "the task");
+    assert_eq!(std::fs::read_to_string(runs).unwrap(), "ran\nran\n");
+}

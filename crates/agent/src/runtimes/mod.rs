@@ -22,7 +22,7 @@ const TRACE_INPUT_CHARS: usize = 500;
 const TRACE_OUTPUT_CHARS: usize = 300;
 
 /// One message to answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnInput {
     /// Task under which the turn is known.
     pub task_id: String,
@@ -37,7 +37,7 @@ pub struct TurnInput {
 }
 
 /// One earlier turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryTurn {
     /// Said by the agent, not by the user.
     pub by_agent: bool,

@@ -42,15 +42,15 @@ fn reply<T: Serialize>(id: RequestId, outcome: Result<T, RpcError>) -> HttpRespo
 }
 
 async fn send(server: &Server, id: RequestId, params: &SendParams) -> HttpResponse {
-    let turn = match take(server, params).await {
-        Ok(turn) => turn,
-        Err(refusal) => return refusal.answer(id),
-    };
     let wait = params
         .configuration
         .as_ref()
         .and_then(|configuration| configuration.blocking)
         != Some(false);
+    let turn = match take(server, params, !wait).await {
+        Ok(turn) => turn,
+        Err(refusal) => return refusal.answer(id),
+    };
     if !wait {
         return reply(id, Ok(Event::Task(shape::current(&turn))));
     }
@@ -61,20 +61,20 @@ async fn send(server: &Server, id: RequestId, params: &SendParams) -> HttpRespon
 }
 
 async fn open_stream(server: &Server, id: RequestId, params: &SendParams) -> HttpResponse {
-    match take(server, params).await {
+    match take(server, params, false).await {
         Ok(turn) => stream::follow(turn, id),
         Err(refusal) => refusal.answer(id),
     }
 }
 
-async fn take(server: &Server, params: &SendParams) -> Result<Arc<Turn>, Refusal> {
+async fn take(server: &Server, params: &SendParams, promised: bool) -> Result<Arc<Turn>, Refusal> {
     let Some(input) = inbound::read(params, &server.work_dir) else {
         let message = Message::agent(NO_CONTENT).in_context(params.message.context_id.clone());
         return Err(Refusal::Empty(Box::new(message)));
     };
     server
         .turns
-        .submit(input, &inbound::content(params))
+        .submit(input, &inbound::content(params), promised)
         .await
         .map_err(Refusal::Submit)
 }

@@ -5,14 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::*;
-use crate::runtimes::Reply;
+use super::{
+    worker::{NO_RESPONSE, STARTS},
+    *,
+};
+use crate::runtimes::{Category, Output, Reply, TurnError};
 
 /// Answers once it gets a permit; counts its turns.
 struct Gated {
     permits: Semaphore,
     turns: AtomicUsize,
     order: Mutex<Vec<String>>,
+    killed: AtomicBool,
 }
 
 #[async_trait]
@@ -29,6 +33,10 @@ impl Adapter for Gated {
         match input.text.as_str() {
             "panic" => panic!("as asked"),
             "fail" => Err(TurnError::new(Category::Provider, "no")),
+            "killed" => {
+                self.killed.store(true, Ordering::SeqCst);
+                Err(TurnError::new(Category::Subprocess, "SIGTERM"))
+            }
             "empty" => Ok(Reply::default()),
             _ => Ok(Reply::text(format!("reply {n}"))),
         }
@@ -52,10 +60,11 @@ impl Bench {
             permits: Semaphore::new(permits),
             turns: AtomicUsize::new(0),
             order: Mutex::default(),
+            killed: AtomicBool::new(false),
         });
         let pulse = Pulse::default();
         let journal = Journal::open(dir.path()).unwrap();
-        let turns = Turns::start(adapter.clone(), journal, pulse.clone(), timeout);
+        let turns = Turns::start(adapter.clone(), journal, pulse.clone(), timeout).unwrap();
         Self {
             adapter,
             turns,
@@ -66,9 +75,21 @@ impl Bench {
 
     async fn submit(&self, message_id: &str, text: &str) -> Arc<Turn> {
         self.turns
-            .submit(input(message_id, text), text.as_bytes())
+            .submit(input(message_id, text), text.as_bytes(), false)
             .await
             .unwrap()
+    }
+
+    /// The sender is answered at once and relies on the turn.
+    async fn promise(&self, message_id: &str, text: &str) -> Arc<Turn> {
+        let submitted = self.turns.submit(input(message_id, text), text.as_bytes(), true);
+        submitted.await.unwrap()
+    }
+
+    /// The same workspace in its next process.
+    async fn restart(self, permits: usize) -> Self {
+        self.turns.shut_down(Duration::ZERO).await;
+        Self::in_dir(self.dir, permits, None)
     }
 
     async fn working(&self, turn: &Turn) {
@@ -229,9 +250,95 @@ async fn a_stopping_agent_lets_the_turn_finish_and_takes_no_more() {
     let stopping = bench.turns.shut_down(Duration::from_secs(60));
     tokio::pin!(stopping);
     assert!(futures_util::poll!(&mut stopping).is_pending());
-    let refused = bench.turns.submit(input("b", "x"), b"x").await;
+    let refused = bench.turns.submit(input("b", "x"), b"x", false).await;
     assert!(matches!(refused, Err(SubmitError::Stopping)));
     bench.adapter.permits.add_permits(1);
     stopping.await;
     assert_eq!(turn.finished().await.unwrap().state, State::Completed);
+}
+
+#[tokio::test]
+async fn promised_turns_outlive_the_process() {
+    // D14: what was acknowledged is not dropped
+    let bench = Bench::new(0);
+    let running = bench.promise("a", "first").await;
+    let waiting = bench.promise("b", "second").await;
+    let joined = bench.submit("c", "third").await;
+    assert!(Arc::ptr_eq(&joined, &bench.promise("c", "third").await));
+    let unpromised = bench.submit("d", "fourth").await;
+    bench.working(&running).await;
+    let bench = bench.restart(3).await;
+    for turn in [&running, &waiting, &joined] {
+        let again = bench
+            .turns
+            .live(&turn.input.task_id)
+            .unwrap_or_else(|| panic!("{} is lost", turn.input.text));
+        assert_eq!(again.input, turn.input);
+        assert_eq!(again.finished().await.unwrap().state, State::Completed);
+    }
+    assert_eq!(*bench.adapter.order.lock(), ["first", "second", "third"]);
+    assert!(
+        bench.turns.live(&unpromised.input.task_id).is_none(),
+        "its sender knows"
+    );
+    let ended = bench.turns.ended(&running.input.task_id).await.unwrap().unwrap();
+    assert_eq!(ended.state, State::Completed);
+    let bench = bench.restart(0).await;
+    assert_eq!(
+        bench.submit("a", "first").await.finished().await.unwrap().text,
+        ended.text
+    );
+    assert_eq!(bench.ran(), 0, "a promise is kept once");
+}
+
+#[tokio::test]
+async fn a_promised_turn_that_ends_the_process_is_given_up() {
+    // D14
+    let mut bench = Bench::new(0);
+    let fatal = bench.promise("a", "fatal").await.input.task_id.clone();
+    let behind = bench.promise("b", "behind").await.input.task_id.clone();
+    for _ in 0..STARTS {
+        let turn = bench.turns.live(&fatal).unwrap();
+        bench.working(&turn).await;
+        bench = bench.restart(0).await;
+    }
+    bench.adapter.permits.add_permits(1);
+    let behind = bench.turns.live(&behind).unwrap().finished().await.unwrap();
+    assert_eq!(behind.state, State::Completed, "waiting is no start");
+    let end = bench.turns.ended(&fatal).await.unwrap().unwrap();
+    assert_eq!(end.state, State::Failed);
+    assert!(end.text.contains("given up"), "{}", end.text);
+}
+
+#[tokio::test]
+async fn a_turn_that_fails_while_the_agent_stops_is_not_answered() {
+    // D14
+    for text in ["fail", "killed"] {
+        let bench = Bench::new(0);
+        let turn = bench.submit("a", text).await;
+        bench.working(&turn).await;
+        let stopping = bench.turns.shut_down(Duration::from_secs(60));
+        tokio::pin!(stopping);
+        assert!(futures_util::poll!(&mut stopping).is_pending());
+        bench.adapter.permits.add_permits(1);
+        stopping.await;
+        assert!(turn.finished().await.is_none(), "{text}");
+        assert_eq!(bench.turns.ended(&turn.input.task_id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_program_may_be_the_first_sign_of_the_stop() {
+    // D14
+    let bench = Bench::new(1);
+    let turn = bench.submit("a", "killed").await;
+    while !bench.adapter.killed.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    bench.turns.shut_down(Duration::from_secs(60)).await;
+    assert!(turn.finished().await.is_none());
+    // Without a stop it is a failure like any other.
+    let bench = Bench::new(1);
+    let end = bench.submit("a", "killed").await.finished().await.unwrap();
+    assert!(end.text.contains("(subprocess_error)"), "{}", end.text);
 }
