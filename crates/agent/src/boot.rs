@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use molecule_a2a::jsonrpc::{AgentCapabilities, AgentCard, AgentSkill};
-use molecule_core::Runtime;
+use molecule_core::{Runtime, limits};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -41,10 +41,8 @@ use crate::{
     turns::Turns,
 };
 
-/// Time a running turn gets when the agent is told to stop.
-const TURN_GRACE: Duration = Duration::from_secs(5);
-/// Time that answers under way get to leave.
-const SERVER_GRACE: Duration = Duration::from_secs(2);
+/// What still hangs in a blocking call must not hold the process longer.
+const THREADS_GRACE: Duration = Duration::from_millis(400);
 
 /// Last line of the `AGENTS.md` that agents write.
 const AGENTS_MD_MARK: &str =
@@ -98,8 +96,7 @@ pub fn main(vars: Vars) -> ExitCode {
         }
         run(settings, Tuning::default(), stop).await
     });
-    // What still hangs in a blocking call must not hold the process.
-    runtime.shutdown_timeout(Duration::from_millis(500));
+    runtime.shutdown_timeout(THREADS_GRACE);
     end(Some(&state_dir), &exit)
 }
 
@@ -263,9 +260,9 @@ impl Agent {
             },
         };
         // The heart beats on while the last turn ends, so that the platform sees it end.
-        self.turns.shut_down(TURN_GRACE).await;
+        self.turns.shut_down(limits::AGENT_TURN_GRACE).await;
         closing.cancel();
-        if !serving.is_finished() && tokio::time::timeout(SERVER_GRACE, serving).await.is_err() {
+        if !serving.is_finished() && tokio::time::timeout(limits::AGENT_ANSWER_GRACE, serving).await.is_err() {
             tracing::warn!("some connections were still open");
         }
         heart_stop.cancel();

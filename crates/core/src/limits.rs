@@ -139,6 +139,17 @@ pub const SOCKETS_PER_CREDENTIAL: u32 = 64;
 pub const ORG_TOKEN_MINT_RATE: u32 = 10;
 /// Window of the rate limits.
 pub const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// Time between asking a local agent to stop and killing it (D19).
+pub const AGENT_STOP_GRACE: Duration = Duration::from_secs(5);
+/// Of that, what the running turn gets to end in.
+pub const AGENT_TURN_GRACE: Duration = Duration::from_secs(3);
+/// Of that, what answers under way get to leave in.
+pub const AGENT_ANSWER_GRACE: Duration = Duration::from_secs(1);
+// The rest is for the exit file, without which an orderly stop looks like a crash.
+const _: () = assert!(
+    AGENT_TURN_GRACE.as_millis() + AGENT_ANSWER_GRACE.as_millis() + 500 < AGENT_STOP_GRACE.as_millis(),
+    "an agent must be able to leave before it is killed"
+);
 /// Time a shutdown waits for work in flight (SEC-218).
 pub const SHUTDOWN_DRAIN: Duration = Duration::from_secs(30);
 /// How long cached inbound secrets, routes and URLs live (REG-56, REG-3).

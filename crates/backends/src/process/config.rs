@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use molecule_core::limits;
+
 /// Where the agent's own sandbox is switched (D18). The agent applies it; the backend only hands the choice over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sandbox {
@@ -43,7 +45,7 @@ impl Sandbox {
 /// How long an agent may take to report its port.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time between SIGTERM and SIGKILL.
-pub const STOP_GRACE: Duration = Duration::from_secs(5);
+pub const STOP_GRACE: Duration = limits::AGENT_STOP_GRACE;
 /// Bytes of one instance log before it is rotated; one older generation of the same size is kept.
 pub const LOG_LIMIT: u64 = 8 << 20;
 
