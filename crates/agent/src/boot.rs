@@ -424,7 +424,7 @@ fn build_adapter(
                 tools,
                 prompt,
                 journal.clone(),
-                config.max_tool_rounds,
+                config.limits,
             )))
         }
         other => Err(Exit::failed(format!(

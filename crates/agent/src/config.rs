@@ -68,8 +68,47 @@ pub struct Config {
     pub delegation: Delegation,
     /// Longest run of a command started by a tool.
     pub command_timeout: Duration,
-    /// Tool calls allowed in one turn.
-    pub max_tool_rounds: u32,
+    /// What one turn may take.
+    pub limits: TurnLimits,
+}
+
+/// `compliance`: what one turn may take of the model and its tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnLimits {
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Time with the model. Tools have limits of their own.
+    pub duration: Duration,
+}
+
+impl TurnLimits {
+    /// Hold whatever the file says, and alone when it switches compliance off: something must end a turn that went
+    /// wrong.
+    const HARD: Self = Self {
+        tool_calls: 1_000,
+        duration: Duration::from_secs(3_600),
+    };
+
+    fn read(section: &Section<'_>) -> Self {
+        // Only blank text switches it off (RUN-89).
+        if section
+            .value("mode")
+            .and_then(Value::as_str)
+            .is_some_and(|mode| mode.trim().is_empty())
+        {
+            return Self::HARD;
+        }
+        let calls = section.int("max_tool_calls_per_task").and_then(|n| n.try_into().ok());
+        let duration = section.seconds("max_task_duration_seconds", 300);
+        Self {
+            tool_calls: calls.filter(|n| *n > 0).unwrap_or(50).min(Self::HARD.tool_calls),
+            duration: if duration.is_zero() {
+                Self::HARD.duration
+            } else {
+                duration.min(Self::HARD.duration)
+            },
+        }
+    }
 }
 
 /// `runtime_config`.
@@ -187,12 +226,7 @@ impl Config {
                 timeout: delegation.seconds("timeout", 120),
             },
             command_timeout: root.section("sandbox").seconds("timeout", 30),
-            max_tool_rounds: root
-                .section("compliance")
-                .int("max_tool_calls_per_task")
-                .and_then(|n| n.try_into().ok())
-                .filter(|n| *n > 0)
-                .unwrap_or(50),
+            limits: TurnLimits::read(&root.section("compliance")),
             description,
         })
     }
@@ -388,7 +422,25 @@ mod tests {
             assert_eq!(config.delegation.timeout, Duration::from_secs(120));
             assert_eq!(config.prompt_files, [DEFAULT_PROMPT_FILE]);
             assert_eq!(config.runtime_config.timeout, None);
-            assert_eq!(config.max_tool_rounds, 50);
+            assert_eq!((config.limits.tool_calls, config.limits.duration.as_secs()), (50, 300));
+        }
+    }
+
+    #[test]
+    fn limits_of_a_turn() {
+        // RUN-89
+        for (yaml, calls, seconds) in [
+            ("{max_tool_calls_per_task: 7, max_task_duration_seconds: 20}", 7, 20),
+            ("{max_tool_calls_per_task: 0, max_task_duration_seconds: 0}", 50, 3_600),
+            ("{mode: '', max_tool_calls_per_task: 7}", 1_000, 3_600),
+            ("{mode: owasp_agentic, max_tool_calls_per_task: 1000000}", 1_000, 300),
+        ] {
+            let limits = parse(&format!("compliance: {yaml}")).limits;
+            assert_eq!(
+                (limits.tool_calls, limits.duration.as_secs()),
+                (calls, seconds),
+                "{yaml}"
+            );
         }
     }
 

@@ -358,17 +358,85 @@ async fn streams_and_cancels() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tool_rounds_are_limited() {
+async fn tool_calls_are_limited() {
+    // RUN-89
     let Bench { llm, agent, .. } = bench(Wire::OpenAi, "compliance: {max_tool_calls_per_task: 2}").await;
-    llm.otherwise(Turn::tool("list_files", &json!({})));
-    assert!(agent.say("loop").await.contains("provider_error"));
-    let requests = llm.requests();
-    assert_eq!(
-        requests.len(),
-        4,
-        "two rounds, one that is told to answer, one last chance"
+    let call = |n: u32| Turn::tool("write_file", &json!({"path": format!("f{n}"), "content": "x"}));
+    let many = (2..=4).fold(call(1), |turn, n| {
+        turn.and_tool("write_file", &json!({"path": format!("f{n}"), "content": "x"}))
+    });
+    llm.say(many);
+    llm.say(Turn::text("that will do"));
+    assert_eq!(agent.say("all at once").await, "that will do");
+    let told: Vec<_> = llm.requests()[1]
+        .tool_results()
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    assert_eq!(told.len(), 4, "every call has its result");
+    assert!(
+        told[2].contains("limit of 2 tool calls") && told[3].contains("limit of 2 tool calls"),
+        "{told:?}"
     );
-    assert!(requests[3].tool_results()[2].1.contains("limit of 2 tool rounds"));
+    let written = |n: u32| agent.home.file(&format!("work/f{n}")).exists();
+    assert!(written(1) && written(2) && !written(3) && !written(4));
+    llm.otherwise(Turn::tool("list_files", &json!({})));
+    assert!(agent.say("one after the other").await.contains("provider_error"));
+    assert_eq!(
+        llm.requests().len(),
+        2 + 4,
+        "two calls, one that is refused, one last chance to answer"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_is_endless() {
+    for wire in WIRES {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        llm.say(Turn::text(&"again ".repeat(10_000)).endless());
+        assert!(agent.say("x").await.contains("(provider_error)"));
+        llm.say(Turn::text("short"));
+        assert_eq!(agent.say("y").await, "short", "the agent is there for others");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_has_only_so_much_time_with_the_model() {
+    // RUN-89
+    let Bench { llm, agent, .. } = bench(Wire::OpenAi, "compliance: {max_task_duration_seconds: 0.2}").await;
+    llm.otherwise(Turn::text("falls silent, but not for as long as silence may last").stall_after(5));
+    assert_eq!(
+        agent.say("x").await,
+        "Agent error (timeout) — see workspace logs for details."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_that_is_too_long_is_halved() {
+    for (wire, words) in [
+        (Wire::OpenAi, "This model's maximum context length is 8192 tokens."),
+        (Wire::Anthropic, "prompt is too long: 210000 tokens > 200000 maximum"),
+    ] {
+        let Bench { llm, agent, .. } = bench(wire, "").await;
+        for n in 1..=4 {
+            llm.say(Turn::text(&format!("answer {n}")));
+            agent.send(&format!("m{n}"), "c", &format!("question {n}")).await;
+        }
+        llm.say(Turn::status(400).saying(words));
+        llm.say(Turn::text("answer 5"));
+        assert_eq!(text_of(&agent.send("m5", "c", "question 5").await), "answer 5");
+        let requests = llm.requests();
+        let (refused, taken) = (requests[4].dialogue(), requests[5].dialogue());
+        assert!(taken.len() <= refused.len() / 2 + 1, "{taken:?}");
+        assert_eq!(taken.last().unwrap().1, "question 5");
+        // What was left out stays out.
+        llm.say(Turn::text("answer 6"));
+        agent.send("m6", "c", "question 6").await;
+        assert_eq!(llm.requests()[6].dialogue().len(), taken.len() + 2);
+        // Where nothing can be left out, the user learns of it.
+        llm.otherwise(Turn::status(400).saying(words));
+        assert!(agent.say("alone").await.contains("(session_error)"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

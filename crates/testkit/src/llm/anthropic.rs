@@ -7,9 +7,6 @@ use super::{
     script::{Ending, Piece, Turn},
 };
 
-/// Characters of one streamed piece.
-const FRAGMENT: usize = 5;
-
 pub(super) fn frames(turn: &Turn, model: &str) -> Vec<String> {
     if turn.ending == Ending::Garbage {
         return vec!["event: message_start\ndata: {\"type\": \"message_start\", oops\n\n".to_owned()];
@@ -26,14 +23,14 @@ pub(super) fn frames(turn: &Turn, model: &str) -> Vec<String> {
         let (block, deltas): (_, Vec<_>) = match piece {
             Piece::Text(text) => (
                 json!({"type": "text", "text": ""}),
-                fragments(text, FRAGMENT)
+                fragments(text, turn.fragment())
                     .into_iter()
                     .map(|part| json!({"type": "text_delta", "text": part}))
                     .collect(),
             ),
             Piece::Tool { name, arguments } => (
                 json!({"type": "tool_use", "id": id(index), "name": name, "input": {}}),
-                fragments(arguments, FRAGMENT)
+                fragments(arguments, turn.fragment())
                     .into_iter()
                     .map(|part| json!({"type": "input_json_delta", "partial_json": part}))
                     .collect(),
@@ -48,10 +45,13 @@ pub(super) fn frames(turn: &Turn, model: &str) -> Vec<String> {
                 .into_iter()
                 .map(|delta| event("content_block_delta", &json!({"index": index, "delta": delta}))),
         );
-        let unfinished = turn.ending == Ending::Truncated && index + 1 == turn.pieces.len();
+        let unfinished = matches!(turn.ending, Ending::Truncated | Ending::Endless) && index + 1 == turn.pieces.len();
         if !unfinished {
             frames.push(event("content_block_stop", &json!({"index": index})));
         }
+    }
+    if turn.ending == Ending::Endless {
+        return frames;
     }
     let delta = json!({"stop_reason": reason(turn), "stop_sequence": null});
     frames.push(event(

@@ -241,7 +241,9 @@ fn paced(
     frames: Vec<String>,
     ending: Ending,
 ) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static {
-    stream::iter(frames.into_iter().enumerate()).then(move |(n, frame)| {
+    let again = frames.last().filter(|_| ending == Ending::Endless).cloned();
+    let frames = frames.into_iter().chain(again.into_iter().cycle());
+    stream::iter(frames.enumerate()).then(move |(n, frame)| {
         let shared = Arc::clone(&shared);
         async move {
             // Lets the server flush what came before: frames arrive one by one, and a cut comes after them.

@@ -7,9 +7,6 @@ use super::{
     script::{Ending, Piece, Turn},
 };
 
-/// Characters of one streamed piece.
-const FRAGMENT: usize = 5;
-
 pub(super) fn frames(turn: &Turn, model: &str, with_usage: bool) -> Vec<String> {
     if turn.ending == Ending::Garbage {
         return vec!["data: {\"choices\": [oops\n\n".to_owned()];
@@ -25,7 +22,7 @@ pub(super) fn frames(turn: &Turn, model: &str, with_usage: bool) -> Vec<String> 
         match piece {
             Piece::Text(text) => {
                 frames.extend(
-                    fragments(text, FRAGMENT)
+                    fragments(text, turn.fragment())
                         .into_iter()
                         .map(|part| delta(json!({"content": part}))),
                 );
@@ -34,13 +31,16 @@ pub(super) fn frames(turn: &Turn, model: &str, with_usage: bool) -> Vec<String> 
                 let function = json!({"name": name, "arguments": ""});
                 frames.push(delta(json!({"tool_calls": [{"index": index, "id": id(index), "type": "function", "function": function}]})));
                 frames.extend(
-                    fragments(arguments, FRAGMENT)
+                    fragments(arguments, turn.fragment())
                         .into_iter()
                         .map(|part| delta(json!({"tool_calls": [{"index": index, "function": {"arguments": part}}]}))),
                 );
                 index += 1;
             }
         }
+    }
+    if turn.ending == Ending::Endless {
+        return frames;
     }
     frames.push(chunk(json!([{"index": 0, "delta": {}, "finish_reason": reason(turn)}])));
     if with_usage {

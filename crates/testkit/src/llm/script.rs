@@ -11,6 +11,9 @@ pub enum Wire {
     Anthropic,
 }
 
+/// Characters of one streamed piece.
+const FRAGMENT: usize = 5;
+
 /// Part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -37,6 +40,8 @@ pub(super) enum Ending {
     StallAfter(usize),
     /// A frame that is no JSON.
     Garbage,
+    /// The last words are repeated for ever.
+    Endless,
 }
 
 /// One answer.
@@ -155,6 +160,22 @@ impl Turn {
     pub fn stall_after(mut self, frames: usize) -> Self {
         self.ending = Ending::StallAfter(frames);
         self
+    }
+
+    /// Repeats its last words, whole, for ever.
+    #[must_use]
+    pub fn endless(mut self) -> Self {
+        self.ending = Ending::Endless;
+        self
+    }
+
+    /// Characters of one streamed piece.
+    pub(super) fn fragment(&self) -> usize {
+        if self.ending == Ending::Endless {
+            usize::MAX
+        } else {
+            FRAGMENT
+        }
     }
 
     pub(super) fn has_tools(&self) -> bool {

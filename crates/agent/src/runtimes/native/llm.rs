@@ -1,6 +1,6 @@
 //! One exchange with the model: streamed, with deadlines for silence, retried while nothing has been shown yet.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{collections::HashMap, error::Error as StdError, time::Duration};
 
 use futures_util::StreamExt;
 use genai::{
@@ -12,6 +12,7 @@ use genai::{
 };
 use molecule_core::text::preview;
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
 use super::endpoint::{Endpoint, Wire};
@@ -40,6 +41,27 @@ impl Default for Patience {
             pause: Duration::from_secs(5),
             longest_pause: Duration::from_secs(60),
             silence: Duration::from_secs(180),
+        }
+    }
+}
+
+/// Bytes that the model may say in one turn, its thoughts and tool calls included.
+const TURN_BYTES: usize = 4 << 20;
+
+/// What a turn may still take of the model.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    time: Duration,
+    bytes: usize,
+}
+
+impl Allowance {
+    /// For a new turn, with this much time.
+    #[must_use]
+    pub fn new(time: Duration) -> Self {
+        Self {
+            time,
+            bytes: TURN_BYTES,
         }
     }
 }
@@ -111,16 +133,37 @@ impl Llm {
         })
     }
 
-    /// Asks, passing text on as it comes. Tried again only while nothing of an answer has arrived: afterwards text has
-    /// been shown, and tools may have been chosen.
+    /// Asks within the allowance, passing text on as it comes. Tried again only while nothing of an answer has arrived:
+    /// afterwards text has been shown, and tools may have been chosen.
     ///
     /// # Errors
-    /// [`TurnError`] with the provider's words as detail.
-    pub async fn ask(&self, request: &ChatRequest, mut show: impl FnMut(&str)) -> Result<StreamEnd, TurnError> {
+    /// [`TurnError`] with the provider's words as detail; [`Category::SessionError`] when the conversation is too long
+    /// for the model.
+    pub async fn ask(
+        &self,
+        request: &ChatRequest,
+        allowance: &mut Allowance,
+        show: impl FnMut(&str),
+    ) -> Result<StreamEnd, TurnError> {
+        let (begun, time) = (Instant::now(), allowance.time);
+        let asked = tokio::time::timeout(time, self.ask_patiently(request, &mut allowance.bytes, show)).await;
+        allowance.time = time.saturating_sub(begun.elapsed());
+        asked.unwrap_or_else(|_| {
+            let detail = "the task used up its time with the model (compliance.max_task_duration_seconds)";
+            Err(TurnError::new(Category::Timeout, detail))
+        })
+    }
+
+    async fn ask_patiently(
+        &self,
+        request: &ChatRequest,
+        bytes: &mut usize,
+        mut show: impl FnMut(&str),
+    ) -> Result<StreamEnd, TurnError> {
         let mut tries = 0;
         loop {
             let mut begun = false;
-            let failure = match self.stream(request, &mut begun, &mut show).await {
+            let failure = match self.stream(request, bytes, &mut begun, &mut show).await {
                 Ok(end) => return Ok(end),
                 Err(failure) => failure,
             };
@@ -140,6 +183,7 @@ impl Llm {
     async fn stream(
         &self,
         request: &ChatRequest,
+        bytes: &mut usize,
         begun: &mut bool,
         show: &mut impl FnMut(&str),
     ) -> Result<StreamEnd, Failure> {
@@ -150,18 +194,29 @@ impl Llm {
             .with_subscriber(NoSubscriber::new())
             .await;
         let mut events = answer.map_err(|error| Failure::of(&error))?.stream;
+        // Arguments of a tool call come as all that is there so far.
+        let mut arguments = HashMap::new();
         while let Some(event) = events.next().with_subscriber(NoSubscriber::new()).await {
-            match event.map_err(|error| Failure::of(&error))? {
+            let said = match event.map_err(|error| Failure::of(&error))? {
                 ChatStreamEvent::Chunk(chunk) => {
-                    *begun = true;
                     show(&chunk.content);
+                    chunk.content.len()
                 }
-                ChatStreamEvent::ReasoningChunk(_)
-                | ChatStreamEvent::ThoughtSignatureChunk(_)
-                | ChatStreamEvent::ToolCallChunk(_) => *begun = true,
-                ChatStreamEvent::Start | ChatStreamEvent::Heartbeat => {}
+                ChatStreamEvent::ReasoningChunk(chunk) | ChatStreamEvent::ThoughtSignatureChunk(chunk) => {
+                    chunk.content.len()
+                }
+                ChatStreamEvent::ToolCallChunk(chunk) => {
+                    let length = chunk.tool_call.fn_arguments.as_str().map_or(0, str::len);
+                    let before = arguments.insert(chunk.tool_call.call_id, length).unwrap_or(0);
+                    length.saturating_sub(before)
+                }
+                ChatStreamEvent::Start | ChatStreamEvent::Heartbeat => continue,
                 ChatStreamEvent::End(end) => return Ok(end),
-            }
+            };
+            *begun = true;
+            *bytes = bytes
+                .checked_sub(said)
+                .ok_or_else(|| Failure::provider(format!("the model says more than {TURN_BYTES} bytes in one turn")))?;
         }
         // Without an end marker nothing says that the answer is whole.
         Err(Failure {
@@ -237,6 +292,7 @@ impl Failure {
             429 => (Category::RateLimited, true),
             408 | 504 => (Category::Timeout, true),
             500.. => (Category::Provider, true),
+            400 | 413 if is_too_long(body) => (Category::SessionError, false),
             _ => (Category::Provider, false),
         };
         Self {
@@ -249,7 +305,9 @@ impl Failure {
 
     /// An error inside a stream that began with 200.
     fn of_event(body: &str) -> Self {
-        let (category, transient) = if body.contains("rate_limit") {
+        let (category, transient) = if is_too_long(body) {
+            (Category::SessionError, false)
+        } else if body.contains("rate_limit") {
             (Category::RateLimited, true)
         } else if body.contains("authentication") || body.contains("permission") {
             (Category::AuthFailed, false)
@@ -265,6 +323,20 @@ impl Failure {
             ..Self::provider(body)
         }
     }
+}
+
+/// Does a provider say that the conversation exceeds what the model can read? Each has words of its own.
+fn is_too_long(body: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "context_length_exceeded",
+        "maximum context length",
+        "context length",
+        "context window",
+        "context size",
+        "prompt is too long",
+    ];
+    let body = body.to_ascii_lowercase();
+    WORDS.iter().any(|words| body.contains(words))
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

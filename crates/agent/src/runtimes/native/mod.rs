@@ -16,9 +16,12 @@ use molecule_core::text::preview;
 use serde_json::{Value, json};
 
 pub use self::tools::{Toolbox, communication};
-use self::{llm::Llm, session::Session};
+use self::{
+    llm::{Allowance, Llm},
+    session::Session,
+};
 use super::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput};
-use crate::{journal::Journal, prompt::PromptBuilder};
+use crate::{config::TurnLimits, journal::Journal, prompt::PromptBuilder};
 
 /// Tries when the model says nothing at all (RUN-72).
 const EMPTY_RETRIES: u32 = 2;
@@ -33,28 +36,30 @@ pub struct Native {
     tools: Arc<Toolbox>,
     prompt: PromptBuilder,
     journal: Journal,
-    max_rounds: u32,
+    limits: TurnLimits,
 }
 
 /// What a turn has gathered so far.
 #[derive(Default)]
 struct Tally {
     tools: Vec<ToolTrace>,
+    /// Tool calls, refused ones not among them.
+    calls: u32,
     usage: Option<Usage>,
     /// Text of rounds before the last.
     earlier: String,
 }
 
 impl Native {
-    /// An engine; `max_rounds` bounds how often the model may ask for tools in one turn.
+    /// An engine whose turns stay within `limits`.
     #[must_use]
-    pub fn new(llm: Llm, tools: Toolbox, prompt: PromptBuilder, journal: Journal, max_rounds: u32) -> Self {
+    pub fn new(llm: Llm, tools: Toolbox, prompt: PromptBuilder, journal: Journal, limits: TurnLimits) -> Self {
         Self {
             llm,
             tools: Arc::new(tools),
             prompt,
             journal,
-            max_rounds,
+            limits,
         }
     }
 
@@ -67,13 +72,25 @@ impl Native {
     ) -> Result<String, TurnError> {
         let system = self.prompt.build().await;
         let tools = self.tools.definitions().await;
-        let mut rounds = 0;
+        let mut allowance = Allowance::new(self.limits.duration);
+        let mut used_up = false;
         let mut silent = 0;
         loop {
             let request = ChatRequest::from_messages(session.messages.clone())
                 .with_system(&system)
                 .with_tools(tools.clone());
-            let end = self.llm.ask(&request, |text| output.chunk(text)).await?;
+            let end = match self.llm.ask(&request, &mut allowance, |text| output.chunk(text)).await {
+                Ok(end) => end,
+                // Left as it is, the conversation would be refused in every later turn as well.
+                Err(error) if error.category == Category::SessionError && session.halve() => {
+                    tracing::warn!(
+                        context = input.context_id,
+                        "the conversation is too long for the model and is halved"
+                    );
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             tally.count(&end);
             let text = end.captured_texts().map(|texts| texts.concat()).unwrap_or_default();
             let calls: Vec<ToolCall> = end
@@ -90,22 +107,23 @@ impl Native {
                 }
                 return Ok(finish(session, text, &end, tally));
             }
-            if rounds > self.max_rounds {
+            if used_up {
                 let detail = format!(
-                    "the model kept asking for tools beyond the limit of {} rounds",
-                    self.max_rounds
+                    "the model kept asking for tools beyond the limit of {} calls",
+                    self.limits.tool_calls
                 );
                 return Err(TurnError::new(Category::Provider, detail));
             }
-            rounds += 1;
+            used_up = tally
+                .calls
+                .saturating_add(u32::try_from(calls.len()).unwrap_or(u32::MAX))
+                > self.limits.tool_calls;
             if !text.is_empty() {
                 tally.earlier.push_str(&text);
                 tally.earlier.push_str("\n\n");
                 output.chunk("\n\n");
             }
-            let results = self
-                .run_tools(&calls, input, rounds > self.max_rounds, llm::cut_off(&end), tally)
-                .await;
+            let results = self.run_tools(&calls, input, llm::cut_off(&end), tally).await;
             session.messages.push(said(end, text));
             session
                 .messages
@@ -118,16 +136,17 @@ impl Native {
         &self,
         calls: &[ToolCall],
         input: &TurnInput,
-        over: bool,
         cut_off: bool,
         tally: &mut Tally,
     ) -> Vec<ToolResponse> {
         let mut results = Vec::with_capacity(calls.len());
         for call in calls {
+            let over = tally.calls >= self.limits.tool_calls;
+            tally.calls += u32::from(!over);
             let result = match &call.fn_arguments {
                 _ if over => format!(
-                    "Error: the limit of {} tool rounds for this turn is used up. Answer now with what you have.",
-                    self.max_rounds
+                    "Error: the limit of {} tool calls for this turn is used up. Answer now with what you have.",
+                    self.limits.tool_calls
                 ),
                 Value::Object(arguments) => self.tools.call(&call.fn_name, arguments, &input.context_id).await,
                 Value::Null => {

@@ -1,11 +1,17 @@
 //! The conversation of a context: what the model is reminded of in the next turn, restarts included.
 
-use genai::chat::{ChatMessage, ChatRole};
+use genai::chat::{ChatMessage, ChatRole, ContentPart};
+use molecule_core::text::cut_bytes;
 
 use crate::{
     journal::{Journal, SESSION_BYTES},
     runtimes::{Category, HistoryTurn, TurnError},
 };
+
+/// Bytes that are left of a tool's result at least.
+const RESULT_BYTES: usize = 500;
+/// Follows what is left of it.
+const SHORTENED: &str = "\n[shortened]";
 
 /// Messages of one conversation, oldest first.
 #[derive(Debug, Default)]
@@ -60,19 +66,59 @@ impl Session {
         }
     }
 
-    /// Drops whole turns from the front: a tool's result without its call is refused by every provider.
+    /// Makes the conversation about half as long, the turn under way included. `false`: there is nothing to leave out.
+    pub(super) fn halve(&mut self) -> bool {
+        let before = self.size();
+        self.trim(before / 2);
+        self.size() < before
+    }
+
+    fn size(&self) -> usize {
+        self.messages.iter().map(ChatMessage::size).sum()
+    }
+
+    /// Drops whole turns from the front: a tool's result without its call is refused by every provider. The newest turn
+    /// stays, with its tools' results shortened where need be.
     fn trim(&mut self, max_bytes: usize) {
-        let mut size: usize = self.messages.iter().map(ChatMessage::size).sum();
+        let starts = self.messages.iter().enumerate();
+        let starts: Vec<usize> = starts
+            .filter(|(_, message)| message.role == ChatRole::User)
+            .map(|(n, _)| n)
+            .collect();
+        let mut size = self.size();
         let mut start = 0;
-        while size > max_bytes && start < self.messages.len() {
-            let end = self.messages[start + 1..]
-                .iter()
-                .position(|message| message.role == ChatRole::User);
-            let end = end.map_or(self.messages.len(), |offset| start + 1 + offset);
-            size -= self.messages[start..end].iter().map(ChatMessage::size).sum::<usize>();
-            start = end;
+        for next in starts {
+            if size <= max_bytes {
+                break;
+            }
+            size -= self.messages[start..next].iter().map(ChatMessage::size).sum::<usize>();
+            start = next;
         }
         self.messages.drain(..start);
+        if size > max_bytes {
+            self.shorten_results(size - max_bytes);
+        }
+    }
+
+    /// Takes about `excess` bytes from the results of tools, each cut to the same length.
+    fn shorten_results(&mut self, excess: usize) {
+        let results = || {
+            self.messages
+                .iter()
+                .flat_map(|message| message.content.tool_responses())
+        };
+        let count = results().count().max(1);
+        let whole: usize = results().map(|result| result.content.len()).sum();
+        let each = (whole.saturating_sub(excess) / count).max(RESULT_BYTES);
+        for message in &mut self.messages {
+            for part in &mut message.content {
+                if let ContentPart::ToolResponse(result) = part
+                    && result.content.len() > each
+                {
+                    result.content = format!("{}{SHORTENED}", cut_bytes(&result.content, each));
+                }
+            }
+        }
     }
 }
 
@@ -82,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    fn turn(n: usize) -> Vec<ChatMessage> {
+    fn turn(n: usize, result: usize) -> Vec<ChatMessage> {
         let call = ToolCall {
             call_id: format!("c{n}"),
             fn_name: "f".into(),
@@ -94,7 +140,7 @@ mod tests {
             ChatMessage::assistant(MessageContent::from_tool_calls(vec![call.clone()])),
             ChatMessage::tool(MessageContent::from_tool_responses(vec![ToolResponse::from_tool_call(
                 &call,
-                "x".repeat(100),
+                "x".repeat(result),
             )])),
             ChatMessage::assistant(format!("answer {n}")),
         ]
@@ -103,13 +149,38 @@ mod tests {
     #[test]
     fn trims_whole_turns() {
         let mut session = Session {
-            messages: (0..5).flat_map(turn).collect(),
+            messages: (0..5).flat_map(|n| turn(n, 100)).collect(),
         };
         session.trim(300);
         assert_eq!(session.messages.len(), 8);
         assert_eq!(session.messages[0].content.first_text(), Some("question 3"));
         session.trim(0);
-        assert!(session.messages.is_empty());
+        assert_eq!(session.messages.len(), 4, "the newest turn stays");
+        assert_eq!(session.messages[0].content.first_text(), Some("question 4"));
+    }
+
+    fn results(session: &Session) -> Vec<usize> {
+        let results = session
+            .messages
+            .iter()
+            .flat_map(|message| message.content.tool_responses());
+        results.map(|result| result.content.len()).collect()
+    }
+
+    #[test]
+    fn a_long_turn_keeps_the_beginning_of_its_results() {
+        let mut session = Session {
+            messages: turn(0, 10_000),
+        };
+        session.messages.splice(3..3, turn(1, 40_000).drain(1..3));
+        session.trim(30_000);
+        assert_eq!(session.messages.len(), 6);
+        assert!(session.size() < 31_000 && session.size() > 20_000, "{}", session.size());
+        assert!(results(&session).iter().all(|length| *length > 9_000));
+        assert!(session.halve());
+        assert!(session.size() < 17_000, "{}", session.size());
+        while session.halve() {}
+        assert_eq!(session.messages.len(), 6, "calls keep their results");
     }
 
     #[tokio::test]
@@ -128,7 +199,7 @@ mod tests {
         let journal = Journal::open(dir.path()).unwrap();
         let mut session = Session::load(&journal, "c", &history).await.unwrap();
         assert_eq!(session.messages.len(), 1, "the user begins");
-        session.messages.extend(turn(1));
+        session.messages.extend(turn(1, 100));
         session.save(&journal, "c").await;
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
