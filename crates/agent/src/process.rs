@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     time::timeout,
 };
+
+/// How long output is waited for once the program and its group have ended.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -28,11 +31,22 @@ pub struct Job {
     pub output_bytes: usize,
 }
 
+/// Why it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By a signal.
+    Signalled,
+    /// Killed at its limit.
+    TimedOut(Duration),
+}
+
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
+    /// Why.
+    pub end: End,
     /// Standard output.
     pub stdout: Captured,
     /// Standard error.
@@ -56,7 +70,7 @@ impl Captured {
     }
 }
 
-/// It did not end by itself.
+/// It is not known how it ended.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// It could not be started.
@@ -68,9 +82,6 @@ pub enum JobError {
         #[source]
         source: std::io::Error,
     },
-    /// It was killed at its limit.
-    #[error("killed after {0:?}")]
-    Timeout(Duration),
     /// Waiting failed.
     #[error("lost track of the process")]
     Lost(#[source] std::io::Error),
@@ -97,7 +108,55 @@ impl Job {
     /// # Errors
     /// See [`JobError`].
     pub async fn run(self) -> Result<Ended, JobError> {
-        let mut child = Command::new(&self.program)
+        let mut child = self.command().spawn().map_err(|source| JobError::Start {
+            program: self.program.clone(),
+            source,
+        })?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let (mut stdout, mut stderr) = (Captured::default(), Captured::default());
+        let end = {
+            let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+            let talk = async {
+                let ((), out, err) = tokio::join!(
+                    feed(input, &self.stdin),
+                    capture(out, self.output_bytes, &mut stdout),
+                    capture(err, self.output_bytes, &mut stderr)
+                );
+                out.and(err)
+            };
+            tokio::pin!(talk);
+            let mut talked = None;
+            let end = {
+                let ended = wait(&mut child, self.timeout);
+                tokio::pin!(ended);
+                loop {
+                    tokio::select! {
+                        end = &mut ended => break end?,
+                        result = &mut talk, if talked.is_none() => talked = Some(result),
+                    }
+                }
+            };
+            // What it left behind holds the pipes open and would keep us reading for ever.
+            drop(group);
+            if talked.is_none() {
+                // So does what left the group, and nothing can be done about that.
+                talked = timeout(DRAIN, talk).await.ok();
+            }
+            match talked {
+                Some(result) => result.map_err(JobError::Lost)?,
+                None => tracing::warn!(
+                    program = self.program,
+                    "something that it started still holds its output"
+                ),
+            }
+            end
+        };
+        Ok(Ended { end, stdout, stderr })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.args)
             .current_dir(&self.dir)
             .env_clear()
@@ -106,59 +165,39 @@ impl Job {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| JobError::Start {
-                program: self.program.clone(),
-                source,
-            })?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-        let work = communicate(&mut child, self.stdin, self.output_bytes, &group);
-        match self.timeout {
-            None => work.await,
-            Some(limit) => timeout(limit, work).await.unwrap_or(Err(JobError::Timeout(limit))),
-        }
+            .kill_on_drop(true);
+        command
     }
 }
 
-async fn communicate(child: &mut Child, input: Vec<u8>, keep: usize, group: &Group) -> Result<Ended, JobError> {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let feed = async {
-        let Some(mut stdin) = stdin else { return };
-        // A program may end or close its input without reading it; that is its right.
-        if let Err(error) = stdin.write_all(&input).await {
-            tracing::debug!(%error, "the program did not read all of its input");
-        }
+async fn wait(child: &mut Child, limit: Option<Duration>) -> Result<End, JobError> {
+    let status = match limit {
+        None => child.wait().await,
+        Some(limit) => match timeout(limit, child.wait()).await {
+            Ok(status) => status,
+            Err(_) => return Ok(End::TimedOut(limit)),
+        },
     };
-    let end = async {
-        let status = child.wait().await;
-        // What it left behind holds the pipes open and would keep us reading for ever.
-        if let Some(pid) = group.0
-            && let Err(error) = kill_process_group(pid, Signal::KILL)
-            && error != rustix::io::Errno::SRCH
-        {
-            tracing::debug!(%error, "left-over processes could not be killed");
-        }
-        status
-    };
-    let (status, (), stdout, stderr) = tokio::join!(end, feed, capture(stdout, keep), capture(stderr, keep));
-    let status = status.map_err(JobError::Lost)?;
-    Ok(Ended {
-        code: status.code(),
-        stdout: stdout.map_err(JobError::Lost)?,
-        stderr: stderr.map_err(JobError::Lost)?,
-    })
+    let code = status.map_err(JobError::Lost)?.code();
+    Ok(code.map_or(End::Signalled, End::Exited))
+}
+
+async fn feed(pipe: Option<ChildStdin>, input: &[u8]) {
+    let Some(mut pipe) = pipe else { return };
+    // A program may end or close its input without reading it; that is its right.
+    if let Err(error) = pipe.write_all(input).await {
+        tracing::debug!(%error, "the program did not read all of its input");
+    }
 }
 
 /// Reads to the end and keeps the beginning: a program that is not read from blocks.
-async fn capture(pipe: Option<impl AsyncRead + Unpin>, keep: usize) -> std::io::Result<Captured> {
-    let mut captured = Captured::default();
-    let Some(mut pipe) = pipe else { return Ok(captured) };
+async fn capture(pipe: Option<impl AsyncRead + Unpin>, keep: usize, captured: &mut Captured) -> std::io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
     let mut buffer = vec![0; 16 << 10];
     loop {
         let n = pipe.read(&mut buffer).await?;
         if n == 0 {
-            return Ok(captured);
+            return Ok(());
         }
         let room = keep.saturating_sub(captured.bytes.len());
         captured.bytes.extend_from_slice(&buffer[..n.min(room)]);
@@ -224,8 +263,8 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(
-            (ended.code, ended.stdout.text().as_str(), ended.stderr.text().as_str()),
-            (Some(3), "hello", "oops\n")
+            (ended.end, ended.stdout.text().as_str(), ended.stderr.text().as_str()),
+            (End::Exited(3), "hello", "oops\n")
         );
     }
 
@@ -233,7 +272,7 @@ mod tests {
     async fn long_output_is_cut_but_drained() {
         let ended = sh("head -c 1000000 /dev/zero; echo end >&2").run().await.unwrap();
         assert_eq!((ended.stdout.bytes.len(), ended.stdout.truncated), (100, true));
-        assert_eq!((ended.code, ended.stderr.text().as_str()), (Some(0), "end\n"));
+        assert_eq!((ended.end, ended.stderr.text().as_str()), (End::Exited(0), "end\n"));
     }
 
     #[tokio::test]
@@ -245,7 +284,7 @@ mod tests {
         .run()
         .await
         .unwrap();
-        assert_eq!(ended.code, Some(0));
+        assert_eq!(ended.end, End::Exited(0));
     }
 
     #[tokio::test]
@@ -253,6 +292,43 @@ mod tests {
         let ended = sh("sleep 1000 & echo $!").run().await.unwrap();
         let pid: i32 = ended.stdout.text().trim().parse().unwrap();
         gone(pid).await;
+    }
+
+    #[tokio::test]
+    async fn what_leaves_the_group_does_not_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let script = format!(
+            "setsid sh -c 'echo $$ > {0}.tmp; mv {0}.tmp {0}; exec sleep 1000' & \
+             until test -e {0}; do :; done; echo done",
+            file.display()
+        );
+        let ended = sh(&script).run().await.unwrap();
+        assert_eq!((ended.end, ended.stdout.text().as_str()), (End::Exited(0), "done\n"));
+        let pid = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        gone(pid).await;
+    }
+
+    #[tokio::test]
+    async fn a_time_out_returns_what_was_said() {
+        // RUN-47
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("said");
+        let job = Job {
+            timeout: Some(Duration::from_secs(3_600)),
+            ..sh(&format!("echo begun; touch {}; sleep 10000", file.display()))
+        };
+        let job = tokio::spawn(job.run());
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(3_601)).await;
+        tokio::time::resume();
+        let ended = job.await.unwrap().unwrap();
+        assert!(matches!(ended.end, End::TimedOut(_)));
+        assert_eq!(ended.stdout.text(), "begun\n");
     }
 
     #[tokio::test]
@@ -273,7 +349,7 @@ mod tests {
                 tokio::time::pause();
                 tokio::time::advance(PATIENCE * 2).await;
                 tokio::time::resume();
-                assert!(matches!(task.await.unwrap(), Err(JobError::Timeout(_))));
+                assert!(matches!(task.await.unwrap().unwrap().end, End::TimedOut(_)));
             }
             gone(pid.trim().parse().unwrap()).await;
             std::fs::remove_file(&file).unwrap();

@@ -9,11 +9,13 @@ use super::{Adapter, Category, Output, Reply, TurnError, TurnInput};
 use crate::{
     config::RuntimeConfig,
     env::Vars,
-    process::{Ended, Job, JobError},
+    process::{Captured, End, Ended, Job, JobError},
 };
 
 /// Bytes of the reply.
 const OUTPUT_BYTES: usize = 4 << 20;
+/// Follows a reply that was longer.
+const CUT_OFF: &str = "\n\n[The output was cut off after 4 MiB.]";
 /// Characters of standard error that reach the log.
 const LOGGED_CHARS: usize = 2_000;
 /// Stands for the message's text in an argument.
@@ -77,9 +79,6 @@ impl Adapter for Exec {
 
     async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
         let ended = self.job(input).run().await.map_err(|error| match error {
-            JobError::Timeout(limit) => {
-                TurnError::new(Category::Timeout, format!("the command was killed after {limit:?}"))
-            }
             JobError::Start { program, source } => {
                 TurnError::new(Category::Subprocess, format!("could not start {program:?}: {source}"))
             }
@@ -94,22 +93,23 @@ impl Adapter for Exec {
 }
 
 fn judge(ended: &Ended) -> Result<Reply, TurnError> {
+    let (category, what) = match ended.end {
+        End::Exited(0) => return Ok(Reply::text(said(&ended.stdout))),
+        End::Exited(code) => (Category::Exit(code), "the command failed".to_owned()),
+        End::Signalled => (Category::Subprocess, "the command was killed by a signal".to_owned()),
+        End::TimedOut(limit) => (Category::Timeout, format!("the command was killed after {limit:?}")),
+    };
     let stderr = preview(ended.stderr.text().trim(), LOGGED_CHARS, "…");
-    match ended.code {
-        Some(0) => {
-            if ended.stdout.truncated {
-                tracing::warn!(bytes = OUTPUT_BYTES, "the command's output was cut");
-            }
-            Ok(Reply::text(ended.stdout.text().trim_end()))
-        }
-        Some(code) => Err(TurnError::new(
-            Category::Exit(code),
-            format!("the command failed: {stderr}"),
-        )),
-        None => Err(TurnError::new(
-            Category::Subprocess,
-            format!("the command was killed by a signal: {stderr}"),
-        )),
+    Err(TurnError::new(category, format!("{what}: {stderr}")))
+}
+
+fn said(stdout: &Captured) -> String {
+    let text = stdout.text();
+    let text = text.trim_end();
+    if stdout.truncated {
+        format!("{text}{CUT_OFF}")
+    } else {
+        text.to_owned()
     }
 }
 
@@ -176,6 +176,8 @@ mod tests {
             run(sh("kill -9 $$"), "x").await.unwrap_err().category,
             Category::Subprocess
         );
+        let endless = run(sh("yes | head -c 5000000"), "x").await.unwrap().text;
+        assert!(endless.ends_with("y\n\n[The output was cut off after 4 MiB.]"));
         let missing = RuntimeConfig {
             command: Some("/no/such".into()),
             ..RuntimeConfig::default()

@@ -16,7 +16,7 @@ use crate::{
     env::Vars,
     peers::{self, Directory, Found},
     platform::Platform,
-    process::{Captured, Job, JobError, clean_env},
+    process::{Captured, End, Job, JobError, clean_env},
 };
 
 /// Bytes of a command's output, each stream (RUN-47).
@@ -285,12 +285,14 @@ impl Toolbox {
         };
         let ended = job.run().await.map_err(|error| match error {
             JobError::Start { program, source } => format!("could not start {program:?}: {source}"),
-            JobError::Timeout(limit) => format!("the command was killed after {} s", limit.as_secs_f64()),
             JobError::Lost(error) => error.to_string(),
         })?;
-        let code = ended
-            .code
-            .map_or_else(|| "killed by a signal".to_owned(), |code| code.to_string());
+        let code = match ended.end {
+            End::Exited(code) => code.to_string(),
+            End::Signalled => "killed by a signal".to_owned(),
+            // RUN-47
+            End::TimedOut(limit) => format!("-1 (killed after {} s)", limit.as_secs_f64()),
+        };
         Ok(format!(
             "exit code: {code}\n{}{}",
             section("stdout", &ended.stdout),
