@@ -9,6 +9,10 @@ use sha2::{Digest, Sha256};
 
 /// Answered messages that are remembered. Beyond it the oldest are forgotten; running ones never are.
 pub const ENTRIES: u32 = 2_000;
+/// Bytes of a reply from which on the size of all of them is looked at. Smaller ones are bounded by their number.
+const LARGE_REPLY_BYTES: usize = 64 << 10;
+/// Bytes of all replies. Beyond it the oldest are forgotten.
+const REPLY_BYTES: u32 = 64 << 20;
 /// Bytes of one conversation that are kept.
 pub const SESSION_BYTES: usize = 400 << 10;
 /// Conversations that are kept.
@@ -209,7 +213,7 @@ impl Journal {
     /// # Errors
     /// The reply was not stored.
     pub async fn finish(&self, key: &Key, reply: String) -> Result<(), JournalError> {
-        let (key, entries) = (key.0.clone(), self.entries);
+        let (key, entries, large) = (key.0.clone(), self.entries, reply.len() > LARGE_REPLY_BYTES);
         self.run(move |db| {
             let tx = db.transaction()?;
             tx.execute(
@@ -221,6 +225,16 @@ impl Journal {
                      SELECT seq FROM message WHERE state <> 'running' ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
                 [entries],
             )?;
+            if large {
+                tx.execute(
+                    "DELETE FROM message WHERE state <> 'running' AND seq <= (
+                         SELECT MAX(seq) FROM (
+                             SELECT seq, SUM(LENGTH(CAST(reply AS BLOB))) OVER (ORDER BY seq DESC) AS newer
+                             FROM message WHERE state <> 'running')
+                         WHERE newer > ?1)",
+                    [REPLY_BYTES],
+                )?;
+            }
             tx.commit()
         })
         .await
@@ -427,6 +441,23 @@ mod tests {
             );
         }
         journal.finish(&key(0), "done".into()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn large_replies_are_bounded_together() {
+        // D14
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let large = "x".repeat(30 << 20);
+        for n in 1..=3 {
+            journal.begin(&key(n), &format!("t{n}"), None).await.unwrap();
+            journal.finish(&key(n), large.clone()).await.unwrap();
+        }
+        let mut kept = Vec::new();
+        for n in 1..=3 {
+            kept.push(journal.answered_task(&format!("t{n}")).await.unwrap().is_some());
+        }
+        assert_eq!(kept, [false, true, true]);
     }
 
     #[tokio::test]
