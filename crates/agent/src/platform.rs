@@ -21,6 +21,31 @@ const INSTRUCTIONS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of instructions that are read.
 const INSTRUCTIONS_BYTES: usize = 256 << 10;
 
+/// The operator's instructions could not be got.
+#[derive(Debug, thiserror::Error)]
+pub enum InstructionsError {
+    /// The platform could not be asked, or refused.
+    #[error(transparent)]
+    Request(#[from] reqwest::Error),
+    /// More than anybody reads.
+    #[error("they are longer than {INSTRUCTIONS_BYTES} bytes")]
+    TooLong,
+    /// The answer is not what the platform says.
+    #[error("the answer is not understood")]
+    Malformed,
+}
+
+impl InstructionsError {
+    /// The same without the address, which may carry credentials.
+    #[must_use]
+    pub fn without_url(self) -> Self {
+        match self {
+            Self::Request(error) => Self::Request(error.without_url()),
+            other => other,
+        }
+    }
+}
+
 /// What the platform says about this workspace's existence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existence {
@@ -187,8 +212,8 @@ impl Platform {
     /// The operator's instructions for this workspace (ACT-212); `None` where the platform has no such route.
     ///
     /// # Errors
-    /// The platform could not be asked.
-    pub async fn instructions(&self) -> Result<Option<String>, reqwest::Error> {
+    /// They are not known: whoever knew them before still does (RUN-17).
+    pub async fn instructions(&self) -> Result<Option<String>, InstructionsError> {
         let url = format!("{}/workspaces/{}/instructions/resolve", self.base_url, self.workspace);
         let mut builder = reqwest::Client::builder()
             .timeout(INSTRUCTIONS_TIMEOUT)
@@ -201,15 +226,25 @@ impl Platform {
         if let Some(token) = self.tokens.current() {
             request = request.bearer_auth(token.expose_secret());
         }
-        let answer = request.send().await?;
+        let mut answer = request.send().await?;
         if matches!(answer.status().as_u16(), 404 | 501) {
             return Ok(None);
         }
-        let body = answer.error_for_status()?.bytes().await?;
-        let text = serde_json::from_slice::<Value>(&body[..body.len().min(INSTRUCTIONS_BYTES)])
-            .ok()
-            .and_then(|body| Some(body.get("instructions")?.as_str()?.trim().to_owned()));
-        Ok(text.filter(|text| !text.is_empty()))
+        answer = answer.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > INSTRUCTIONS_BYTES {
+                return Err(InstructionsError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let body: Value = serde_json::from_slice(&body).map_err(|_| InstructionsError::Malformed)?;
+        let text = match body.get("instructions") {
+            Some(Value::String(text)) => text.trim(),
+            Some(Value::Null) => "",
+            _ => return Err(InstructionsError::Malformed),
+        };
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
     }
 
     /// Sends a JSON-RPC message to another workspace, or to this one, through the platform (RUN-25, RUN-40).

@@ -3,6 +3,10 @@
 mod common;
 
 use common::{Agent, FakePlatform, Home, text_of};
+use molecule_agent::{
+    credentials::{InboundSecret, TokenStore},
+    platform::{InstructionsError, Platform},
+};
 use molecule_core::WorkspaceId;
 use molecule_testkit::{
     PATIENCE,
@@ -175,6 +179,22 @@ async fn coordinators_route_tasks_to_their_team() {
         );
         platform.see(|seen| assert_eq!(seen.a2a.len(), 1, "one delegation"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instructions_that_are_too_long_are_no_empty_ones() {
+    // RUN-17
+    let platform = FakePlatform::start().await;
+    let home = Home::new(&platform, "echo", "");
+    let tokens = TokenStore::new(&home.file("configs"), Some("token".into()));
+    let inbound = InboundSecret::new(&home.file("configs"));
+    let client = Platform::new(&platform.url, home.id, tokens, inbound).unwrap();
+    platform.instruct(" Be brief. ");
+    assert_eq!(client.instructions().await.unwrap().as_deref(), Some("Be brief."));
+    platform.instruct("");
+    assert_eq!(client.instructions().await.unwrap(), None);
+    platform.instruct(&"x".repeat(300_000));
+    assert!(matches!(client.instructions().await, Err(InstructionsError::TooLong)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
