@@ -390,7 +390,7 @@ fn build_adapter(
     journal: &Journal,
 ) -> Result<Arc<dyn Adapter>, Exit> {
     let directory = Arc::new(Directory::new(Arc::clone(platform)));
-    let delegator = Delegator::new(Arc::clone(platform), config.delegation);
+    let delegator = Delegator::new(Arc::clone(platform), config.delegation.overridden(&settings.vars));
     match engine.runtime {
         Runtime::Echo => Ok(Arc::new(Echo::new(
             config.name.clone(),

@@ -5,6 +5,8 @@ use std::{path::Path, time::Duration};
 
 use serde_json::{Map, Value};
 
+use crate::env::Vars;
+
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -154,6 +156,30 @@ pub struct Delegation {
     pub timeout: Duration,
 }
 
+impl Delegation {
+    /// The same with what the environment sets (RUN-88). A value that makes no sense is ignored, with a warning.
+    #[must_use]
+    pub fn overridden(mut self, vars: &Vars) -> Self {
+        fn read<T>(vars: &Vars, name: &str, parse: impl FnOnce(&str) -> Option<T>, value: &mut T) {
+            match vars.get(name).map(parse) {
+                None => {}
+                Some(Some(set)) => *value = set,
+                Some(None) => tracing::warn!(name, "the value of this variable makes no sense and is ignored"),
+            }
+        }
+        let seconds = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
+        read(
+            vars,
+            "DELEGATION_RETRY_ATTEMPTS",
+            |text| text.parse().ok(),
+            &mut self.retry_attempts,
+        );
+        read(vars, "DELEGATION_RETRY_DELAY", seconds, &mut self.retry_delay);
+        read(vars, "DELEGATION_TIMEOUT", seconds, &mut self.timeout);
+        self
+    }
+}
+
 /// Prompt file read when the configuration names none (RUN-29).
 pub const DEFAULT_PROMPT_FILE: &str = "system-prompt.md";
 
@@ -223,7 +249,7 @@ impl Config {
                     .and_then(|n| n.try_into().ok())
                     .unwrap_or(3),
                 retry_delay: delegation.seconds("retry_delay", 5),
-                timeout: delegation.seconds("timeout", 120),
+                timeout: delegation.seconds("timeout", 300),
             },
             command_timeout: root.section("sandbox").seconds("timeout", 30),
             limits: TurnLimits::read(&root.section("compliance")),
@@ -419,11 +445,32 @@ mod tests {
                     push_notifications: true
                 }
             );
-            assert_eq!(config.delegation.timeout, Duration::from_secs(120));
+            // RUN-40, RUN-88
+            assert_eq!(config.delegation.timeout, Duration::from_secs(300));
             assert_eq!(config.prompt_files, [DEFAULT_PROMPT_FILE]);
             assert_eq!(config.runtime_config.timeout, None);
             assert_eq!((config.limits.tool_calls, config.limits.duration.as_secs()), (50, 300));
         }
+    }
+
+    #[test]
+    fn the_environment_tunes_delegation() {
+        // RUN-88
+        let vars: Vars = [
+            ("DELEGATION_TIMEOUT", "7.5"),
+            ("DELEGATION_RETRY_ATTEMPTS", "1"),
+            ("DELEGATION_RETRY_DELAY", "soon"),
+        ]
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+        let limits = parse("delegation: {timeout: 20, retry_attempts: 9, retry_delay: 2}").delegation;
+        let expected = Delegation {
+            retry_attempts: 1,
+            retry_delay: Duration::from_secs(2),
+            timeout: Duration::from_millis(7_500),
+        };
+        assert_eq!(limits.overridden(&vars), expected);
     }
 
     #[test]

@@ -24,6 +24,10 @@ const ERROR_BYTES: usize = 4_096;
 /// Longest pause before another try, whatever the platform suggests.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Told instead of an answer that did not come in time (RUN-43).
+const STILL_AT_WORK: &str = "no answer in time; the peer is still at work on the task. Do not send it again and do not \
+                             do it yourself.";
+
 /// What came of a delegation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -94,8 +98,9 @@ impl Delegator {
     async fn try_until_answered(&self, target: WorkspaceId, body: &Value) -> Result<Outcome, String> {
         let mut tries = 0;
         loop {
+            let begun = std::time::Instant::now();
             let answer = self.platform.send_a2a(target, body, self.limits.timeout).await;
-            match judge(answer) {
+            match judge(answer, begun.elapsed() >= self.limits.timeout) {
                 Try::Done(outcome) => return Ok(outcome),
                 Try::Failed(detail) => return Err(detail),
                 Try::Again { detail, .. } if tries >= self.limits.retry_attempts => return Err(detail),
@@ -173,7 +178,8 @@ pub fn request(message_id: &str, text: &str, context_id: Option<&str>) -> Result
     )?)
 }
 
-fn judge(answer: Result<A2aReply, ClientError>) -> Try {
+/// `late`: the answer came when the time for it was over.
+fn judge(answer: Result<A2aReply, ClientError>, late: bool) -> Try {
     let reply = match answer {
         Ok(reply) => reply,
         // Nothing was sent: another try is safe and may help.
@@ -183,10 +189,11 @@ fn judge(answer: Result<A2aReply, ClientError>) -> Try {
                 detail: error.to_string(),
             };
         }
+        Err(ClientError::Timeout { .. }) => return Try::Done(Outcome::Queued(STILL_AT_WORK.to_owned())),
         Err(error) => return Try::Failed(error.to_string()),
     };
     if !reply.is_success() {
-        return refused(&reply);
+        return refused(&reply, late);
     }
     if let Some(note) = queued(&reply) {
         return Try::Done(Outcome::Queued(note));
@@ -215,10 +222,14 @@ fn judge(answer: Result<A2aReply, ClientError>) -> Try {
     }
 }
 
-/// Only what says that the agent comes back is worth waiting for (A2A-61, A2A-81).
-fn refused(reply: &A2aReply) -> Try {
+/// Only what says that the agent comes back is worth waiting for (A2A-61, A2A-81). A peer that is busy when the time is
+/// over (A2A-87) is most likely busy with this very task (RUN-43).
+fn refused(reply: &A2aReply, late: bool) -> Try {
     let error = reply.to_error();
     let body: A2aUnavailable = error.body_as().unwrap_or_default();
+    if late && body.busy == Some(true) {
+        return Try::Done(Outcome::Queued(STILL_AT_WORK.to_owned()));
+    }
     let comes_back = body.restarting == Some(true) || body.waking == Some(true);
     if reply.status == 503 && comes_back && body.delivery_confirmed != Some(true) {
         let pause = error.retry_after.map(Duration::from_secs);
@@ -248,11 +259,16 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Try {
-        judge(Ok(A2aReply {
+        answered(status, body, false)
+    }
+
+    fn answered(status: u16, body: &str, late: bool) -> Try {
+        let reply = A2aReply {
             status,
             retry_after: None,
             body: body.to_owned().into(),
-        }))
+        };
+        judge(Ok(reply), late)
     }
 
     fn outcome(judged: Try) -> Result<Outcome, String> {
@@ -317,6 +333,20 @@ mod tests {
         ] {
             assert!(matches!(outcome(reply(status, body)), Ok(Outcome::Queued(_))), "{body}");
         }
+    }
+
+    #[test]
+    fn busy_at_the_end_of_the_time_is_at_work() {
+        // RUN-43, A2A-87
+        let busy = r#"{"error":"busy","busy":true,"retry_after":30}"#;
+        assert!(matches!(outcome(answered(503, busy, true)), Ok(Outcome::Queued(_))));
+        assert!(outcome(answered(503, busy, false)).is_err());
+        assert!(outcome(answered(502, r#"{"error":"gone"}"#, true)).is_err());
+        let timeout = ClientError::Timeout {
+            url: "http://p".into(),
+            after: None,
+        };
+        assert!(matches!(outcome(judge(Err(timeout), true)), Ok(Outcome::Queued(_))));
     }
 
     #[test]

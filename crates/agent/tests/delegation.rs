@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{FakePlatform, Home};
+use common::{Caller, FakePlatform, Home};
 use molecule_core::WorkspaceId;
 use serde_json::json;
 
@@ -45,6 +45,13 @@ async fn the_lead_delegates_to_the_researcher() {
         );
         assert_eq!(seen.activity[1]["request_body"]["task"], "what is water?");
         assert_eq!(seen.a2a[0].1["params"]["message"]["contextId"], "c");
+        // RUN-40
+        let caller = Caller {
+            route: "a2a",
+            bearer: Some("issued-token".to_owned()),
+            workspace: Some(lead.home.id.to_string()),
+        };
+        assert!(seen.callers.contains(&caller), "{:?}", seen.callers);
     });
     assert!(lead.say("peers").await.contains("Researcher"));
     assert!(lead.say("delegate Nobody: x").await.contains("My peers: Researcher"));
@@ -98,4 +105,23 @@ async fn failures_are_tagged_and_queued_tasks_are_not_failures() {
         assert_eq!(ids[0], ids[1]);
         assert_eq!(seen.activity.last().unwrap()["status"], "error");
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_its_time_has_not_failed() {
+    // RUN-43, RUN-88
+    let platform = FakePlatform::start().await;
+    let lead = Home::new(&platform, "echo", "name: Lead").with("DELEGATION_TIMEOUT", "1");
+    let lead = lead.start().await;
+    let slow = Home::new(&platform, "echo", "name: Slow").start().await;
+    platform.introduce(slow.home.id, "Slow", Some(lead.home.id));
+    platform
+        .until("both registered", |seen| seen.registers.len() >= 2)
+        .await;
+    let answer = lead.say("delegate Slow: sleep 600000").await;
+    assert!(
+        answer.starts_with("Slow: no answer in time") && answer.contains("still at work"),
+        "{answer}"
+    );
+    assert_eq!(platform.see(|seen| seen.a2a.len()), 1, "the work is not sent twice");
 }

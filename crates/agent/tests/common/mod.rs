@@ -54,6 +54,26 @@ pub struct Seen {
     pub notes: Vec<Value>,
     /// Target and body of each A2A call.
     pub a2a: Vec<(String, Value)>,
+    pub callers: Vec<Caller>,
+}
+
+/// Who called, by its headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    pub route: &'static str,
+    pub bearer: Option<String>,
+    pub workspace: Option<String>,
+}
+
+impl Caller {
+    fn of(route: &'static str, headers: &HeaderMap) -> Self {
+        let workspace = headers.get("x-workspace-id").map(|id| id.to_str().unwrap().to_owned());
+        Self {
+            route,
+            bearer: bearer(headers),
+            workspace,
+        }
+    }
 }
 
 pub struct Inner {
@@ -281,7 +301,8 @@ async fn heartbeat(State(inner): State<Arc<Inner>>, headers: HeaderMap, Json(bod
     }
 }
 
-async fn peers(State(inner): State<Arc<Inner>>, Path(id): Path<String>) -> Json<Vec<Value>> {
+async fn peers(State(inner): State<Arc<Inner>>, Path(id): Path<String>, headers: HeaderMap) -> Json<Vec<Value>> {
+    inner.note(|seen| seen.callers.push(Caller::of("peers", &headers)));
     let peers = inner.peers.lock().unwrap();
     Json(peers.iter().filter(|peer| peer["id"] != id).cloned().collect())
 }
@@ -294,9 +315,12 @@ async fn workspace(State(inner): State<Arc<Inner>>) -> Response {
     }
 }
 
-async fn a2a(State(inner): State<Arc<Inner>>, Path(id): Path<String>, body: Bytes) -> Response {
+async fn a2a(State(inner): State<Arc<Inner>>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     let value: Value = serde_json::from_slice(&body).unwrap();
-    inner.note(|seen| seen.a2a.push((id.clone(), value)));
+    inner.note(|seen| {
+        seen.a2a.push((id.clone(), value));
+        seen.callers.push(Caller::of("a2a", &headers));
+    });
     if let Some((status, body)) = inner.a2a_answer.lock().unwrap().clone() {
         return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
     }
@@ -304,12 +328,20 @@ async fn a2a(State(inner): State<Arc<Inner>>, Path(id): Path<String>, body: Byte
         return error(404, "workspace not found");
     };
     let secret = inner.secret.lock().unwrap().clone();
-    match http().post(url).bearer_auth(secret).body(body).send().await {
-        Ok(answer) => {
+    let ceiling = headers
+        .get("x-timeout")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let sent = http().post(url).bearer_auth(secret).body(body).send();
+    match tokio::time::timeout(Duration::from_secs(ceiling.unwrap_or(3_600)), sent).await {
+        Ok(Ok(answer)) => {
             let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
             (status, answer.bytes().await.unwrap_or_default()).into_response()
         }
-        Err(_) => error(502, "failed to reach workspace agent"),
+        Ok(Err(_)) => error(502, "failed to reach workspace agent"),
+        Err(_) => {
+            let busy = json!({"error": "workspace agent busy", "busy": true, "retry_after": 30});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(busy)).into_response()
+        }
     }
 }
 
@@ -323,7 +355,8 @@ async fn activity(State(inner): State<Arc<Inner>>, Json(body): Json<Value>) -> J
     Json(json!({"status": "logged"}))
 }
 
-async fn instructions(State(inner): State<Arc<Inner>>) -> Response {
+async fn instructions(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+    inner.note(|seen| seen.callers.push(Caller::of("instructions", &headers)));
     match inner.instructions.lock().unwrap().clone() {
         Some(text) => Json(json!({"workspace_id": "x", "instructions": text})).into_response(),
         None => error(404, "not found"),
