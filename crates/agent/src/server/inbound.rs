@@ -8,6 +8,7 @@ use std::{
 use molecule_a2a::jsonrpc::{FileContent, Part, SendParams};
 use molecule_core::text::Quoted;
 use serde_json::Value;
+use url::Url;
 use uuid::Uuid;
 
 use crate::runtimes::{HistoryTurn, TurnInput};
@@ -105,14 +106,15 @@ fn locate<'a>(file: &'a FileContent, work_dir: &Path) -> Option<(&'a FileContent
 }
 
 fn resolve(uri: &str, work_dir: &Path) -> Option<PathBuf> {
-    let path = uri
-        .strip_prefix("workspace:")
-        .or_else(|| uri.strip_prefix("file://"))
-        .unwrap_or(uri);
-    let path = Path::new(path);
+    let path = if uri.starts_with("file:") {
+        // What a URL cannot hold is percent-encoded.
+        Url::parse(uri).ok()?.to_file_path().ok()?
+    } else {
+        PathBuf::from(uri.strip_prefix("workspace:").unwrap_or(uri))
+    };
     let path = match path.strip_prefix(WORKSPACE) {
         Ok(inside) => work_dir.join(inside),
-        Err(_) => path.to_owned(),
+        Err(_) => path,
     };
     if !path.is_absolute() {
         return None;
@@ -204,7 +206,12 @@ mod tests {
         ] {
             assert_eq!(resolve(&uri, &work), Some(inside.clone()), "{uri}");
         }
+        std::fs::write(work.join("größer als.txt"), "x").unwrap();
+        let encoded = "file:///workspace/gr%C3%B6%C3%9Fer%20als.txt";
+        assert_eq!(resolve(encoded, &work), Some(inside.with_file_name("größer als.txt")));
         for uri in [
+            "file:///workspace/%2e%2e/out.txt",
+            "file://host/workspace/in.txt",
             "workspace:/workspace/../out.txt",
             "workspace:/workspace/link",
             "workspace:/workspace",
