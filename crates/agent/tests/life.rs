@@ -202,6 +202,13 @@ async fn the_initial_prompt_comes_once() {
                 .starts_with("initial-")
         );
         assert_eq!(body["params"]["message"]["parts"][0]["text"], "introduce yourself");
+        let caller = seen.callers.iter().find(|caller| caller.route == "a2a").unwrap();
+        assert_eq!(caller.bearer.as_deref(), Some("issued-token"));
+        assert_eq!(
+            caller.workspace.as_deref(),
+            Some(target.as_str()),
+            "else it would show as the user's"
+        );
     });
     assert!(agent.home.file("configs/.initial_prompt_done").exists());
     let (_, home) = agent.stop().await;
@@ -211,6 +218,25 @@ async fn the_initial_prompt_comes_once() {
         .until("the second boot's beats", |seen| seen.beats.len() > beats + 2)
         .await;
     assert_eq!(platform.see(|seen| seen.a2a.len()), 1);
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_idle_prompt_comes_again_and_again() {
+    // RUN-25, RUN-28
+    let platform = FakePlatform::start().await;
+    let yaml = "idle_prompt: anything to do?\nidle_interval_seconds: 0.02";
+    let agent = Home::new(&platform, "echo", yaml).start().await;
+    platform.until("two idle prompts", |seen| seen.a2a.len() >= 2).await;
+    platform.see(|seen| {
+        let message = |n: usize| &seen.a2a[n].1["params"]["message"];
+        let id = |n: usize| message(n)["messageId"].as_str().unwrap();
+        assert!(id(0).starts_with("idle-") && id(0) != id(1), "{} {}", id(0), id(1));
+        assert_eq!(message(0)["parts"][0]["text"], "anything to do?");
+        assert_eq!(seen.a2a[0].0, agent.home.id.to_string());
+        let caller = seen.callers.iter().find(|caller| caller.route == "a2a").unwrap();
+        assert_eq!(caller.workspace, Some(agent.home.id.to_string()));
+    });
     agent.stop().await;
 }
 

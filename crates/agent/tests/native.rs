@@ -72,6 +72,17 @@ async fn answers_with_the_whole_prompt_in_view() {
         let result = agent.send("m", "c", "hello").await;
         assert_eq!(text_of(&result), "Good morning, everybody.");
         assert_eq!(result["usage"], json!({"input_tokens": 10, "output_tokens": 5}));
+        // RUN-17
+        platform.see(|seen| {
+            for route in ["peers", "instructions"] {
+                let mut callers = seen.callers.iter().filter(|caller| caller.route == route).peekable();
+                assert!(callers.peek().is_some(), "{route}");
+                assert!(
+                    callers.all(|caller| caller.bearer.as_deref() == Some("issued-token")),
+                    "{route}"
+                );
+            }
+        });
         let request = llm.requests().pop().unwrap();
         assert_eq!(
             (request.wire, request.model(), request.streamed()),
