@@ -246,7 +246,7 @@ pub struct UpdateWorkspace {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub parent_id: Patch<String>,
-    /// New runtime, used from the next start on.
+    /// New runtime, used from the next start on; it cannot become `external` or cease to be. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub runtime: Patch<String>,
@@ -258,11 +258,11 @@ pub struct UpdateWorkspace {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub workspace_access: Patch<String>,
-    /// Idle minutes until hibernation; null or ≤0 is off.
+    /// Idle minutes until hibernation; null or ≤0 is off. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<i32>)]
     pub hibernation_idle_minutes: Patch<i32>,
-    /// Tasks at once.
+    /// Tasks at once. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<i32>)]
     pub max_concurrent_tasks: Patch<i32>,

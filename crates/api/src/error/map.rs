@@ -78,7 +78,8 @@ impl From<PatchError> for ApiError {
             | PatchError::BadField(_)
             | PatchError::BadDirectory
             | PatchError::BadAccess
-            | PatchError::BadParent(_) => Self::bad_request(error.to_string()),
+            | PatchError::BadParent(_)
+            | PatchError::RuntimeKind => Self::bad_request(error.to_string()),
             PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
             PatchError::NotFound => Self::not_found(error.to_string()),
             PatchError::Store(_) => failed(&error),

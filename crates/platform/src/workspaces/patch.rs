@@ -1,5 +1,5 @@
 use molecule_core::{
-    WorkspaceId,
+    WorkspaceId, WorkspaceStatus,
     validate::{self, InvalidField, WorkspaceAccess},
 };
 use molecule_store::{StoreError, workspaces::WorkspacePatch};
@@ -9,6 +9,7 @@ use molecule_wire::{
 };
 
 use super::Workspaces;
+use crate::lifecycle::is_external;
 
 /// Why a workspace was not changed (LIFE-96, OP-1). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub enum PatchError {
     /// A field that only an admin may change (D4).
     #[error("{0} can be changed by an admin only")]
     AdminOnly(&'static str),
+    /// Who runs the agent is settled when the workspace is created: tokens, endpoint and restarts rest on it.
+    #[error("runtime cannot change between external and managed: create another workspace instead")]
+    RuntimeKind,
     /// Unknown or removed.
     #[error("workspace not found")]
     NotFound,
@@ -51,11 +55,14 @@ impl Workspaces {
         request: UpdateWorkspace,
         admin: bool,
     ) -> Result<UpdatedWorkspace, PatchError> {
-        if !admin {
-            refuse_admin_fields(&request)?;
+        if !admin && let Some(field) = admin_field(&request) {
+            return Err(PatchError::AdminOnly(field));
         }
         let needs_restart = request.workspace_dir.is_present().then_some(true);
         let patch = validated(request)?;
+        if let Some(runtime) = &patch.runtime {
+            self.check_runtime_kind(id, runtime).await?;
+        }
         let found = self
             .inner
             .store
@@ -77,19 +84,45 @@ impl Workspaces {
             needs_restart,
         })
     }
+
+    /// The kind of a row never changes, so that it may be read ahead of the write.
+    async fn check_runtime_kind(&self, id: WorkspaceId, runtime: &str) -> Result<(), PatchError> {
+        let row = self.inner.store.workspace(id).await.map_err(PatchError::Store)?;
+        match row {
+            None => Err(PatchError::NotFound),
+            Some(row) if row.status == WorkspaceStatus::Removed => Err(PatchError::NotFound),
+            Some(row) if is_external(&row.runtime) != is_external(runtime) => Err(PatchError::RuntimeKind),
+            Some(_) => Ok(()),
+        }
+    }
 }
 
-fn refuse_admin_fields(request: &UpdateWorkspace) -> Result<(), PatchError> {
+/// The first field present that is not an agent's own business: agents may change name, role and layout (D4).
+fn admin_field(request: &UpdateWorkspace) -> Option<&'static str> {
+    let UpdateWorkspace {
+        name: _,
+        role: _,
+        collapsed: _,
+        x: _,
+        y: _,
+        tier,
+        parent_id,
+        runtime,
+        workspace_dir,
+        workspace_access,
+        hibernation_idle_minutes,
+        max_concurrent_tasks,
+    } = request;
     let fields = [
-        ("parent_id", request.parent_id.is_present()),
-        ("tier", request.tier.is_present()),
-        ("workspace_dir", request.workspace_dir.is_present()),
-        ("workspace_access", request.workspace_access.is_present()),
+        ("parent_id", parent_id.is_present()),
+        ("tier", tier.is_present()),
+        ("runtime", runtime.is_present()),
+        ("workspace_dir", workspace_dir.is_present()),
+        ("workspace_access", workspace_access.is_present()),
+        ("hibernation_idle_minutes", hibernation_idle_minutes.is_present()),
+        ("max_concurrent_tasks", max_concurrent_tasks.is_present()),
     ];
-    match fields.into_iter().find(|(_, present)| *present) {
-        Some((field, _)) => Err(PatchError::AdminOnly(field)),
-        None => Ok(()),
-    }
+    fields.into_iter().find_map(|(field, present)| present.then_some(field))
 }
 
 /// A field that cannot be null.
@@ -111,7 +144,8 @@ fn validated(request: UpdateWorkspace) -> Result<WorkspacePatch, PatchError> {
     }
     let role = request.role.into_option();
     validate::role(role.iter().flatten().next().map(String::as_str).unwrap_or_default())?;
-    let runtime = required(request.runtime)?;
+    // As the allowlist reads it.
+    let runtime = required(request.runtime)?.map(|runtime| runtime.trim().to_owned());
     validate::runtime(runtime.as_deref().unwrap_or_default())?;
     let position = match (required(request.x)?, required(request.y)?) {
         (Some(x), Some(y)) if x.is_finite() && y.is_finite() => Some((x, y)),

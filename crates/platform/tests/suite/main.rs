@@ -8,6 +8,7 @@ mod delete;
 mod events;
 mod messaging;
 mod orgs;
+mod patch;
 mod recover;
 mod registry;
 mod restart;

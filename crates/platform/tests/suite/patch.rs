@@ -1,0 +1,76 @@
+//! Changing a workspace (LIFE §7, D4).
+
+use molecule_platform::workspaces::PatchError;
+use molecule_testkit::both_engines;
+use molecule_wire::workspaces::UpdateWorkspace;
+
+use crate::common::*;
+
+/// Every field with a value that is in order, and whether a workspace may change it itself (D4).
+fn fields(parent: WorkspaceId) -> Vec<(&'static str, Value, bool)> {
+    let all = json!({
+        "name": "New", "role": "Writes", "collapsed": true, "x": 1.0, "y": 2.0,
+        "tier": 3, "parent_id": parent, "runtime": "native", "workspace_dir": "/srv/project",
+        "workspace_access": "read_only", "hibernation_idle_minutes": 5, "max_concurrent_tasks": 2,
+    });
+    let own = ["name", "role", "collapsed", "x", "y"];
+    let one = |(field, value): (&String, &Value)| {
+        let field: &'static str = field.clone().leak();
+        (field, json!({ field: value }), own.contains(&field))
+    };
+    all.as_object().unwrap().iter().map(one).collect()
+}
+
+async fn patch(harness: &Harness, id: WorkspaceId, body: &Value, admin: bool) -> Result<(), PatchError> {
+    let request: UpdateWorkspace = serde_json::from_value(body.clone()).unwrap();
+    harness.platform.workspaces.patch(id, request, admin).await.map(drop)
+}
+
+both_engines! {
+    async fn agents_change_their_name_role_and_layout_only(url: String) {
+        // D4
+        let harness = Harness::new(&url).await;
+        let parent = harness.started("Lead").await;
+        let id = harness.started("Writer").await;
+        for (field, body, own) in fields(parent) {
+            let before = harness.row(id).await;
+            match patch(&harness, id, &body, false).await {
+                Ok(()) => assert!(own, "{field}"),
+                Err(PatchError::AdminOnly(refused)) => {
+                    assert!(!own, "{field}");
+                    assert_eq!(refused, field);
+                    assert_eq!(harness.row(id).await, before);
+                }
+                Err(error) => panic!("{field}: {error}"),
+            }
+            patch(&harness, id, &body, true).await.unwrap();
+        }
+        let row = harness.row(id).await;
+        assert_eq!((row.runtime.as_str(), row.parent_id, row.tier), ("native", Some(parent), 3));
+        // One forbidden field spoils the rest.
+        let both = json!({ "name": "Newer", "runtime": "echo" });
+        assert!(matches!(patch(&harness, id, &both, false).await, Err(PatchError::AdminOnly("runtime"))));
+        assert_eq!(harness.row(id).await.name, "New");
+    }
+
+    async fn who_runs_the_agent_does_not_change(url: String) {
+        // D4, LIFE-3: a process on this host is started for managed workspaces only.
+        let harness = Harness::new(&url).await;
+        let managed = harness.started("Lead").await;
+        let (external, _) = harness.polling("Laptop").await;
+        let cases = [(managed, "external"), (managed, " external "), (external, "native"), (external, "")];
+        for (id, runtime) in cases {
+            let before = harness.row(id).await;
+            let refused = patch(&harness, id, &json!({ "runtime": runtime }), true).await.unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "runtime cannot change between external and managed: create another workspace instead"
+            );
+            assert_eq!(harness.row(id).await, before, "{runtime:?}");
+        }
+        patch(&harness, external, &json!({ "runtime": " external " }), true).await.unwrap();
+        assert_eq!(harness.row(external).await.runtime, "external");
+        let unknown = patch(&harness, WorkspaceId::random(), &json!({ "runtime": "echo" }), true).await;
+        assert!(matches!(unknown, Err(PatchError::NotFound)), "{unknown:?}");
+    }
+}
