@@ -102,10 +102,10 @@ pub enum BackendError {
         /// What was asked.
         operation: &'static str,
     },
-    /// The instance ended before it was ready.
+    /// The instance ended before it was ready; its configuration was written.
     #[error("instance ended during start: {0}")]
     EndedDuringStart(String),
-    /// The instance did not become ready in time.
+    /// The instance did not become ready in time; its configuration was written.
     #[error("instance was not ready within {0:?}")]
     NotReady(std::time::Duration),
     /// The request cannot be carried out as given.

@@ -22,15 +22,6 @@ use uuid::Uuid;
 
 const TEMPORARY: &str = ".molecule-tmp-";
 
-/// Must the content survive a power cut?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durability {
-    /// Yes: file and directory are synced.
-    Synced,
-    /// Written again at the next start anyway.
-    Cached,
-}
-
 /// A directory held open, into which the server writes without following links.
 pub(super) struct Dir {
     fd: OwnedFd,
@@ -45,7 +36,11 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 impl Dir {
     /// Creates the directory with its missing parents, mode 0700, and opens it.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let new = !path.exists();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        if new && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            File::open(parent)?.sync_all()?;
+        }
         let fd = openat(CWD, path, DIRECTORY, Mode::empty())?;
         fchmod(&fd, Mode::RWXU)?;
         Ok(Self {
@@ -69,6 +64,7 @@ impl Dir {
             Ok(fd) => fd,
             Err(Errno::NOENT) => {
                 mkdirat(&self.fd, name, Mode::RWXU)?;
+                fsync(&self.fd)?;
                 open()?
             }
             Err(Errno::ACCESS) => {
@@ -84,6 +80,7 @@ impl Dir {
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 unlinkat(&self.fd, name, AtFlags::empty())?;
                 mkdirat(&self.fd, name, Mode::RWXU)?;
+                fsync(&self.fd)?;
                 open()?
             }
             Err(error) => return Err(error.into()),
@@ -95,15 +92,9 @@ impl Dir {
         })
     }
 
-    /// Replaces the file at `relative` (already checked to stay inside) by `content`, atomically. Missing directories
-    /// are created. The file has its mode from the call that creates it (PROV-O16).
-    pub(super) fn write(
-        &self,
-        relative: impl AsRef<Path>,
-        content: &[u8],
-        mode: u32,
-        durability: Durability,
-    ) -> io::Result<()> {
+    /// Replaces the file at `relative` (already checked to stay inside) by `content`, atomically and so that it
+    /// survives a power cut. Missing directories are created. The file has its mode from the call that creates it (PROV-O16).
+    pub(super) fn write(&self, relative: impl AsRef<Path>, content: &[u8], mode: u32) -> io::Result<()> {
         let mut names = Vec::new();
         for component in relative.as_ref().components() {
             match component {
@@ -114,32 +105,27 @@ impl Dir {
         }
         let (file, parents) = names.split_last().ok_or(io::ErrorKind::InvalidFilename)?;
         let Some((first, rest)) = parents.split_first() else {
-            return self.write_here(file, content, mode, durability);
+            return self.write_here(file, content, mode);
         };
         let mut parent = self.enter(first)?;
         for name in rest {
             parent = parent.enter(name)?;
         }
-        parent.write_here(file, content, mode, durability)
+        parent.write_here(file, content, mode)
     }
 
-    fn write_here(&self, name: &str, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+    fn write_here(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
         let temporary = format!("{TEMPORARY}{}", Uuid::new_v4());
-        let result = self
-            .write_temporary(&temporary, content, mode, durability)
-            .and_then(|()| {
-                match renameat(&self.fd, &*temporary, &self.fd, name) {
-                    Err(Errno::ISDIR) => {
-                        remove_tree(&self.path.join(name))?;
-                        renameat(&self.fd, &*temporary, &self.fd, name)?;
-                    }
-                    other => other?,
+        let result = self.write_temporary(&temporary, content, mode).and_then(|()| {
+            match renameat(&self.fd, &*temporary, &self.fd, name) {
+                Err(Errno::ISDIR) => {
+                    remove_tree(&self.path.join(name))?;
+                    renameat(&self.fd, &*temporary, &self.fd, name)?;
                 }
-                if durability == Durability::Synced {
-                    fsync(&self.fd)?;
-                }
-                Ok(())
-            });
+                other => other?,
+            }
+            Ok(fsync(&self.fd)?)
+        });
         if result.is_err()
             && let Err(error) = self.remove(&temporary)
         {
@@ -148,14 +134,11 @@ impl Dir {
         result
     }
 
-    fn write_temporary(&self, name: &str, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+    fn write_temporary(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(&self.fd, name, flags, Mode::from_raw_mode(mode))?);
         file.write_all(content)?;
-        if durability == Durability::Synced {
-            file.sync_all()?;
-        }
-        Ok(())
+        file.sync_all()
     }
 
     /// The content of a regular file of at most `max` bytes. `None` if there is none.
@@ -252,8 +235,8 @@ mod tests {
         symlink(&outside, root.path().join("configs/sub")).unwrap();
         symlink(outside.join("token"), root.path().join("configs/token")).unwrap();
 
-        dir.write("sub/token", b"ours", 0o600, Durability::Cached).unwrap();
-        dir.write("token", b"ours", 0o600, Durability::Synced).unwrap();
+        dir.write("sub/token", b"ours", 0o600).unwrap();
+        dir.write("token", b"ours", 0o600).unwrap();
 
         assert_eq!(fs::read(outside.join("token")).unwrap(), b"theirs");
         assert_eq!(fs::read(root.path().join("configs/sub/token")).unwrap(), b"ours");
@@ -267,8 +250,8 @@ mod tests {
         let dir = Dir::create(root.path()).unwrap();
         fs::write(root.path().join("a"), "").unwrap();
         fs::create_dir_all(root.path().join("b/c")).unwrap();
-        dir.write("a/x", b"1", 0o600, Durability::Cached).unwrap();
-        dir.write("b", b"2", 0o600, Durability::Cached).unwrap();
+        dir.write("a/x", b"1", 0o600).unwrap();
+        dir.write("b", b"2", 0o600).unwrap();
         assert_eq!(fs::read(root.path().join("a/x")).unwrap(), b"1");
         assert_eq!(fs::read(root.path().join("b")).unwrap(), b"2");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
@@ -280,7 +263,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = Dir::create(root.path()).unwrap();
         for bad in ["", ".", "..", "../x", "a/../../x", "/x"] {
-            assert!(dir.write(bad, b"", 0o600, Durability::Cached).is_err(), "{bad}");
+            assert!(dir.write(bad, b"", 0o600).is_err(), "{bad}");
         }
     }
 

@@ -6,10 +6,7 @@ use molecule_core::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    files::{Dir, Durability},
-    identity::ProcessKey,
-};
+use super::{files::Dir, identity::ProcessKey};
 
 /// One instance, as kept in `<data>/server/instances/<id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,12 +62,8 @@ impl Records {
     }
 
     pub(super) fn write(&self, record: &Record) -> io::Result<()> {
-        self.dir.write(
-            name(record.workspace),
-            &serde_json::to_vec(record)?,
-            0o600,
-            Durability::Synced,
-        )
+        self.dir
+            .write(name(record.workspace), &serde_json::to_vec(record)?, 0o600)
     }
 
     pub(super) fn remove(&self, id: WorkspaceId) -> io::Result<()> {

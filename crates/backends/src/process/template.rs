@@ -6,14 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::files::{Dir, Durability};
+use super::files::Dir;
 
 /// Entries of one template. Links inside a template may multiply its entries; this is where that ends.
 const ENTRIES: usize = 10_000;
 /// Extensions of files that are run or read line by line, in which CRLF becomes LF.
 const TEXT: [&str; 3] = ["sh", "py", "md"];
 
-/// Copies every file. What cannot be copied, links that leave the template included, is logged and left out.
+/// What tells that a configuration is there at all. Written last, so that an interrupted copy does not pass for one.
+pub(super) const CONFIG: &str = "config.yaml";
+
+/// Copies every file, durably. What cannot be copied, links that leave the template included, is logged and left out.
 ///
 /// # Errors
 /// The template cannot be read at all or is too large.
@@ -39,12 +42,18 @@ struct Copy<'a> {
 impl Copy<'_> {
     fn directory(&mut self, source: &Path, relative: &Path) -> io::Result<()> {
         self.open.push(source.to_path_buf());
-        for entry in fs::read_dir(source)? {
-            self.left = self
-                .left
-                .checked_sub(1)
-                .ok_or_else(|| io::Error::other("the template has too many entries"))?;
-            let name = entry?.file_name();
+        let mut names = fs::read_dir(source)?
+            .take(self.left + 1)
+            .map(|entry| Ok(entry?.file_name()))
+            .collect::<io::Result<Vec<_>>>()?;
+        self.left = self
+            .left
+            .checked_sub(names.len())
+            .ok_or_else(|| io::Error::other("the template has too many entries"))?;
+        if relative.as_os_str().is_empty() {
+            names.sort_by_key(|name| name == CONFIG);
+        }
+        for name in names {
             let relative = relative.join(&name);
             match self.resolve(&source.join(&name)) {
                 Ok(path) if path.is_dir() => self.directory(&path, &relative)?,
@@ -89,7 +98,7 @@ impl Copy<'_> {
         } else {
             0o700
         };
-        self.target.write(relative, &content, mode, Durability::Cached)
+        self.target.write(relative, &content, mode)
     }
 }
 
@@ -147,6 +156,30 @@ mod tests {
         for absent in ["leak", "etc", "skills/up", "broken"] {
             assert!(fs::symlink_metadata(target.join(absent)).is_err(), "{absent}");
         }
+    }
+
+    #[test]
+    fn an_interrupted_copy_leaves_no_configuration() {
+        // PROV-28: `config.yaml` tells that there is one.
+        let root = tempfile::tempdir().unwrap();
+        let template = root.path().join("template");
+        fs::create_dir_all(template.join("skills")).unwrap();
+        for path in [CONFIG, "a.md", "z.md", "skills/a", "skills/b", "skills/config.yaml"] {
+            fs::write(template.join(path), "").unwrap();
+        }
+        let target = root.path().join("target");
+        let target = (Dir::create(&target).unwrap(), target);
+        let mut copy = Copy {
+            target: &target.0,
+            root: template.canonicalize().unwrap(),
+            left: 5,
+            open: Vec::new(),
+        };
+        assert!(copy.directory(&template, Path::new("")).is_err());
+        assert!(!target.1.join(CONFIG).exists());
+        copy.left = ENTRIES;
+        copy.directory(&template, Path::new("")).unwrap();
+        assert!(target.1.join(CONFIG).exists());
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! Prepares a workspace's directories for a start (PROV-45, PROV-53, PROV-54, PROV-62).
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use molecule_core::{Runtime, WorkspaceId, text::Quoted, validate};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    files::{Dir, Durability},
+    files::Dir,
     layout::Volume,
     state::{ENDPOINT, EXIT},
     template,
@@ -82,11 +86,13 @@ impl Contents {
             // PROV-45: the start goes on with what there is.
             tracing::warn!(workspace = %self.id, template = %dir.display(), %error, "the template could not be copied");
         }
-        for (path, content) in &self.config_files {
-            configs.write(path, content, 0o600, Durability::Cached)?;
+        let is_config = |path: &Path| path == Path::new(template::CONFIG);
+        let (last, first): (Vec<_>, Vec<_>) = self.config_files.iter().partition(|(path, _)| is_config(path));
+        for (path, content) in first.into_iter().chain(last) {
+            configs.write(path, content, 0o600)?;
         }
         for (name, secret) in [(AUTH_TOKEN, &self.auth_token), (INBOUND_SECRET, &self.inbound_secret)] {
-            configs.write(name, secret.expose_secret().as_bytes(), 0o600, Durability::Synced)?;
+            configs.write(name, secret.expose_secret().as_bytes(), 0o600)?;
         }
         Ok(())
     }
@@ -110,7 +116,7 @@ fn asks_for_reset(spec: &WorkspaceSpec) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::fs;
 
     use super::*;
     use crate::process::tests::spec;

@@ -21,7 +21,7 @@ use crate::{
     directory::Directory,
     events::Events,
     lifecycle,
-    provisioning::{Provisioner, StartFiles, StartPlan},
+    provisioning::{Provisioner, StartFiles},
     secrets::{SecretError, Secrets},
     templates::Catalogue,
 };
@@ -221,7 +221,7 @@ impl Orgs {
             tier: node.tier,
         });
         if node.runtime != Runtime::External {
-            self.begin(id, node, &walk.slots).await;
+            self.begin(id, &walk.slots).await;
         }
         for child in &node.children {
             Box::pin(self.create_tree(child, Some(id), walk)).await?;
@@ -231,19 +231,9 @@ impl Orgs {
     }
 
     /// A slot is taken before the start is spawned and freed when it has ended (PROV-139).
-    async fn begin(&self, id: WorkspaceId, node: &NodePlan, slots: &Arc<Semaphore>) {
+    async fn begin(&self, id: WorkspaceId, slots: &Arc<Semaphore>) {
         let permit = slots.clone().acquire_owned().await.ok();
-        let files = StartFiles::Given {
-            template_dir: node.template_dir.clone(),
-            files: config_files(node),
-        };
-        let started = self.inner.provisioner.start(
-            id,
-            StartPlan {
-                files,
-                reset_session: false,
-            },
-        );
+        let started = self.inner.provisioner.start(id);
         tokio::spawn(async move {
             // A panic was logged by the supervisor; the slot is freed either way.
             started.await.ok();
@@ -281,6 +271,7 @@ impl Orgs {
             workspace_access: mount.access,
             budget_limit: None,
             max_concurrent_tasks: node.max_concurrent_tasks,
+            start_files: if external { None } else { start_files(node).stored() },
             inbound_secret: None,
             layout: NewLayout {
                 x: node.position.x,
@@ -315,6 +306,13 @@ impl Orgs {
             );
         }
         Ok(secrets)
+    }
+}
+
+fn start_files(node: &NodePlan) -> StartFiles {
+    StartFiles::Given {
+        template_dir: node.template_dir.clone(),
+        files: config_files(node),
     }
 }
 

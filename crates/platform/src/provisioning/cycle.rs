@@ -30,7 +30,12 @@ impl Provisioner {
     /// # Errors
     /// The row could not be written; nothing was begun.
     pub async fn manual_restart(&self, id: WorkspaceId, plan: StartPlan) -> Result<Option<Applied>, StoreError> {
-        let applied = self.write_restart(id, Trigger::ManualRestart).await?;
+        let change = Change {
+            start_files: plan.files.stored(),
+            reset_session: plan.reset_session,
+            ..Change::default()
+        };
+        let applied = self.write_restart(id, Trigger::ManualRestart, change).await?;
         if applied.is_some() {
             // A start in progress is of the old incarnation.
             self.inner.slots.of(id).cancel_start();
@@ -38,7 +43,6 @@ impl Provisioner {
                 id,
                 Cycle {
                     written: true,
-                    plan,
                     not_before: Instant::now(),
                 },
             );
@@ -62,7 +66,6 @@ impl Provisioner {
                 id,
                 Cycle {
                     written: false,
-                    plan: StartPlan::restart(),
                     not_before: Instant::now() + pause,
                 },
             );
@@ -121,7 +124,7 @@ impl Provisioner {
         }
         // A start replaces what could not be stopped; refusing would strand a dead workspace (LIFE-137).
         self.stop_backend(id).await.ok();
-        self.start_guarded(id, slot, cycle.plan).await;
+        self.start_guarded(id, slot).await;
     }
 
     /// Not for removed, paused, hibernated or external rows, nor under a paused ancestor (LIFE-141).
@@ -129,7 +132,10 @@ impl Provisioner {
         if self.paused_ancestor(id).await?.is_some() {
             return Ok(false);
         }
-        Ok(self.write_restart(id, Trigger::AutoRestart).await?.is_some())
+        Ok(self
+            .write_restart(id, Trigger::AutoRestart, Change::default())
+            .await?
+            .is_some())
     }
 
     /// A start that was waiting for its turn may have served the restart already: stopping it would leave the row
@@ -161,11 +167,16 @@ impl Provisioner {
         Ok(None)
     }
 
-    async fn write_restart(&self, id: WorkspaceId, trigger: Trigger) -> Result<Option<Applied>, StoreError> {
+    async fn write_restart(
+        &self,
+        id: WorkspaceId,
+        trigger: Trigger,
+        change: Change,
+    ) -> Result<Option<Applied>, StoreError> {
         let change = Change {
             url: Some(NewUrl::none()),
             restart: true,
-            ..Change::default()
+            ..change
         };
         let ask = Ask::from(trigger).change(change);
         self.inner

@@ -41,6 +41,9 @@ pub enum StartFailure {
          template"
     )]
     NoConfigSource(WorkspaceId),
+    /// Starting with something else instead would pass for what was asked for.
+    #[error("the template this workspace was to start with is gone: restart it with a template")]
+    TemplateGone,
     /// Token or inbound secret could not be made; an instance without them could never be reached.
     #[error("workspace credentials could not be created; try again")]
     Credentials(#[source] InboundError),

@@ -3,12 +3,13 @@
 mod cycle;
 mod failure;
 mod pipeline;
+mod plan;
 mod recover;
 mod slots;
 mod watch;
 
 pub use failure::StartFailure;
-pub use pipeline::{StartFiles, StartPlan};
+pub use plan::{StartFiles, StartPlan};
 pub use recover::{RecoverError, Recovered};
 pub use slots::Cycle;
 
@@ -161,13 +162,14 @@ impl Provisioner {
     }
 
     /// Starts a workspace whose row says `provisioning`: the start door of create and import. Returns at once; how it
-    /// ended is in status and events. Without a backend the row is marked failed here (LIFE-49).
-    pub fn start(&self, id: WorkspaceId, plan: StartPlan) -> tokio::task::JoinHandle<Option<()>> {
+    /// ended is in status and events. What it starts with is stored with the row. Without a backend the row is marked
+    /// failed here (LIFE-49).
+    pub fn start(&self, id: WorkspaceId) -> tokio::task::JoinHandle<Option<()>> {
         let this = self.clone();
         self.inner.supervisor.spawn("workspace-start", async move {
             let slot = this.inner.slots.of(id);
             let _turn = slot.operation().await;
-            this.start_guarded(id, &slot, plan).await;
+            this.start_guarded(id, &slot).await;
         })
     }
 

@@ -13,7 +13,7 @@ use molecule_store::workspaces::{NewUrl, Workspace};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use super::{Provisioner, StartFailure, slots::Slot};
+use super::{Provisioner, StartFailure, StartFiles, StartPlan, slots::Slot};
 use crate::{
     credentials::InboundError,
     secrets::SecretError,
@@ -24,46 +24,10 @@ use crate::{
 /// How long a registration waits for the start that led to it.
 const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Where the configuration comes from.
-#[derive(Debug, Clone)]
-pub enum StartFiles {
-    /// A template directory, then files written over it.
-    Given {
-        /// Copied first.
-        template_dir: Option<PathBuf>,
-        /// Win over the template's.
-        files: BTreeMap<String, Vec<u8>>,
-    },
-    /// Generated from the row.
-    Generated,
-    /// What the volume holds, user edits included (LIFE-133).
-    Existing,
-}
-
-/// What to start with.
-#[derive(Debug, Clone)]
-pub struct StartPlan {
-    /// Configuration.
-    pub files: StartFiles,
-    /// Discard the session first (LIFE-126).
-    pub reset_session: bool,
-}
-
-impl StartPlan {
-    /// A restart that changes nothing.
-    #[must_use]
-    pub fn restart() -> Self {
-        Self {
-            files: StartFiles::Existing,
-            reset_session: false,
-        }
-    }
-}
-
 impl Provisioner {
     /// Runs one start under the slot: deadline, cancellation and panics end in the ordinary failure path. Afterwards
     /// the row is read again: an instance that nobody wants any more is stopped (D17).
-    pub(super) async fn start_guarded(&self, id: WorkspaceId, slot: &Slot, plan: StartPlan) {
+    pub(super) async fn start_guarded(&self, id: WorkspaceId, slot: &Slot) {
         let row = match self.inner.store.workspace(id).await {
             Ok(Some(row)) if row.status == WorkspaceStatus::Provisioning => row,
             Ok(_) => return,
@@ -76,7 +40,7 @@ impl Provisioner {
             workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
         );
         let starting = slot.begin_start();
-        match self.attempt(&row, plan, &starting.cancel).await {
+        match self.attempt(&row, &starting.cancel).await {
             Outcome::Started(started) => self.settle(&row, started).await,
             Outcome::Cancelled => {
                 tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
@@ -101,14 +65,14 @@ impl Provisioner {
         }
     }
 
-    async fn attempt(&self, row: &Workspace, plan: StartPlan, cancel: &CancellationToken) -> Outcome {
+    async fn attempt(&self, row: &Workspace, cancel: &CancellationToken) -> Outcome {
         let Some(backend) = self.inner.backend.clone() else {
             return Outcome::Failed(StartFailure::NoBackend);
         };
         let begin = async {
             // Never closed; waiting for the turn is part of the start, but not of its deadline.
             let _permit = self.inner.starts.acquire().await.ok();
-            let run = AssertUnwindSafe(self.run(row, plan, &backend)).catch_unwind();
+            let run = AssertUnwindSafe(self.run(row, &backend)).catch_unwind();
             match tokio::time::timeout(limits::PROVISION_DEADLINE, run).await {
                 Ok(Ok(Ok(started))) => Outcome::Started(started),
                 Ok(Ok(Err(failure))) => Outcome::Failed(failure),
@@ -126,8 +90,10 @@ impl Provisioner {
         }
     }
 
-    async fn run(&self, row: &Workspace, plan: StartPlan, backend: &Arc<dyn Backend>) -> Result<Started, StartFailure> {
+    async fn run(&self, row: &Workspace, backend: &Arc<dyn Backend>) -> Result<Started, StartFailure> {
         let runtime = self.runtime(&row.runtime);
+        let plan = self.plan(row).await?;
+        let once = plan.reset_session || plan.files != StartFiles::Existing;
         let env = self.assemble_env(row, runtime).await?;
         let (template_dir, config_files) = self.config(row, runtime, plan.files, backend, &env).await?;
         preflight(&config_files, &env)?;
@@ -152,13 +118,45 @@ impl Provisioner {
             workspace_access,
             reset_session: plan.reset_session,
         };
-        backend.start(&spec).await.map_err(|error| match error {
+        let outcome = backend.start(&spec).await;
+        if once && configured(&outcome) {
+            self.plan_done(row).await;
+        }
+        outcome.map_err(|error| match error {
             BackendError::EndedDuringStart(reason) => {
                 tracing::warn!(workspace = %row.id, reason, "instance ended during start");
                 StartFailure::Ended(declared(&reason).to_owned())
             }
             other => StartFailure::Backend(other),
         })
+    }
+
+    /// What was asked for and has not been carried out yet.
+    async fn plan(&self, row: &Workspace) -> Result<StartPlan, StartFailure> {
+        let stored = self.inner.store.start_plan(row.id).await?;
+        let files = StartFiles::read(stored.start_files.as_deref()).map_err(|error| {
+            tracing::error!(workspace = %row.id, %error, "what the workspace was to start with is not readable");
+            StartFailure::TemplateGone
+        })?;
+        if let StartFiles::Given {
+            template_dir: Some(dir),
+            ..
+        } = &files
+            && !dir.is_dir()
+        {
+            tracing::error!(workspace = %row.id, template = %dir.display(), "the template is gone");
+            return Err(StartFailure::TemplateGone);
+        }
+        Ok(StartPlan {
+            files,
+            reset_session: stored.reset_session,
+        })
+    }
+
+    async fn plan_done(&self, row: &Workspace) {
+        if let Err(error) = self.inner.store.start_plan_done(row.id, row.generation).await {
+            tracing::error!(workspace = %row.id, %error, "the next start writes the configuration once more");
+        }
     }
 
     /// Steps 2–5 of the pipeline: secrets, git identity, model, role, parent (PROV-14…22, RUN-80a).
@@ -323,6 +321,14 @@ impl Provisioner {
             tracing::error!(workspace = %id, %error, "LEAK-SUSPECT: the instance could not be stopped");
         })
     }
+}
+
+/// Was everything written, whatever became of the agent then?
+fn configured(outcome: &Result<Started, BackendError>) -> bool {
+    matches!(
+        outcome,
+        Ok(_) | Err(BackendError::EndedDuringStart(_) | BackendError::NotReady(_))
+    )
 }
 
 /// What the agent declared is its first line; the output below it belongs in the log (PROV-35).

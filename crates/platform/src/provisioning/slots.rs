@@ -5,15 +5,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::StartPlan;
-
 /// A restart that was asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cycle {
     /// `provisioning` is written already (a restart asked for by a person); else the cycle writes it itself.
     pub written: bool,
-    /// What to start with.
-    pub plan: StartPlan,
     /// Not earlier, so that settings saved together lead to one cycle (PROV-112a).
     pub not_before: Instant,
 }
@@ -23,7 +19,6 @@ impl Cycle {
     fn absorb(&mut self, other: Self) {
         if other.written {
             self.written = true;
-            self.plan = other.plan;
             self.not_before = other.not_before;
         } else if !self.written {
             self.not_before = self.not_before.max(other.not_before);
@@ -188,7 +183,6 @@ mod tests {
     fn cycle(written: bool) -> Cycle {
         Cycle {
             written,
-            plan: StartPlan::restart(),
             not_before: Instant::now(),
         }
     }

@@ -271,6 +271,7 @@ impl Registry {
                 workspace_access: WorkspaceAccess::None,
                 budget_limit: None,
                 max_concurrent_tasks: 1,
+                start_files: None,
                 inbound_secret: None,
                 layout: NewLayout::default(),
                 secrets: Vec::new(),

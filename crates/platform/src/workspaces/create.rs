@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{Workspaces, connection};
 use crate::{
     dial, lifecycle,
-    provisioning::{StartFiles, StartPlan},
+    provisioning::StartFiles,
     secrets::SecretError,
     templates::{CreateSource, choose_create},
 };
@@ -104,10 +104,7 @@ impl Workspaces {
             return self.create_external(id, draft, &request, base_url).await;
         }
         let access = draft.access;
-        let plan = StartPlan {
-            files: start_files(&draft.source),
-            reset_session: false,
-        };
+        let files = start_files(&draft.source).stored();
         let config = json!({
             "name": draft.name, "runtime": draft.runtime, "model": draft.model, "tier": draft.tier,
             "template": draft.template,
@@ -124,7 +121,10 @@ impl Workspaces {
             workspace_id: id,
             payload,
         };
-        let new = new_row(id, draft, &request, WorkspaceStatus::Provisioning, vec![event], None);
+        let new = NewWorkspace {
+            start_files: files,
+            ..new_row(id, draft, &request, WorkspaceStatus::Provisioning, vec![event], None)
+        };
         self.insert(new).await?;
         if !self.inner.provisioner.has_backend() {
             // The Config tab renders all the same (LIFE-70).
@@ -132,7 +132,7 @@ impl Workspaces {
                 tracing::error!(workspace = %id, %error, "workspace config not stored");
             }
         }
-        self.inner.provisioner.start(id, plan);
+        self.inner.provisioner.start(id);
         Ok(CreatedWorkspace {
             id,
             status: WorkspaceStatus::Provisioning,
@@ -376,6 +376,7 @@ fn new_row(
         workspace_access: draft.access,
         budget_limit: request.budget_limit,
         max_concurrent_tasks: request.max_concurrent_tasks.filter(|tasks| *tasks > 0).unwrap_or(1),
+        start_files: None,
         inbound_secret: None,
         layout: NewLayout {
             x: canvas.x,

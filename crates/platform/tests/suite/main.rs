@@ -9,6 +9,7 @@ mod events;
 mod messaging;
 mod orgs;
 mod patch;
+mod plan;
 mod recover;
 mod registry;
 mod restart;

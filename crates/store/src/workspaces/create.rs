@@ -30,6 +30,8 @@ pub struct NewWorkspace {
     pub workspace_access: WorkspaceAccess,
     pub budget_limit: Option<i64>,
     pub max_concurrent_tasks: i32,
+    /// See [`super::StartPlan`].
+    pub start_files: Option<String>,
     /// Present from the start for external workspaces, minted by the start door for managed ones.
     pub inbound_secret: Option<Sealed>,
     pub layout: NewLayout,
@@ -83,6 +85,9 @@ async fn insert(tx: &DatabaseTransaction, new: NewWorkspace) -> Result<Seq, Stor
         url_assigned: Set(false),
         delivery_mode: Set(new.delivery_mode.map(|mode| mode.as_str().to_owned())),
         instance_ref: Set(None),
+        start_files: Set(new.start_files),
+        reset_session: Set(false),
+        restart_due: Set(false),
         inbound_secret_key: Set(new.inbound_secret.as_ref().map(|sealed| sealed.key_id.clone())),
         inbound_secret: Set(new.inbound_secret.map(|sealed| sealed.bytes)),
         runtime_image_digest: Set(None),

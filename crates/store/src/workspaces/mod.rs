@@ -3,6 +3,7 @@
 mod create;
 mod read;
 mod remove;
+mod start;
 mod transition;
 mod tree;
 mod update;
@@ -12,6 +13,7 @@ pub use read::{ChildRow, RouteRow, Workspace};
 #[cfg(test)]
 pub(crate) use read::{list_sql, peers_sql};
 pub use remove::{Purged, Removed};
+pub use start::StartPlan;
 pub use transition::{Change, Guard, Moved, NewUrl, Transition};
 pub use update::WorkspacePatch;
 

@@ -37,6 +37,10 @@ pub struct Change {
     pub delivery_mode: Option<DeliveryMode>,
     /// The backend's name for the instance.
     pub instance_ref: Option<Option<String>>,
+    /// What the next start writes; replaces what an earlier one did not get to.
+    pub start_files: Option<String>,
+    /// The next start discards the session.
+    pub reset_session: bool,
     /// New inbound secret.
     pub inbound_secret: Option<Sealed>,
     /// What the failure was, for people.
@@ -189,6 +193,12 @@ fn update_statement(
     }
     if let Some(instance) = &change.instance_ref {
         update.set("instance_ref", instance.clone());
+    }
+    if let Some(files) = &change.start_files {
+        update.set("start_files", files.as_str());
+    }
+    if change.reset_session {
+        update.set("reset_session", true);
     }
     if let Some(sealed) = &change.inbound_secret {
         update.set("inbound_secret", sealed.bytes.clone());

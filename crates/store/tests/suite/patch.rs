@@ -5,7 +5,7 @@ use std::sync::Arc;
 use molecule_core::{DeliveryMode, EventType, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
 use molecule_store::{
     Store, StoreError,
-    workspaces::{NewLayout, NewUrl, NewWorkspace, WorkspacePatch},
+    workspaces::{Change, NewLayout, NewUrl, NewWorkspace, StartPlan, WorkspacePatch},
 };
 use tokio::sync::Barrier;
 
@@ -138,6 +138,36 @@ molecule_testkit::both_engines! {
         assert!(store.set_instance(id, 0, at(2), Some("i2".to_owned())).await.unwrap());
         let route = store.route(id).await.unwrap().unwrap();
         assert_eq!((route.url.as_str(), route.url_assigned), ("http://127.0.0.1:2", true));
+    }
+
+    // D17, LIFE-122: what a start has to do outlives restarts, and is done once.
+    async fn a_start_plan_stays_until_it_is_done(url: String) {
+        let store = open(&url).await;
+        let new = NewWorkspace { start_files: Some("first".to_owned()), ..describe("a") };
+        let id = new.id;
+        store.create_workspace(new).await.unwrap();
+        let plan = |files: Option<&str>, reset_session| StartPlan { start_files: files.map(str::to_owned), reset_session };
+        let restart = async |files: Option<&str>, reset_session| {
+            let mut restart = transition(id, &WorkspaceStatus::ALL, WorkspaceStatus::Provisioning);
+            restart.change = Change {
+                start_files: files.map(str::to_owned),
+                reset_session,
+                restart: true,
+                ..Change::default()
+            };
+            store.transition(restart).await.unwrap().unwrap().generation
+        };
+        assert_eq!(store.start_plan(id).await.unwrap(), plan(Some("first"), false));
+        restart(None, true).await;
+        assert_eq!(store.start_plan(id).await.unwrap(), plan(Some("first"), true));
+        let generation = restart(Some("second"), false).await;
+        assert_eq!(store.start_plan(id).await.unwrap(), plan(Some("second"), true));
+        // An earlier incarnation's start has done something else.
+        store.start_plan_done(id, generation - 1).await.unwrap();
+        assert_eq!(store.start_plan(id).await.unwrap(), plan(Some("second"), true));
+        store.start_plan_done(id, generation).await.unwrap();
+        assert_eq!(store.start_plan(id).await.unwrap(), StartPlan::default());
+        assert_eq!(store.start_plan(WorkspaceId::random()).await.unwrap(), StartPlan::default());
     }
 
     // OP-1: two moves that are each fine must not close a cycle together.

@@ -37,6 +37,7 @@ pub(crate) fn describe(name: &str) -> NewWorkspace {
         workspace_access: WorkspaceAccess::None,
         budget_limit: None,
         max_concurrent_tasks: 1,
+        start_files: None,
         inbound_secret: None,
         layout: NewLayout::default(),
         secrets: Vec::new(),

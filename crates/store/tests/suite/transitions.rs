@@ -9,7 +9,7 @@ use molecule_store::{
     events::Seq,
     now,
     pulse::Pulse,
-    workspaces::{Change, Guard, NewUrl, NewWorkspace, Transition},
+    workspaces::{Change, Guard, NewUrl, NewWorkspace, StartPlan, Transition},
 };
 use tokio::sync::Barrier;
 
@@ -117,6 +117,8 @@ molecule_testkit::both_engines! {
             agent_card: Some(r#"{"a":1}"#.to_owned()),
             delivery_mode: Some(DeliveryMode::Push),
             instance_ref: Some(Some("i".to_owned())),
+            start_files: Some("files".to_owned()),
+            reset_session: true,
             inbound_secret: Some(sealed("s")),
             sample_error: Some("nul \0".to_owned()),
             beat: true,
@@ -133,6 +135,8 @@ molecule_testkit::both_engines! {
         assert_eq!((row.status, row.url.as_str(), row.url_assigned), (Online, "http://127.0.0.1:1", true));
         assert_eq!((row.agent_card.as_deref(), row.delivery_mode), (Some(r#"{"a":1}"#), Some(DeliveryMode::Push)));
         assert_eq!(row.sample_error, "nul \u{fffd}"); // ACT-5
+        let plan = StartPlan { start_files: Some("files".to_owned()), reset_session: true };
+        assert_eq!(store.start_plan(id).await.unwrap(), plan);
         assert!(row.last_beat_at.is_some() && row.status_changed_at > before.status_changed_at);
         assert_eq!(store.route(id).await.unwrap().unwrap().inbound_secret, Some(sealed("s")));
 
