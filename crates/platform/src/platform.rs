@@ -9,7 +9,7 @@ use std::{
 
 use molecule_backends::Backend;
 use molecule_core::{limits, runtime::Allowlist};
-use molecule_store::{Store, StoreError, activity::ActivityWriter};
+use molecule_store::{Store, StoreError, activity::ActivityWriter, now};
 
 use crate::{
     activity::ActivityLog,
@@ -234,6 +234,7 @@ impl Platform {
         }
         self.start_loops();
         let recovered = self.provisioner.recover().await?;
+        self.start_sweeps();
         self.ready.store(true, Ordering::Release);
         Ok(recovered)
     }
@@ -271,26 +272,32 @@ impl Platform {
                 registry.flush().await
             }
         });
-        let (registry, watch) = (
-            self.registry.clone(),
-            Arc::new(tokio::sync::Mutex::new(Watch::default())),
-        );
-        self.supervisor
-            .every("health-sweep", limits::HEALTH_SWEEP_PERIOD, move || {
-                let (registry, watch) = (registry.clone(), watch.clone());
-                async move { registry.sweep(&mut *watch.lock().await).await }
-            });
         let (activity, age) = (self.activity.clone(), self.config.activity_retention);
         self.supervisor
             .every("activity-retention", limits::ACTIVITY_CLEANUP_PERIOD, move || {
                 let activity = activity.clone();
                 async move { activity.prune(age).await }
             });
+    }
+
+    /// The loops that judge workspaces. They run only once it is settled what an earlier server left behind: until then
+    /// a start that is about to be begun again looks like one that never completes.
+    fn start_sweeps(&self) {
+        let watch = Arc::new(tokio::sync::Mutex::new(Watch::default()));
+        let (registry, shared) = (self.registry.clone(), watch.clone());
+        self.supervisor
+            .every("health-sweep", limits::HEALTH_SWEEP_PERIOD, move || {
+                let (registry, watch) = (registry.clone(), shared.clone());
+                async move { registry.sweep(&mut *watch.lock().await).await }
+            });
         let provisioner = self.provisioner.clone();
         self.supervisor
             .every("provision-timeout-sweep", limits::PROVISION_SWEEP_PERIOD, move || {
-                let provisioner = provisioner.clone();
-                async move { provisioner.sweep_timeouts().await }
+                let (provisioner, watch) = (provisioner.clone(), watch.clone());
+                async move {
+                    let listening_since = watch.lock().await.observe(now());
+                    provisioner.sweep_timeouts(listening_since).await
+                }
             });
     }
 

@@ -23,6 +23,11 @@ use crate::{
     supervise::panic_text,
 };
 
+/// Pause before a cycle is tried again whose row could not be read or written; doubles up to [`RETRY_MAX`].
+const RETRY: Duration = Duration::from_secs(1);
+/// Longest such pause.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
 impl Provisioner {
     /// Writes the restart a person asked for and begins it in the background (LIFE-122): tokens revoked, generation
     /// raised, `provisioning`, event. `None`: removed, external or unknown; nothing changed.
@@ -35,19 +40,33 @@ impl Provisioner {
             reset_session: plan.reset_session,
             ..Change::default()
         };
-        let applied = self.write_restart(id, Trigger::ManualRestart, change).await?;
-        if applied.is_some() {
-            // A start in progress is of the old incarnation.
-            self.inner.slots.of(id).cancel_start();
-            self.request(
-                id,
-                Cycle {
-                    written: true,
-                    not_before: Instant::now(),
-                },
-            );
+        let applied = self
+            .write_restart(id, Ask::from(Trigger::ManualRestart).change(change))
+            .await?;
+        if let Some(applied) = &applied {
+            self.begin_written(id, applied.moved.generation);
         }
         Ok(applied)
+    }
+
+    /// Begins a restart whose row is written. A start in progress is of an old incarnation.
+    fn begin_written(&self, id: WorkspaceId, generation: i64) {
+        self.inner.slots.of(id).cancel_start(generation - 1);
+        self.request(id, Cycle::written(generation));
+    }
+
+    /// Writes an unattended restart of that incarnation and begins it; `false` when it is not due (LIFE-141) or
+    /// somebody else restarted the workspace.
+    pub(super) async fn restart_incarnation(&self, id: WorkspaceId, generation: i64) -> Result<bool, StoreError> {
+        if self.paused_ancestor(id).await?.is_some() {
+            return Ok(false);
+        }
+        let ask = Ask::from(Trigger::AutoRestart).generation(generation);
+        let applied = self.write_restart(id, ask).await?;
+        if let Some(applied) = &applied {
+            self.begin_written(id, applied.moved.generation);
+        }
+        Ok(applied.is_some())
     }
 
     /// Asks for an unattended restart (LIFE-140…146). Returns at once; whether it is due is decided when it runs.
@@ -65,14 +84,21 @@ impl Provisioner {
             self.request(
                 id,
                 Cycle {
-                    written: false,
+                    written: None,
                     not_before: Instant::now() + pause,
                 },
             );
         }
     }
 
-    fn request(&self, id: WorkspaceId, cycle: Cycle) {
+    /// The same unless one was asked for already: a workspace that waits out its pause goes on waiting.
+    pub fn auto_restart_unless_pending(&self, id: WorkspaceId) {
+        if self.inner.slots.of(id).is_idle() {
+            self.auto_restart(id);
+        }
+    }
+
+    pub(super) fn request(&self, id: WorkspaceId, cycle: Cycle) {
         let slot = self.inner.slots.of(id);
         if slot.request(cycle) {
             let this = self.clone();
@@ -84,6 +110,7 @@ impl Provisioner {
 
     async fn work(&self, id: WorkspaceId, slot: Arc<Slot>) {
         let stopping = self.inner.supervisor.stopping();
+        let mut pause = RETRY;
         while let Some(due) = slot.due() {
             if due > Instant::now() {
                 tokio::select! {
@@ -94,11 +121,19 @@ impl Provisioner {
                 }
                 continue;
             }
-            let Some(cycle) = slot.begin_cycle() else { return };
-            let run = AssertUnwindSafe(self.cycle(id, &slot, cycle)).catch_unwind().await;
-            if let Err(panic) = run {
-                tracing::error!(workspace = %id, reason = panic_text(&*panic), "restart cycle panicked");
-                self.fail_current(id).await;
+            let Some(mut cycle) = slot.begin_cycle() else { return };
+            match AssertUnwindSafe(self.cycle(id, &slot, &mut cycle)).catch_unwind().await {
+                Ok(Ok(())) => pause = RETRY,
+                Ok(Err(error)) => {
+                    tracing::error!(workspace = %id, %error, "restart held up, it is tried again");
+                    cycle.not_before = Instant::now() + pause;
+                    slot.request(cycle);
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+                Err(panic) => {
+                    tracing::error!(workspace = %id, reason = panic_text(&*panic), "restart cycle panicked");
+                    self.fail_current(id).await;
+                }
             }
             if !slot.end_cycle() {
                 return;
@@ -106,46 +141,36 @@ impl Provisioner {
         }
     }
 
-    /// One cycle: stop, write `provisioning` unless that has been done, start (LIFE-144).
-    async fn cycle(&self, id: WorkspaceId, slot: &Slot, cycle: Cycle) {
+    /// One cycle: write `provisioning` unless that has been done, stop, start (LIFE-144). After an error it can be run
+    /// again.
+    async fn cycle(&self, id: WorkspaceId, slot: &Slot, cycle: &mut Cycle) -> Result<(), StoreError> {
         let _turn = slot.operation().await;
-        let due = if cycle.written {
-            self.still_due(id).await
-        } else {
-            self.write_if_due(id).await
+        let Some(generation) = self.due(id, cycle.written).await? else {
+            return Ok(());
         };
-        match due {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::error!(workspace = %id, %error, "restart not begun");
-                return;
-            }
-        }
+        cycle.written = Some(generation);
         // A start replaces what could not be stopped; refusing would strand a dead workspace (LIFE-137).
         self.stop_backend(id).await.ok();
-        self.start_guarded(id, slot).await;
+        self.start_guarded(id, slot, generation).await
     }
 
-    /// Not for removed, paused, hibernated or external rows, nor under a paused ancestor (LIFE-141).
-    async fn write_if_due(&self, id: WorkspaceId) -> Result<bool, StoreError> {
+    /// The generation to start. One that was written is due as long as it is the row's: a later one has a cycle of its
+    /// own, which brings what this one would have brought.
+    async fn due(&self, id: WorkspaceId, written: Option<i64>) -> Result<Option<i64>, StoreError> {
+        if let Some(generation) = written {
+            match self.inner.store.workspace(id).await? {
+                Some(row) if row.generation != generation => return Ok(None),
+                Some(row) if row.status == WorkspaceStatus::Provisioning => return Ok(Some(generation)),
+                // It failed, or an old instance spoke up, before this incarnation was begun.
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
         if self.paused_ancestor(id).await?.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
-        Ok(self
-            .write_restart(id, Trigger::AutoRestart, Change::default())
-            .await?
-            .is_some())
-    }
-
-    /// A start that was waiting for its turn may have served the restart already: stopping it would leave the row
-    /// `online` with nothing behind it. One that failed had not what this restart brings.
-    async fn still_due(&self, id: WorkspaceId) -> Result<bool, StoreError> {
-        match self.inner.store.workspace(id).await?.map(|row| row.status) {
-            Some(WorkspaceStatus::Provisioning) => Ok(true),
-            Some(WorkspaceStatus::Failed) => self.write_if_due(id).await,
-            _ => Ok(false),
-        }
+        let applied = self.write_restart(id, Ask::from(Trigger::AutoRestart)).await?;
+        Ok(applied.map(|applied| applied.moved.generation))
     }
 
     /// Name of the nearest paused ancestor (LIFE-119). The walk ends on cyclic data.
@@ -167,21 +192,15 @@ impl Provisioner {
         Ok(None)
     }
 
-    async fn write_restart(
-        &self,
-        id: WorkspaceId,
-        trigger: Trigger,
-        change: Change,
-    ) -> Result<Option<Applied>, StoreError> {
+    async fn write_restart(&self, id: WorkspaceId, ask: Ask) -> Result<Option<Applied>, StoreError> {
         let change = Change {
             url: Some(NewUrl::none()),
             restart: true,
-            ..change
+            ..ask.change.clone()
         };
-        let ask = Ask::from(trigger).change(change);
         self.inner
             .lifecycle
-            .apply(id, ask, |row, _| vec![lifecycle::provisioning(row)])
+            .apply(id, ask.change(change), |row, _| vec![lifecycle::provisioning(row)])
             .await
     }
 
@@ -199,9 +218,24 @@ impl Provisioner {
     pub async fn stop(&self, id: WorkspaceId) -> Result<(), BackendError> {
         let slot = self.inner.slots.of(id);
         slot.withdraw();
-        slot.cancel_start();
+        slot.cancel_start(i64::MAX);
         let _turn = slot.operation().await;
         self.stop_backend(id).await
+    }
+
+    /// Ends what a failed start left. A workspace that has moved on is left alone: what was asked for since, and what
+    /// runs by then, is not that start's.
+    pub(super) async fn stop_failed(&self, id: WorkspaceId, generation: i64) {
+        let slot = self.inner.slots.of(id);
+        slot.cancel_start(generation);
+        let _turn = slot.operation().await;
+        match self.inner.store.workspace(id).await {
+            Ok(Some(row)) if row.generation == generation && row.status == WorkspaceStatus::Failed => {
+                self.stop_backend(id).await.ok();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(workspace = %id, %error, "what a failed start left is not stopped"),
+        }
     }
 
     /// Stops a workspace that is gone for good and forgets it (LIFE-106).

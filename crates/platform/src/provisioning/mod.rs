@@ -11,7 +11,6 @@ mod watch;
 pub use failure::StartFailure;
 pub use plan::{StartFiles, StartPlan};
 pub use recover::{RecoverError, Recovered};
-pub use slots::Cycle;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
 
@@ -31,6 +30,8 @@ use crate::{
     templates::{Catalogue, ProvisionTimeouts},
 };
 
+/// The incarnation that a new workspace begins with.
+const FIRST_GENERATION: i64 = 0;
 /// Starts that run at once, over all workspaces.
 const CONCURRENT_STARTS: usize = 8;
 
@@ -161,7 +162,7 @@ impl Provisioner {
         resolved.runtime
     }
 
-    /// Starts a workspace whose row says `provisioning`: the start door of create and import. Returns at once; how it
+    /// Starts a workspace that was just created: the start door of create and import. Returns at once; how it
     /// ended is in status and events. What it starts with is stored with the row. Without a backend the row is marked
     /// failed here (LIFE-49).
     pub fn start(&self, id: WorkspaceId) -> tokio::task::JoinHandle<Option<()>> {
@@ -169,7 +170,10 @@ impl Provisioner {
         self.inner.supervisor.spawn("workspace-start", async move {
             let slot = this.inner.slots.of(id);
             let _turn = slot.operation().await;
-            this.start_guarded(id, &slot).await;
+            if let Err(error) = this.start_guarded(id, &slot, FIRST_GENERATION).await {
+                tracing::error!(workspace = %id, %error, "start held up, it is tried again");
+                this.request(id, slots::Cycle::written(FIRST_GENERATION));
+            }
         })
     }
 

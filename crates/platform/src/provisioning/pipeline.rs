@@ -9,7 +9,10 @@ use molecule_core::{
     model::{PROVIDER_DERIVED, PROVIDER_ORIGIN_VARIABLE},
     validate::WorkspaceAccess,
 };
-use molecule_store::workspaces::{NewUrl, Workspace};
+use molecule_store::{
+    StoreError,
+    workspaces::{NewUrl, Workspace},
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
@@ -25,21 +28,22 @@ use crate::{
 const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Provisioner {
-    /// Runs one start under the slot: deadline, cancellation and panics end in the ordinary failure path. Afterwards
-    /// the row is read again: an instance that nobody wants any more is stopped (D17).
-    pub(super) async fn start_guarded(&self, id: WorkspaceId, slot: &Slot) {
-        let row = match self.inner.store.workspace(id).await {
-            Ok(Some(row)) if row.status == WorkspaceStatus::Provisioning => row,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::error!(workspace = %id, %error, "start not begun: the row could not be read");
-                return;
-            }
+    /// Runs one start under the slot, unless the workspace has moved on from that incarnation: deadline, cancellation
+    /// and panics end in the ordinary failure path. Afterwards the row is read again: an instance that nobody wants any
+    /// more is stopped (D17).
+    ///
+    /// # Errors
+    /// Not begun: the row could not be read.
+    pub(super) async fn start_guarded(&self, id: WorkspaceId, slot: &Slot, generation: i64) -> Result<(), StoreError> {
+        // Before the row is read, so that a restart written after that finds a start to cancel.
+        let starting = slot.begin_start(generation);
+        let row = match self.inner.store.workspace(id).await? {
+            Some(row) if row.status == WorkspaceStatus::Provisioning && row.generation == generation => row,
+            _ => return Ok(()),
         };
         tracing::info!(
             workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
         );
-        let starting = slot.begin_start();
         match self.attempt(&row, &starting.cancel).await {
             Outcome::Started(started) => self.settle(&row, started).await,
             Outcome::Cancelled => {
@@ -54,6 +58,7 @@ impl Provisioner {
                 }
             }
         }
+        Ok(())
     }
 
     /// Waits until a start in progress has stored where its instance is. An agent may register before that: it must

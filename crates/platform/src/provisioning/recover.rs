@@ -42,9 +42,19 @@ const WANTED: [WorkspaceStatus; 4] = [
     WorkspaceStatus::Offline,
 ];
 
+/// What became of an instance that was found at boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Adopted,
+    Ended,
+    /// Somebody restarted, stopped or removed the workspace meanwhile, and sees to what runs.
+    MovedOn,
+}
+
 impl Provisioner {
     /// Adopts instances of the current generation, ends the others, and starts again what ought to run and does not
-    /// (D17, D19).
+    /// (D17, D19). Restarts of rows that were being started are written when it returns. Requests are served meanwhile:
+    /// what they begin is left alone.
     ///
     /// # Errors
     /// [`RecoverError`]; what was settled so far stays so.
@@ -62,34 +72,78 @@ impl Provisioner {
             }
             return Ok(recovered);
         };
-        let mut alive = Vec::new();
+        let mut found = HashMap::new();
         for instance in backend.list().await? {
-            if self.adopt(backend.as_ref(), &instance, rows.get(&instance.id)).await {
-                alive.push(instance.id);
-                recovered.adopted += 1;
-            } else {
-                self.stop(instance.id).await.ok();
-                recovered.ended += 1;
+            let outcome = self
+                .take_over(backend.as_ref(), &instance, rows.get(&instance.id))
+                .await?;
+            match outcome {
+                Found::Adopted => recovered.adopted += 1,
+                Found::Ended => recovered.ended += 1,
+                Found::MovedOn => {}
             }
+            found.insert(instance.id, outcome);
         }
-        for row in rows.values().filter(|row| !alive.contains(&row.id)) {
-            recovered.restarted += 1;
-            if row.status.is_alive() {
-                // Announces the loss, then restarts.
-                self.found_dead(row.id, row.generation).await;
-            } else {
-                self.auto_restart(row.id);
+        for row in rows.values() {
+            let found = found.get(&row.id).copied();
+            let moved_on = self.inner.slots.of(row.id).is_in_use();
+            if !moved_on && matches!(found, None | Some(Found::Ended)) {
+                recovered.restarted += 1;
+                self.bring_back(row, found).await;
             }
         }
         Ok(recovered)
     }
 
+    /// Decides on one instance, with the workspace's slot in hand. `before` is the row as it was when the instances were
+    /// listed, if it ought to run.
+    async fn take_over(
+        &self,
+        backend: &dyn Backend,
+        instance: &Instance,
+        before: Option<&Workspace>,
+    ) -> Result<Found, StoreError> {
+        let slot = self.inner.slots.of(instance.id);
+        let Some(_turn) = slot.try_operation().filter(|_| !slot.is_in_use()) else {
+            return Ok(Found::MovedOn);
+        };
+        let row = self.inner.store.workspace(instance.id).await?;
+        let row = row.filter(|row| WANTED.contains(&row.status) && !is_external(&row.runtime));
+        if row.as_ref().map(|row| row.generation) != before.map(|row| row.generation) {
+            return Ok(Found::MovedOn);
+        }
+        if let Some(row) = row
+            && self.adopt(backend, instance, &row).await
+        {
+            return Ok(Found::Adopted);
+        }
+        self.stop_backend(instance.id).await.ok();
+        Ok(Found::Ended)
+    }
+
+    /// Starts again what ought to run and does not.
+    async fn bring_back(&self, row: &Workspace, found: Option<Found>) {
+        if row.status.is_alive() {
+            // Announces the loss, then restarts.
+            if found == Some(Found::Ended) {
+                self.gone(row.id, row.generation, "the instance was not adopted").await;
+            } else {
+                self.found_dead(row.id, row.generation).await;
+            }
+            return;
+        }
+        if let Err(error) = self.restart_incarnation(row.id, row.generation).await {
+            tracing::error!(workspace = %row.id, %error, "restart held up, it is tried again");
+            self.auto_restart(row.id);
+        }
+    }
+
     /// An instance is kept only if it is the row's current incarnation and was heard of: one that was still being
     /// started is begun again with credentials that are known to have arrived.
-    async fn adopt(&self, backend: &dyn Backend, instance: &Instance, row: Option<&Workspace>) -> bool {
-        let Some(row) = row.filter(|row| row.generation == instance.generation && row.status.is_alive()) else {
+    async fn adopt(&self, backend: &dyn Backend, instance: &Instance, row: &Workspace) -> bool {
+        if row.generation != instance.generation || !row.status.is_alive() {
             return false;
-        };
+        }
         if let Err(error) = backend.adopt(instance).await {
             tracing::warn!(workspace = %row.id, %error, "instance not adopted");
             return false;

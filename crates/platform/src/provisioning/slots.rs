@@ -7,22 +7,32 @@ use tokio_util::sync::CancellationToken;
 
 /// A restart that was asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Cycle {
-    /// `provisioning` is written already (a restart asked for by a person); else the cycle writes it itself.
-    pub written: bool,
+pub(super) struct Cycle {
+    /// The generation for which `provisioning` is written already; `None`: the cycle writes it itself.
+    pub(super) written: Option<i64>,
     /// Not earlier, so that settings saved together lead to one cycle (PROV-112a).
-    pub not_before: Instant,
+    pub(super) not_before: Instant,
 }
 
 impl Cycle {
-    /// What was asked for twice is done once; what a person asked for is kept, and does not wait for anything.
-    fn absorb(&mut self, other: Self) {
-        if other.written {
-            self.written = true;
-            self.not_before = other.not_before;
-        } else if !self.written {
-            self.not_before = self.not_before.max(other.not_before);
+    /// Of a restart that is written; due at once.
+    pub(super) fn written(generation: i64) -> Self {
+        Self {
+            written: Some(generation),
+            not_before: Instant::now(),
         }
+    }
+
+    /// What was asked for twice is done once. A restart that is written waits for nothing but its own time: people
+    /// see it, and of two the later incarnation is the one to be started.
+    fn absorb(&mut self, other: Self) {
+        self.not_before = match (self.written, other.written) {
+            (None, None) => self.not_before.max(other.not_before),
+            (Some(_), None) => self.not_before,
+            (None, Some(_)) => other.not_before,
+            (Some(_), Some(_)) => self.not_before.min(other.not_before),
+        };
+        self.written = self.written.max(other.written);
     }
 }
 
@@ -41,8 +51,8 @@ enum CycleState {
 pub(super) struct Slot {
     operation: Arc<AsyncMutex<()>>,
     cycle: Mutex<CycleState>,
-    /// Cancels the start in progress.
-    start: Mutex<CancellationToken>,
+    /// Generation of the latest start, and what cancels it.
+    start: Mutex<Option<(i64, CancellationToken)>>,
     /// The waiting cycle is due earlier, or not at all any more.
     moved: Notify,
     /// A start is in progress: what it leads to is not stored yet.
@@ -69,10 +79,15 @@ impl Slot {
         self.operation.clone().lock_owned().await
     }
 
-    /// A start begins.
-    pub(super) fn begin_start(&self) -> Starting<'_> {
+    /// The turn, unless somebody has it.
+    pub(super) fn try_operation(&self) -> Option<OwnedMutexGuard<()>> {
+        self.operation.clone().try_lock_owned().ok()
+    }
+
+    /// A start of that generation begins.
+    pub(super) fn begin_start(&self, generation: i64) -> Starting<'_> {
         let cancel = CancellationToken::new();
-        *self.start.lock() = cancel.clone();
+        *self.start.lock() = Some((generation, cancel.clone()));
         self.starting.send_replace(true);
         Starting { slot: self, cancel }
     }
@@ -83,9 +98,23 @@ impl Slot {
         self.starting.subscribe().wait_for(|starting| !starting).await.ok();
     }
 
-    /// Cancels the start in progress, if any.
-    pub(super) fn cancel_start(&self) {
-        self.start.lock().cancel();
+    /// Cancels the start in progress, if it is of that generation or an earlier one.
+    pub(super) fn cancel_start(&self, latest: i64) {
+        if let Some((generation, cancel)) = &*self.start.lock()
+            && *generation <= latest
+        {
+            cancel.cancel();
+        }
+    }
+
+    /// Something was started here, or asked for.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.start.lock().is_some() || !self.is_idle()
+    }
+
+    /// Nothing was asked for that has not been done.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(*self.cycle.lock(), CycleState::Idle)
     }
 
     /// Takes a request. `true`: the caller must run a worker.
@@ -180,9 +209,9 @@ impl Slots {
 mod tests {
     use super::*;
 
-    fn cycle(written: bool) -> Cycle {
+    fn cycle(written: impl Into<Option<i64>>) -> Cycle {
         Cycle {
-            written,
+            written: written.into(),
             not_before: Instant::now(),
         }
     }
@@ -191,24 +220,30 @@ mod tests {
     fn any_number_of_requests_coalesce_into_one_further_cycle() {
         // LIFE-145
         let slot = Slot::default();
-        assert!(slot.request(cycle(false)), "the first one runs");
+        assert!(slot.request(cycle(None)), "the first one runs");
         assert!(slot.begin_cycle().is_some());
         for _ in 0..5 {
-            assert!(!slot.request(cycle(false)));
+            assert!(!slot.request(cycle(None)));
         }
         assert!(slot.end_cycle(), "one more");
         assert!(slot.begin_cycle().is_some());
         assert!(!slot.end_cycle(), "and no more");
-        assert!(slot.request(cycle(false)), "then a fresh one");
+        assert!(slot.request(cycle(None)), "then a fresh one");
     }
 
     #[test]
     fn settings_saved_together_are_one_cycle() {
         // PROV-112a
         let slot = Slot::default();
-        assert!(slot.request(cycle(false)));
-        assert!(!slot.request(cycle(true)));
-        assert!(slot.begin_cycle().unwrap().written, "what a person asked for is kept");
+        assert!(slot.request(cycle(None)));
+        assert!(!slot.request(cycle(7)));
+        assert!(!slot.request(cycle(6)));
+        assert!(!slot.request(cycle(None)));
+        assert_eq!(
+            slot.begin_cycle().unwrap().written,
+            Some(7),
+            "what a person asked for is kept"
+        );
         assert!(!slot.end_cycle());
     }
 
@@ -220,27 +255,38 @@ mod tests {
         let later = now + std::time::Duration::from_secs(60);
         assert!(slot.request(Cycle {
             not_before: later,
-            ..cycle(false)
+            ..cycle(None)
         }));
         assert!(!slot.request(Cycle {
             not_before: now,
-            ..cycle(true)
+            ..cycle(1)
         }));
         assert_eq!(slot.due(), Some(now));
         assert!(!slot.request(Cycle {
             not_before: later,
-            ..cycle(false)
+            ..cycle(None)
         }));
         assert_eq!(slot.due(), Some(now));
     }
 
     #[test]
+    fn only_starts_that_are_out_of_date_are_cancelled() {
+        // D17
+        let slot = Slot::default();
+        let starting = slot.begin_start(2);
+        slot.cancel_start(1);
+        assert!(!starting.cancel.is_cancelled());
+        slot.cancel_start(2);
+        assert!(starting.cancel.is_cancelled());
+    }
+
+    #[test]
     fn a_stop_withdraws_what_has_not_begun() {
         let slot = Slot::default();
-        assert!(slot.request(cycle(false)));
+        assert!(slot.request(cycle(None)));
         slot.withdraw();
         assert!(slot.due().is_none());
         assert!(slot.begin_cycle().is_none());
-        assert!(slot.request(cycle(false)));
+        assert!(slot.request(cycle(None)));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use molecule_backends::{Exit, Running};
-use molecule_core::{Trigger, WorkspaceId, WorkspaceStatus};
+use molecule_core::{Timestamp, Trigger, WorkspaceId, WorkspaceStatus};
 use molecule_store::{
     StoreError, now,
     workspaces::{Change, Guard, NewUrl, Workspace},
@@ -98,7 +98,7 @@ impl Provisioner {
         }
     }
 
-    async fn gone(&self, id: WorkspaceId, generation: i64, reason: &str) {
+    pub(super) async fn gone(&self, id: WorkspaceId, generation: i64, reason: &str) {
         let change = Change {
             url: Some(NewUrl::none()),
             sample_error: Some(format!("agent stopped: {}", declared(reason))),
@@ -122,16 +122,17 @@ impl Provisioner {
         crashes.entry(id).or_insert(Crashes { count: 0, last: at }).another(at)
     }
 
-    /// Ends starts that took too long (LIFE-189…192).
+    /// Ends starts that took too long (LIFE-189…192). Time before `listening_since` does not count: no agent could have
+    /// registered then.
     ///
     /// # Errors
     /// The rows could not be read.
-    pub async fn sweep_timeouts(&self) -> Result<(), StoreError> {
+    pub async fn sweep_timeouts(&self, listening_since: Timestamp) -> Result<(), StoreError> {
         let at = now();
         for row in self.inner.store.workspaces_in(&[WorkspaceStatus::Provisioning]).await? {
             let deadline = self.timeouts().provision_timeout(self.runtime(&row.runtime));
             // Age equal to the deadline is due.
-            if !is_external(&row.runtime) && at.since(row.status_changed_at) >= deadline {
+            if !is_external(&row.runtime) && at.since(row.status_changed_at.max(listening_since)) >= deadline {
                 self.time_out(&row, deadline).await;
             }
         }
@@ -167,7 +168,7 @@ impl Provisioner {
         let event = |_: &_, _| vec![lifecycle::provision_failed(row.id, &text, more.clone())];
         if matches!(self.inner.lifecycle.apply(row.id, ask, event).await, Ok(Some(_))) {
             // Whatever is half started would only come back as a stranger.
-            self.stop(row.id).await.ok();
+            self.stop_failed(row.id, row.generation).await;
         }
     }
 }

@@ -11,7 +11,15 @@ use molecule_store::{
 use super::{Registry, pulses::Flushed};
 use crate::lifecycle::{self, Ask};
 
-/// What the sweep remembers between its runs (D17): it must not blame agents for the time in which nobody listened.
+/// Statuses that the sweep looks at: those in which an agent answers, and the one from which a restart leads back.
+const SWEPT: [WorkspaceStatus; 3] = [
+    WorkspaceStatus::Online,
+    WorkspaceStatus::Degraded,
+    WorkspaceStatus::Offline,
+];
+
+/// What the sweeps remember between their runs (D17): they must not blame agents for the time in which nobody
+/// listened.
 #[derive(Debug)]
 pub struct Watch {
     listening_since: Timestamp,
@@ -37,17 +45,19 @@ impl Watch {
         }
     }
 
-    /// A gap much longer than the cadence means that the machine slept or the server hung: listening begins anew.
-    fn observe(&mut self, at: Timestamp) {
+    /// Since when somebody has listened. A gap much longer than the cadence of the health sweep means that the machine
+    /// slept or the server hung: listening begins anew.
+    pub fn observe(&mut self, at: Timestamp) -> Timestamp {
         let gap = self.last_run.map_or(Duration::ZERO, |last| at.since(last));
         if gap > limits::HEALTH_SWEEP_PERIOD * 2 {
             tracing::warn!(
                 gap_secs = gap.as_secs(),
-                "the health sweep was held up; silence is counted from now"
+                "nobody was listening; silence is counted from now"
             );
             self.listening_since = at;
         }
         self.last_run = Some(at);
+        self.listening_since
     }
 }
 
@@ -89,9 +99,9 @@ impl Registry {
     pub async fn sweep(&self, watch: &mut Watch) -> Result<(), StoreError> {
         self.flush().await?;
         let at = now();
-        watch.observe(at);
-        for row in self.inner.store.workspaces_in(&WorkspaceStatus::ALIVE).await? {
-            if let Err(error) = self.judge(&row, watch.listening_since, at).await {
+        let listening_since = watch.observe(at);
+        for row in self.inner.store.workspaces_in(&SWEPT).await? {
+            if let Err(error) = self.judge(&row, listening_since, at).await {
                 // One bad row never stops the rest (LIFE-176).
                 tracing::error!(workspace = %row.id, %error, "not judged");
             }
@@ -101,6 +111,13 @@ impl Registry {
 
     async fn judge(&self, row: &Workspace, listening_since: Timestamp, at: Timestamp) -> Result<(), StoreError> {
         let external = Self::external(row);
+        if row.status == WorkspaceStatus::Offline {
+            // Its restart was asked for when it was lost; this is for one that got lost itself.
+            if !external {
+                self.inner.provisioner.auto_restart_unless_pending(row.id);
+            }
+            return Ok(());
+        }
         let window = if external {
             self.inner.config.remote_stale_after
         } else {

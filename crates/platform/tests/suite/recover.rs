@@ -1,6 +1,6 @@
 //! What an earlier server left behind (D17, D19).
 
-use molecule_platform::provisioning::Recovered;
+use molecule_platform::provisioning::{Recovered, StartPlan};
 use molecule_testkit::{backend::ScriptedBackend, both_engines};
 
 use crate::common::*;
@@ -91,6 +91,51 @@ both_engines! {
         assert_eq!(second.backend.instance(stranger), None);
         assert_eq!(second.status(external).await, WorkspaceStatus::Online);
         assert_eq!(second.bearer(&token).await.workspace(), Some(external));
+    }
+
+    async fn a_start_is_not_timed_out_for_the_time_the_server_was_down(url: String) {
+        // LIFE-192, D17: what judges starts waits until they are begun again.
+        let first = Harness::new(&url).await;
+        let mut ids = Vec::new();
+        for n in 0..8 {
+            ids.push(first.started(&format!("W{n}")).await);
+        }
+        first.sql("UPDATE workspaces SET status_changed_at = 1").await;
+        let (second, recovered) = succeeded_by(first, &url, ScriptedBackend::default()).await;
+        assert_eq!(recovered, Recovered { adopted: 0, ended: 0, restarted: 8 });
+        for id in ids {
+            assert_eq!(second.row(id).await.generation, 1, "written when the boot is settled");
+            second.until_instance(id).await;
+            assert!(second.payloads(id, "WORKSPACE_PROVISION_FAILED").await.is_empty());
+            assert_eq!(second.backend.starts(id).len(), 1);
+        }
+    }
+
+    async fn what_a_person_restarts_meanwhile_is_left_alone(url: String) {
+        // D17, LIFE-122: requests are served while the boot is being settled.
+        let first = Harness::new(&url).await;
+        let [held, done] = [first.online("Held").await, first.online("Done").await];
+        first.stop().await;
+        let backend = ScriptedBackend::default();
+        for id in [held, done] {
+            backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
+        }
+        let options = Options { backend: Some(backend), begin: false, ..Options::default() };
+        let second = Harness::with(&url, options).await;
+        let provisioner = &second.platform.provisioner;
+        provisioner.manual_restart(done, StartPlan::restart()).await.unwrap();
+        second.until_instance(done).await;
+        let gate = Gate::default();
+        second.backend.next_stop(Stop::Held(gate.clone()));
+        provisioner.manual_restart(held, StartPlan::restart()).await.unwrap();
+        second.backend.until("a stop", |backend| backend.calls().contains(&Call::Stop(held))).await;
+        assert_eq!(second.platform.begin().await.unwrap(), Recovered::default());
+        gate.open();
+        for id in [held, done] {
+            second.until_instance(id).await;
+            assert_eq!((second.row(id).await.generation, second.backend.starts(id).len()), (1, 1));
+        }
+        assert!(second.backend.violations().is_empty());
     }
 
     async fn without_a_backend_starts_fail_and_the_rest_stays(url: String) {

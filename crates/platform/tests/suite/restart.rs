@@ -1,5 +1,6 @@
 //! Restarts (LIFE §9, D17).
 
+use molecule_core::Timestamp;
 use molecule_platform::{
     credentials::GateRefusal,
     provisioning::StartPlan,
@@ -137,6 +138,61 @@ both_engines! {
         let row = harness.row(id).await;
         assert_eq!((row.status, row.generation), (WorkspaceStatus::Online, 3));
         assert!(harness.backend.instance(id).is_some());
+    }
+
+    async fn a_restart_during_the_stop_of_another_brings_what_both_asked_for(url: String) {
+        // LIFE-126, LIFE-145, D17
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let gate = Gate::default();
+        harness.backend.next_stop(Stop::Held(gate.clone()));
+        let template = RestartWorkspace { template: Some("echo".to_owned()), ..RestartWorkspace::default() };
+        harness.platform.workspaces.restart(id, template).await.unwrap();
+        harness.backend.until("a stop", |backend| backend.calls().contains(&Call::Stop(id))).await;
+        let reset = RestartWorkspace { reset: true, ..RestartWorkspace::default() };
+        harness.platform.workspaces.restart(id, reset).await.unwrap();
+        gate.open();
+        harness.until_instance(id).await;
+        let spec = harness.backend.spec(id);
+        assert!(spec.reset_session);
+        assert!(spec.template_dir.unwrap().ends_with("echo"));
+        harness.register(id).await;
+        let row = harness.row(id).await;
+        assert_eq!((row.status, row.generation), (WorkspaceStatus::Online, 2));
+        // The first incarnation was left to the second.
+        assert_eq!(operations(&harness, id), [
+            Call::Start(id, 0), Call::Stop(id), Call::Stop(id), Call::Start(id, 2),
+        ]);
+    }
+
+    async fn a_restart_that_waits_outlives_a_timeout(url: String) {
+        // LIFE-122, LIFE-192: nobody is to wait for a workspace that nobody will start.
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let gate = Gate::default();
+        harness.backend.next_stop(Stop::Held(gate.clone()));
+        restart(&harness, id).await;
+        harness.backend.until("a stop", |backend| backend.calls().contains(&Call::Stop(id))).await;
+        restart(&harness, id).await;
+        harness.set("workspaces", "id", id, "status_changed_at = 1").await;
+        let provisioner = harness.platform.provisioner.clone();
+        let sweep = tokio::spawn(async move { provisioner.sweep_timeouts(Timestamp::from_micros(0)).await });
+        harness.until_status(id, WorkspaceStatus::Failed).await;
+        gate.open();
+        sweep.await.unwrap().unwrap();
+        harness.until_instance(id).await;
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
+    }
+
+    async fn a_store_that_fails_for_a_while_loses_no_restart(url: String) {
+        // LIFE-25, LIFE-145
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        harness.sql("ALTER TABLE structure_events RENAME TO gone").await;
+        harness.platform.provisioner.auto_restart(id);
+        until_logged(id, "it is tried again").await;
+        harness.sql("ALTER TABLE gone RENAME TO structure_events").await;
+        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
     }
 
     async fn a_start_that_fails_meanwhile_does_not_swallow_a_restart(url: String) {

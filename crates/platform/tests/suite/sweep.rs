@@ -71,6 +71,19 @@ both_engines! {
         assert_eq!(harness.status(doubtful).await, WorkspaceStatus::Online);
     }
 
+    async fn an_offline_workspace_that_nobody_restarts_is_restarted(url: String) {
+        // LIFE-22, LIFE-25
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Lead").await;
+        let (external, _) = harness.polling("Laptop").await;
+        for id in [id, external] {
+            harness.set("workspaces", "id", id, "status = 'offline'").await;
+        }
+        harness.platform.registry.sweep(&mut patient()).await.unwrap();
+        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        assert_eq!(harness.status(external).await, WorkspaceStatus::Offline);
+    }
+
     async fn nobody_is_blamed_for_a_server_that_was_down(url: String) {
         // D17: silence counts from the server's boot.
         let harness = Harness::new(&url).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use molecule_core::Timestamp;
 use molecule_testkit::both_engines;
 
 use crate::common::*;
@@ -89,8 +90,8 @@ both_engines! {
         let age = |secs: i64| molecule_store::now().minus(Duration::from_secs(secs.unsigned_abs())).micros();
         harness.set("workspaces", "id", late, &format!("status_changed_at = {}", age(601))).await;
         harness.set("workspaces", "id", early, &format!("status_changed_at = {}", age(500))).await;
-        harness.platform.provisioner.sweep_timeouts().await.unwrap();
-        harness.platform.provisioner.sweep_timeouts().await.unwrap();
+        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
+        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
         assert_eq!(harness.status(late).await, WorkspaceStatus::Failed);
         assert_eq!(harness.status(early).await, WorkspaceStatus::Provisioning);
         let failures = harness.payloads(late, "WORKSPACE_PROVISION_FAILED").await;
@@ -104,6 +105,17 @@ both_engines! {
         assert_eq!(harness.backend.instance(late), None, "what was half started does not come back as a stranger");
     }
 
+    async fn time_in_which_nobody_listened_does_not_count(url: String) {
+        // LIFE-192, D17: the machine slept while the agent was coming up.
+        let harness = Harness::new(&url).await;
+        let id = harness.started("Lead").await;
+        harness.set("workspaces", "id", id, "status_changed_at = 1").await;
+        harness.platform.provisioner.sweep_timeouts(molecule_store::now()).await.unwrap();
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
+        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Failed);
+    }
+
     async fn the_operators_deadline_holds_for_every_runtime(url: String) {
         // LIFE-189
         let mut options = Options::default();
@@ -112,7 +124,7 @@ both_engines! {
         let id = harness.started("Lead").await;
         let then = molecule_store::now().minus(Duration::from_secs(6)).micros();
         harness.set("workspaces", "id", id, &format!("status_changed_at = {then}")).await;
-        harness.platform.provisioner.sweep_timeouts().await.unwrap();
+        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
         assert_eq!(harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await[0]["timeout_secs"], 5);
     }
 }

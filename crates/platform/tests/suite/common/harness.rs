@@ -80,6 +80,7 @@ impl Harness {
     }
 
     pub(crate) async fn with(url: &str, options: Options) -> Self {
+        super::log::collect();
         let store = Store::open(url).await.unwrap();
         let backend = options.backend.clone().unwrap_or_default();
         let platform = Platform::build(Setup {

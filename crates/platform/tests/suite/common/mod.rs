@@ -2,9 +2,12 @@
 
 mod agent;
 mod harness;
+mod log;
 
 pub(crate) use agent::{Agent, RawAgent, Reply};
 pub(crate) use harness::{Harness, Options, admin, anonymous, eventually, message, nobody, text_message};
+
+pub(crate) use log::until_logged;
 
 pub(crate) use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
 pub(crate) use molecule_testkit::backend::{Answer, Call, Gate, Start, Stop};
