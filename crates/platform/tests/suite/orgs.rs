@@ -121,6 +121,26 @@ both_engines! {
         }
     }
 
+    async fn one_bad_field_refuses_the_whole_template(url: String) {
+        // PROV-140, LIFE-63: the rules of a single creation, and nothing is created before they are checked.
+        let harness = Harness::new(&url).await;
+        let bad = [
+            json!({ "name": "a{b}" }),
+            json!({ "name": "x".repeat(256) }),
+            json!({ "name": "Two", "role": "one\ntwo" }),
+            json!({ "name": "Two", "model": "m".repeat(101) }),
+        ];
+        for node in bad {
+            let template = json!({
+                "name": "Team", "defaults": { "runtime": "echo" },
+                "workspaces": [{ "name": "One", "children": [node] }],
+            });
+            let refused = harness.platform.orgs.import(inline(template)).await.unwrap_err();
+            assert!(matches!(refused, ImportError::BadTemplate(_)), "{node}: {refused}");
+        }
+        assert!(harness.store.workspaces().await.unwrap().is_empty());
+    }
+
     async fn what_cannot_be_read_is_refused(url: String) {
         // PROV-133
         let harness = Harness::new(&url).await;

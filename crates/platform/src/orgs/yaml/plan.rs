@@ -243,12 +243,14 @@ impl Resolver<'_> {
         env.extend(read_env(files.as_deref()));
         let lookup = |name: &str| self.variable(&env, name);
         let runtime = self.runtime(doc);
+        let model = self.model(doc, runtime);
+        self.check_fields(name, &doc.role, model.as_deref())?;
         let url = Some(doc.url.trim()).filter(|url| runtime == Runtime::External && !url.is_empty());
         Ok(NodePlan {
             name: name.to_owned(),
             role: doc.role.clone(),
             runtime,
-            model: self.model(doc, runtime),
+            model,
             tier: declared([doc.tier, defaults.tier]).unwrap_or(DEFAULT_TIER),
             system_prompt: Some(&doc.system_prompt).filter(|text| !text.trim().is_empty()).cloned(),
             initial_prompt,
@@ -279,6 +281,14 @@ impl Resolver<'_> {
             template_dir: self.template_dir(doc, files, runtime),
             env,
         })
+    }
+
+    /// The rules of a single creation, before anything of the organisation is created.
+    fn check_fields(&self, name: &str, role: &str, model: Option<&str>) -> Result<(), OrgYamlError> {
+        validate::name(name)
+            .and_then(|()| validate::role(role))
+            .and_then(|()| validate::model(model.unwrap_or_default()))
+            .map_err(|error| OrgYamlError::invalid(self.file(), None, format!("workspace {}: {error}", Quoted(name))))
     }
 
     /// Initial and idle prompt: the workspace's own, else the organisation's (PROV-144).
