@@ -200,7 +200,7 @@ impl Platform {
         });
         Ok(Self {
             activity: ActivityLog::new(store.clone(), writer.clone(), events.clone()),
-            settings: Settings::new(store.clone(), secrets.clone(), provisioner.clone()),
+            settings: Settings::new(secrets.clone(), provisioner.clone()),
             history: EventHistory::new(store.clone()),
             config,
             credentials,

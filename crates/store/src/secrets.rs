@@ -9,6 +9,7 @@ use sea_orm::{
 use crate::{
     Store, StoreError,
     entities::{global_secret, workspace_secret},
+    workspaces::start,
 };
 
 /// An encrypted value with what is needed to open it again.
@@ -175,22 +176,7 @@ impl Store {
         Ok(row.map(Into::into))
     }
 
-    /// Workspaces that have a secret of their own under `key`.
-    ///
-    /// # Errors
-    /// The query failed.
-    pub async fn workspaces_overriding(&self, key: &str) -> Result<Vec<WorkspaceId>, StoreError> {
-        let rows = workspace_secret::Entity::find()
-            .filter(workspace_secret::Column::Key.eq(key))
-            .all(self.db.reader())
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| WorkspaceId::from_uuid(row.workspace_id))
-            .collect())
-    }
-
-    /// Stores secrets of a workspace, and deletes others, in one transaction.
+    /// Stores secrets of a workspace, and deletes others, in one transaction that makes a restart due.
     ///
     /// # Errors
     /// Nothing changed.
@@ -211,13 +197,13 @@ impl Store {
                     for secret in put {
                         upsert(tx, workspace, secret).await?;
                     }
-                    Ok(())
+                    start::restart_due(tx, workspace).await
                 })
             })
             .await
     }
 
-    /// Deletes a secret of a workspace; tells whether there was one.
+    /// Deletes a secret of a workspace, which makes a restart due; tells whether there was one.
     ///
     /// # Errors
     /// The delete failed.
@@ -229,7 +215,11 @@ impl Store {
                     let done = workspace_secret::Entity::delete_by_id((workspace.uuid(), key))
                         .exec(tx)
                         .await?;
-                    Ok(done.rows_affected == 1)
+                    if done.rows_affected == 0 {
+                        return Ok(false);
+                    }
+                    start::restart_due(tx, workspace).await?;
+                    Ok(true)
                 })
             })
             .await
@@ -248,12 +238,13 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Inserts or replaces a global secret.
+    /// Inserts or replaces a global secret. Makes restarts of the workspaces due that it reaches, and returns these.
     ///
     /// # Errors
     /// Nothing changed.
-    pub async fn put_global_secret(&self, key: &str, value: Sealed) -> Result<(), StoreError> {
+    pub async fn put_global_secret(&self, key: &str, value: Sealed) -> Result<Vec<WorkspaceId>, StoreError> {
         use global_secret::Column;
+        let name = key.to_owned();
         let at = now().micros();
         let row = global_secret::ActiveModel {
             key: Set(key.to_owned()),
@@ -278,23 +269,26 @@ impl Store {
                         .on_conflict(replace)
                         .exec_without_returning(tx)
                         .await?;
-                    Ok(())
+                    start::restarts_due(tx, &name).await
                 })
             })
             .await
     }
 
-    /// Deletes a global secret; tells whether there was one.
+    /// Deletes a global secret, with the effect of [`Store::put_global_secret`]; `None`: there was none.
     ///
     /// # Errors
     /// The delete failed.
-    pub async fn delete_global_secret(&self, key: &str) -> Result<bool, StoreError> {
+    pub async fn delete_global_secret(&self, key: &str) -> Result<Option<Vec<WorkspaceId>>, StoreError> {
         let key = key.to_owned();
         self.db
             .tx(|tx| {
                 Box::pin(async move {
-                    let done = global_secret::Entity::delete_by_id(key).exec(tx).await?;
-                    Ok(done.rows_affected == 1)
+                    let done = global_secret::Entity::delete_by_id(key.clone()).exec(tx).await?;
+                    if done.rows_affected == 0 {
+                        return Ok(None);
+                    }
+                    start::restarts_due(tx, &key).await.map(Some)
                 })
             })
             .await

@@ -53,7 +53,7 @@ enum Found {
 
 impl Provisioner {
     /// Adopts instances of the current generation, ends the others, and starts again what ought to run and does not
-    /// (D17, D19). Restarts of rows that were being started are written when it returns. Requests are served meanwhile:
+    /// (D17, D19), then whatever has not read its latest settings (PROV-122). Restarts of rows that were being started are written when it returns. Requests are served meanwhile:
     /// what they begin is left alone.
     ///
     /// # Errors
@@ -91,6 +91,12 @@ impl Provisioner {
                 recovered.restarted += 1;
                 self.bring_back(row, found).await;
             }
+        }
+        for id in self.inner.store.restarts_due().await? {
+            if !self.inner.slots.of(id).is_in_use() {
+                recovered.restarted += 1;
+            }
+            self.auto_restart(id);
         }
         Ok(recovered)
     }

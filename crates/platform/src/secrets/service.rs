@@ -202,20 +202,20 @@ impl Secrets {
         Ok(self.store.delete_workspace_secret(workspace, key).await?)
     }
 
-    /// Stores a global secret.
+    /// Stores a global secret; returns the workspaces it reaches.
     ///
     /// # Errors
     /// [`SecretError`]; nothing changed.
-    pub async fn set_global(&self, key: &str, value: &str) -> Result<(), SecretError> {
+    pub async fn set_global(&self, key: &str, value: &str) -> Result<Vec<WorkspaceId>, SecretError> {
         let secret = self.prepare(key, value, Origin::Set)?;
         Ok(self.store.put_global_secret(key, secret.value).await?)
     }
 
-    /// Deletes a global secret; tells whether there was one.
+    /// Deletes a global secret; returns the workspaces it reached, `None` if there was none.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn delete_global(&self, key: &str) -> Result<bool, SecretError> {
+    pub async fn delete_global(&self, key: &str) -> Result<Option<Vec<WorkspaceId>>, SecretError> {
         Ok(self.store.delete_global_secret(key).await?)
     }
 

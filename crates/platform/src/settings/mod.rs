@@ -1,12 +1,9 @@
-//! Settings that a running workspace has read already: changing one restarts it.
+//! Settings that a running workspace has read already: changing one restarts it. That a restart is due is stored with the
+//! change itself; a server that ends before it has begun leaves it to the next.
 
-use std::collections::HashSet;
-
-use molecule_core::{WorkspaceId, WorkspaceStatus};
-use molecule_store::{Store, StoreError};
+use molecule_core::WorkspaceId;
 
 use crate::{
-    lifecycle::is_external,
     provisioning::Provisioner,
     secrets::{SecretError, Secrets},
 };
@@ -14,7 +11,6 @@ use crate::{
 /// Writes settings and asks for the restarts they need. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    store: Store,
     secrets: Secrets,
     provisioner: Provisioner,
 }
@@ -22,12 +18,8 @@ pub struct Settings {
 impl Settings {
     /// Over secrets and the restart door.
     #[must_use]
-    pub fn new(store: Store, secrets: Secrets, provisioner: Provisioner) -> Self {
-        Self {
-            store,
-            secrets,
-            provisioner,
-        }
+    pub fn new(secrets: Secrets, provisioner: Provisioner) -> Self {
+        Self { secrets, provisioner }
     }
 
     /// Stores a workspace secret and restarts the workspace (PROV-122).
@@ -57,8 +49,8 @@ impl Settings {
     /// # Errors
     /// Nothing changed.
     pub async fn set_global_secret(&self, key: &str, value: &str) -> Result<(), SecretError> {
-        self.secrets.set_global(key, value).await?;
-        self.restart_users_of(key).await;
+        let users = self.secrets.set_global(key, value).await?;
+        self.restart(users);
         Ok(())
     }
 
@@ -67,10 +59,9 @@ impl Settings {
     /// # Errors
     /// Nothing changed.
     pub async fn delete_global_secret(&self, key: &str) -> Result<bool, SecretError> {
-        let deleted = self.secrets.delete_global(key).await?;
-        if deleted {
-            self.restart_users_of(key).await;
-        }
+        let users = self.secrets.delete_global(key).await?;
+        let deleted = users.is_some();
+        self.restart(users.unwrap_or_default());
         Ok(deleted)
     }
 
@@ -94,22 +85,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Every live, unpaused, managed workspace without its own secret of that key. A failed listing is logged only.
-    async fn restart_users_of(&self, key: &str) {
-        match self.users_of(key).await {
-            Ok(ids) => ids.into_iter().for_each(|id| self.provisioner.settings_changed(id)),
-            Err(error) => tracing::error!(key, %error, "workspaces that use a global secret are not restarted"),
-        }
-    }
-
-    async fn users_of(&self, key: &str) -> Result<Vec<WorkspaceId>, StoreError> {
-        let own: HashSet<WorkspaceId> = self.store.workspaces_overriding(key).await?.into_iter().collect();
-        let rows = self.store.workspaces().await?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| row.status != WorkspaceStatus::Paused && !is_external(&row.runtime))
-            .map(|row| row.id)
-            .filter(|id| !own.contains(id))
-            .collect())
+    fn restart(&self, users: Vec<WorkspaceId>) {
+        users.into_iter().for_each(|id| self.provisioner.settings_changed(id));
     }
 }

@@ -138,6 +138,32 @@ both_engines! {
         assert!(second.backend.violations().is_empty());
     }
 
+    async fn settings_that_an_agent_has_not_read_reach_it_from_the_next_server(url: String) {
+        // PROV-122, PROV-123: the first server ended before it restarted anybody.
+        let first = Harness::new(&url).await;
+        let [changed, user, own] = [first.online("Changed").await, first.online("User").await, first.online("Own").await];
+        first.platform.secrets.set(own, "SHARED", "own").await.unwrap();
+        first.platform.provisioner.manual_restart(own, StartPlan::restart()).await.unwrap();
+        first.until_instance(own).await;
+        first.register(own).await;
+        let secrets = &first.platform.secrets;
+        secrets.set(changed, "SHARED", "own").await.unwrap();
+        secrets.set_global("SHARED", "global").await.unwrap();
+        let backend = ScriptedBackend::default();
+        for (id, generation) in [(changed, 0), (user, 0), (own, 1)] {
+            backend.leave_behind(id, generation, "http://127.0.0.1:7009/");
+        }
+        let (second, recovered) = succeeded_by(first, &url, backend).await;
+        assert_eq!(recovered, Recovered { adopted: 3, ended: 0, restarted: 2 });
+        for (id, value) in [(changed, "own"), (user, "global")] {
+            second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+            use secrecy::ExposeSecret;
+            assert_eq!(second.backend.spec(id).env["SHARED"].expose_secret(), value);
+        }
+        assert!(second.backend.starts(own).is_empty(), "it has read what it uses");
+        assert!(second.store.restarts_due().await.unwrap().is_empty());
+    }
+
     async fn without_a_backend_starts_fail_and_the_rest_stays(url: String) {
         // LIFE-49
         let first = Harness::new(&url).await;

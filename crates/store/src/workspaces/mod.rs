@@ -3,7 +3,7 @@
 mod create;
 mod read;
 mod remove;
-mod start;
+pub(crate) mod start;
 mod transition;
 mod tree;
 mod update;

@@ -1,5 +1,9 @@
-use molecule_core::WorkspaceId;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, sea_query::Expr};
+use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
+    Statement, Value, sea_query::Expr,
+};
+use uuid::Uuid;
 
 use crate::{Store, StoreError, entities::workspace};
 
@@ -13,7 +17,56 @@ pub struct StartPlan {
     pub reset_session: bool,
 }
 
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: Uuid,
+}
+
+/// The workspace's agent has read what changes with this transaction: it needs a restart, and the row says so until
+/// one begins. External agents are restarted by their operators.
+pub(crate) async fn restart_due(tx: &DatabaseTransaction, id: WorkspaceId) -> Result<(), StoreError> {
+    workspace::Entity::update_many()
+        .col_expr(workspace::Column::RestartDue, Expr::value(true))
+        .filter(workspace::Column::Id.eq(id.uuid()))
+        .filter(workspace::Column::Status.ne(WorkspaceStatus::Removed.as_str()))
+        .filter(workspace::Column::Runtime.ne(Runtime::External.as_str()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// The same for every workspace that the global secret `key` reaches: live, unpaused, managed, and without a secret of
+/// its own under that key (PROV-123). Returns these.
+pub(crate) async fn restarts_due(tx: &DatabaseTransaction, key: &str) -> Result<Vec<WorkspaceId>, StoreError> {
+    let values: [Value; 5] = [
+        true.into(),
+        WorkspaceStatus::Removed.as_str().into(),
+        WorkspaceStatus::Paused.as_str().into(),
+        Runtime::External.as_str().into(),
+        key.into(),
+    ];
+    let sql = "UPDATE workspaces SET restart_due = $1 WHERE status NOT IN ($2, $3) AND runtime <> $4
+         AND NOT EXISTS (SELECT 1 FROM workspace_secrets s WHERE s.workspace_id = workspaces.id AND s.key = $5)
+         RETURNING id";
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    let rows = IdRow::find_by_statement(statement).all(tx).await?;
+    Ok(rows.into_iter().map(|row| WorkspaceId::from_uuid(row.id)).collect())
+}
+
 impl Store {
+    /// Workspaces whose agents have read what was changed since, by creation.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn restarts_due(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let statement = self.db.statement(
+            "SELECT id FROM workspaces WHERE restart_due = $1 AND status <> $2 ORDER BY created_at, id",
+            [true.into(), WorkspaceStatus::Removed.as_str().into()],
+        );
+        let rows = IdRow::find_by_statement(statement).all(self.db.reader()).await?;
+        Ok(rows.into_iter().map(|row| WorkspaceId::from_uuid(row.id)).collect())
+    }
+
     /// What the next start of a workspace has to do; nothing for an unknown one.
     ///
     /// # Errors

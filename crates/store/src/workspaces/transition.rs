@@ -176,6 +176,7 @@ fn update_statement(
     if change.restart {
         update.sets.push(format!("status_changed_at = {stamp}"));
         update.sets.push("generation = generation + 1".into());
+        update.set("restart_due", false);
     } else {
         update.sets.push(format!(
             "status_changed_at = CASE WHEN status = {status} THEN status_changed_at ELSE {stamp} END"

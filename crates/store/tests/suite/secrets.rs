@@ -1,13 +1,14 @@
 //! Secrets and the Config tab's documents.
 
-use molecule_core::WorkspaceId;
+use molecule_core::{WorkspaceId, WorkspaceStatus};
 use molecule_store::{
     DbErrorKind,
     secrets::{NewSecret, Origin, Sealed},
+    workspaces::NewWorkspace,
 };
 use serde_json::json;
 
-use crate::support::{count, create, open, sealed, secret};
+use crate::support::{count, create, describe, open, sealed, secret, transition};
 
 molecule_testkit::both_engines! {
     // PROV-116: whatever is written replaces value, version, key and origin together.
@@ -53,20 +54,41 @@ molecule_testkit::both_engines! {
         assert!(store.workspace_secret(id, "A").await.unwrap().is_none());
     }
 
-    async fn workspaces_that_override(url: String) {
+    // PROV-122, PROV-123: a restart is due exactly for those whose environment changed, until one begins.
+    async fn a_changed_secret_makes_restarts_due(url: String) {
         let store = open(&url).await;
         let (a, b) = (create(&store, "a", None).await, create(&store, "b", None).await);
-        for id in [a, b] {
-            store.change_workspace_secrets(id, vec![secret("SHARED", "x")], Vec::new()).await.unwrap();
+        for (name, status, runtime) in [
+            ("paused", WorkspaceStatus::Paused, "echo"),
+            ("removed", WorkspaceStatus::Removed, "echo"),
+            ("external", WorkspaceStatus::Online, "external"),
+        ] {
+            let new = NewWorkspace { status, runtime: runtime.to_owned(), ..describe(name) };
+            store.create_workspace(new).await.unwrap();
         }
-        store.change_workspace_secrets(a, vec![secret("OWN", "x")], Vec::new()).await.unwrap();
-        let mut found = store.workspaces_overriding("SHARED").await.unwrap();
-        found.sort_unstable();
-        let mut expected = [a, b];
-        expected.sort_unstable();
-        assert_eq!(found, expected);
-        assert_eq!(store.workspaces_overriding("OWN").await.unwrap(), [a]);
-        assert!(store.workspaces_overriding("own").await.unwrap().is_empty());
+        let begin = async |id: WorkspaceId| {
+            let mut restart = transition(id, &WorkspaceStatus::ALL, WorkspaceStatus::Provisioning);
+            restart.change.restart = true;
+            store.transition(restart).await.unwrap().unwrap();
+        };
+        let due = async || store.restarts_due().await.unwrap();
+        assert!(due().await.is_empty());
+        store.change_workspace_secrets(a, vec![secret("SHARED", "x")], Vec::new()).await.unwrap();
+        assert_eq!(due().await, [a]);
+        begin(a).await;
+        assert!(due().await.is_empty());
+        assert_eq!(store.put_global_secret("SHARED", sealed("y")).await.unwrap(), [b]);
+        assert_eq!(due().await, [b]);
+        begin(b).await;
+        assert!(!store.delete_workspace_secret(a, "OTHER").await.unwrap());
+        assert!(due().await.is_empty());
+        assert!(store.delete_workspace_secret(a, "SHARED").await.unwrap());
+        assert_eq!(due().await, [a]);
+        let mut users = store.delete_global_secret("SHARED").await.unwrap().unwrap();
+        users.sort_unstable();
+        let mut both = [a, b];
+        both.sort_unstable();
+        assert_eq!(users, both);
     }
 
     async fn global_secrets_are_replaced_and_deleted(url: String) {
@@ -79,8 +101,8 @@ molecule_testkit::both_engines! {
         assert_eq!((rows[1].value.clone(), rows[1].origin), (sealed("3"), Origin::Set));
         assert!(rows[1].updated_at > rows[1].created_at);
         assert_eq!(store.global_secrets(1).await.unwrap().len(), 1);
-        assert!(store.delete_global_secret("A").await.unwrap());
-        assert!(!store.delete_global_secret("A").await.unwrap());
+        assert_eq!(store.delete_global_secret("A").await.unwrap(), Some(Vec::new()));
+        assert_eq!(store.delete_global_secret("A").await.unwrap(), None);
     }
 
     // LIFE-70
