@@ -17,6 +17,8 @@ use crate::LogTail;
 pub(super) struct Log {
     current: PathBuf,
     older: PathBuf,
+    /// The older file while it is being written.
+    copy: PathBuf,
 }
 
 impl Log {
@@ -24,6 +26,7 @@ impl Log {
         Self {
             current: logs.join(format!("{id}.log")),
             older: logs.join(format!("{id}.log.1")),
+            copy: logs.join(format!("{id}.log.tmp")),
         }
     }
 
@@ -32,11 +35,17 @@ impl Log {
         Dir::create(logs).map(drop)
     }
 
-    /// Opens the log for a new instance, after moving it aside if it exceeds `limit` bytes. The file is appended to,
+    /// Opens the log for a new instance, after moving it aside if it exceeds `limit` bytes, or its end if it exceeds
+    /// them by far. The file is appended to,
     /// so that every process of the instance can share it and [`Log::trim`] can empty it under them. Also returns
     /// where this instance's output begins.
     pub(super) fn open(&self, limit: u64) -> io::Result<(File, u64)> {
-        if size(&self.current)? > limit {
+        let size = size(&self.current)?;
+        if size > limit.saturating_mul(2) {
+            if let Err(error) = self.trim(limit) {
+                tracing::warn!(log = %self.current.display(), %error, "the end of an instance log was not kept");
+            }
+        } else if size > limit {
             fs::rename(&self.current, &self.older)?;
         }
         let file = OpenOptions::new()
@@ -48,14 +57,44 @@ impl Log {
         Ok((file, begin))
     }
 
-    /// Keeps the log of a running instance near `limit` bytes: copies the file aside and empties it. What the
-    /// instance writes between the two is lost; the alternative, a pipe, would end the instance with the server.
+    /// Keeps the log of a running instance near `limit` bytes: copies its last `limit` bytes aside and empties it. What
+    /// the instance writes between the two is lost; the alternative, a pipe, would end the instance with the server.
+    ///
+    /// # Errors
+    /// The end was not kept, or the log not emptied. It is emptied also when nothing can be kept: a full disk is when
+    /// that matters most.
     pub(super) fn trim(&self, limit: u64) -> io::Result<()> {
-        if size(&self.current)? <= limit {
+        let size = size(&self.current)?;
+        if size <= limit {
             return Ok(());
         }
-        fs::copy(&self.current, &self.older)?;
-        OpenOptions::new().write(true).open(&self.current)?.set_len(0)
+        let kept = self.keep_end(size.saturating_sub(limit));
+        OpenOptions::new().write(true).open(&self.current)?.set_len(0)?;
+        kept
+    }
+
+    /// Replaces the older file by what the current one holds from `begin` on.
+    fn keep_end(&self, begin: u64) -> io::Result<()> {
+        let kept = self.copy_from(begin).and_then(|()| fs::rename(&self.copy, &self.older));
+        if kept.is_err() {
+            remove(&self.copy)?;
+        }
+        kept
+    }
+
+    fn copy_from(&self, begin: u64) -> io::Result<()> {
+        let mut current = File::open(&self.current)?;
+        // An instance that writes faster than it is copied would never let the copy end.
+        let rest = current.metadata()?.len().saturating_sub(begin);
+        current.seek(SeekFrom::Start(begin))?;
+        let mut copy = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&self.copy)?;
+        io::copy(&mut current.take(rest), &mut copy)?;
+        Ok(())
     }
 
     /// At most `max` bytes of the end, older file included.
@@ -93,13 +132,16 @@ impl Log {
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
-        for path in [&self.current, &self.older] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        [&self.current, &self.older, &self.copy]
+            .into_iter()
+            .try_for_each(|path| remove(path))
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -204,7 +246,32 @@ mod tests {
         log.trim(7).unwrap();
         file.write_all(b"g\n").unwrap();
         assert_eq!(fs::read(&log.current).unwrap(), b"g\n");
-        assert_eq!(fs::read(&log.older).unwrap(), b"abc\ndef\n");
+        assert_eq!(fs::read(&log.older).unwrap(), b"bc\ndef\n");
+        assert!(!log.copy.exists());
+    }
+
+    #[test]
+    fn only_the_end_of_a_burst_is_kept() {
+        // D19: also by the next start, when the server was away during the burst.
+        let (_dir, log) = log();
+        fs::write(&log.current, "0123456789").unwrap();
+        log.trim(3).unwrap();
+        assert_eq!(fs::read(&log.older).unwrap(), b"789");
+        fs::write(&log.current, "abcdefghij").unwrap();
+        let (_, begin) = log.open(3).unwrap();
+        assert_eq!(begin, 0);
+        assert_eq!(fs::read(&log.older).unwrap(), b"hij");
+    }
+
+    #[test]
+    fn a_log_is_emptied_also_when_nothing_can_be_kept() {
+        // D19: the disk is full.
+        let (_dir, log) = log();
+        fs::create_dir_all(log.older.join("in-the-way")).unwrap();
+        fs::write(&log.current, "0123456789").unwrap();
+        assert!(log.trim(3).is_err());
+        assert!(!log.copy.exists());
+        assert_eq!(size(&log.current).unwrap(), 0);
     }
 
     #[test]
