@@ -133,6 +133,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Stable name, as in `MOLECULE_BACKEND`.
     fn name(&self) -> &'static str;
 
+    /// Do instances have a network of their own, in which the server's host is not `localhost`?
+    fn own_network(&self) -> bool {
+        false
+    }
+
     /// Starts the workspace and returns once it can be reached or, where the backend cannot know, once it was
     /// created. An instance of the same workspace that still exists is replaced.
     ///

@@ -144,6 +144,12 @@ impl Provisioner {
         self.has_backend()
     }
 
+    /// Do managed agents see the server's host under another name than `localhost`?
+    #[must_use]
+    pub fn own_network(&self) -> bool {
+        self.inner.backend.as_ref().is_some_and(|backend| backend.own_network())
+    }
+
     /// The one accessor of start deadlines (LIFE-191).
     #[must_use]
     pub fn timeouts(&self) -> &ProvisionTimeouts {

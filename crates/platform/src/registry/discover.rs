@@ -53,12 +53,9 @@ impl Registry {
             .ok_or(DiscoverError::NotFound)?;
         let reported = route.is_external() && !route.url.is_empty() && !route.url_assigned;
         if reported {
-            let from_container = self
-                .inner
-                .directory
-                .route(caller)
-                .await?
-                .is_some_and(|route| !route.is_external());
+            let caller = self.inner.directory.route(caller).await?;
+            let from_container =
+                self.inner.provisioner.own_network() && caller.is_some_and(|caller| !caller.is_external());
             let url = if from_container {
                 for_container(&route.url)
             } else {
@@ -108,8 +105,29 @@ impl Registry {
     }
 }
 
-/// The platform host as a container sees it: the first loopback spelling of each kind is replaced (REG-84).
+/// The platform host as a container sees it: the first loopback spelling of each kind is replaced (REG-84). An agent
+/// that is a process on the server's own host knows no such name.
 fn for_container(url: &Arc<str>) -> String {
     url.replacen("127.0.0.1", "host.docker.internal", 1)
         .replacen("localhost", "host.docker.internal", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_reach_the_host_by_its_name() {
+        // REG-84
+        for (url, rewritten) in [
+            ("http://localhost:9/a", "http://host.docker.internal:9/a"),
+            (
+                "http://127.0.0.1:9/127.0.0.1",
+                "http://host.docker.internal:9/127.0.0.1",
+            ),
+            ("https://agent.example/", "https://agent.example/"),
+        ] {
+            assert_eq!(for_container(&Arc::from(url)), rewritten);
+        }
+    }
 }

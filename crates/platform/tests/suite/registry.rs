@@ -431,6 +431,8 @@ both_engines! {
         assert_eq!(registry.discover(asker, managed).await.unwrap().url, platform(managed));
         assert_eq!(registry.discover(asker, polling).await.unwrap().url, platform(polling));
         assert_eq!(registry.discover(polling, pushing).await.unwrap().url, "http://localhost:9/agent");
+        // The asker is not in a container: to it, the host is where the URL says.
+        assert_eq!(registry.discover(asker, pushing).await.unwrap().url, "http://localhost:9/agent");
         let unavailable = registry.discover(asker, booting).await;
         assert!(matches!(unavailable, Err(DiscoverError::Unavailable(WorkspaceStatus::Provisioning))), "{unavailable:?}");
         for hidden in [child, WorkspaceId::random()] {
