@@ -30,7 +30,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, Command::Agent) {
         // Its sandbox restricts only the calling thread and its children, so no other thread may exist yet (D18).
-        return molecule_agent::main(molecule_agent::env::Vars::from_process());
+        let vars = molecule_agent::env::Vars::from_process();
+        boot::init_agent_logging(vars.get(boot::AGENT_LOG));
+        return molecule_agent::main(vars);
     }
     let mut output = Output::standard(cli.global.json);
     let done = runtime(&cli.command).map_err(anyhow::Error::from).and_then(|runtime| {

@@ -13,7 +13,7 @@ pub use endpoint::{Endpoint, EndpointFile};
 pub(crate) use keys::ADMIN_TOKEN_FILE;
 pub use keys::{admin_token, secrets_key};
 pub use listen::bind;
-pub use logging::init_logging;
+pub use logging::{AGENT_LOG, init_agent_logging, init_logging};
 pub use sandbox::{Landlock, exposure, is_root, landlock};
 
 use std::{io, path::PathBuf};
