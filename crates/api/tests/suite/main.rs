@@ -9,5 +9,6 @@ mod messages;
 mod rates;
 mod resources;
 mod sign_in;
+mod snippets;
 mod sockets;
 mod stopping;

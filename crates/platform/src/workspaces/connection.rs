@@ -29,7 +29,7 @@ done
     );
     let python = format!(
         r#"# Register, beat, and read messages; standard library only.
-import json, time, urllib.request
+import json, time, urllib.error, urllib.request
 
 PLATFORM_URL  = "{base}"
 WORKSPACE_ID  = "{id}"
@@ -45,14 +45,21 @@ def call(method, path, body=None):
 
 call("POST", "/registry/register", {{"id": WORKSPACE_ID, "url": "", "delivery_mode": "poll",
                                    "agent_card": {{"name": "my agent", "version": "1.0.0", "skills": []}}}})
-cursor = None
+# What waits already is printed first. Keep the cursor in a file to go on where an earlier run stopped.
+feed, cursor = f"/workspaces/{{WORKSPACE_ID}}/activity?type=a2a_receive", None
 while True:
     call("POST", "/registry/heartbeat", {{"workspace_id": WORKSPACE_ID}})
-    path = f"/workspaces/{{WORKSPACE_ID}}/activity?type=a2a_receive"
-    rows = call("GET", path + (f"&since_id={{cursor}}" if cursor else "&limit=1"))
+    try:
+        # Oldest first behind a cursor, newest first without one.
+        rows = call("GET", f"{{feed}}&since_id={{cursor}}") if cursor else call("GET", feed)[::-1]
+    except urllib.error.HTTPError as error:
+        if error.code != 410:
+            raise
+        cursor = None  # The row it pointed at has been cleaned up; what is left came after it.
+        continue
     for row in rows:
-        if cursor:
-            print(row["source_id"] or "user", row.get("request_body"))
+        if row["method"] != "notify" and row["source_id"] != WORKSPACE_ID:
+            print(row["source_id"] or "user", json.dumps(row.get("request_body")))
         cursor = row["id"]
     time.sleep(5)
 "#
