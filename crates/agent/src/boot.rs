@@ -32,6 +32,7 @@ use crate::{
         native::{
             Native, Toolbox, communication, endpoint,
             llm::{Llm, Patience},
+            local,
         },
     },
     sandbox, selfprompt,
@@ -148,12 +149,15 @@ struct Agent {
 }
 
 impl Agent {
-    async fn boot(settings: Settings, tuning: Tuning) -> Result<Self, Exit> {
+    async fn boot(mut settings: Settings, tuning: Tuning) -> Result<Self, Exit> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Somebody else's provider, set meanwhile, serves as well.
             rustls::crypto::ring::default_provider().install_default().ok();
         }
         let config = Config::load(&settings.config_dir).map_err(|error| failed("configuration", &error))?;
+        local::settle_model(&mut settings, &config)
+            .await
+            .map_err(|error| failed("native", &error))?;
         let engine = checked(&settings, &config)?;
         prepare_work_dir(&settings);
         let tokens = TokenStore::new(

@@ -38,6 +38,11 @@ impl Vars {
         self.get(name).map(SecretString::from)
     }
 
+    /// Sets a variable that the environment left open.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
+    }
+
     /// Every variable, for building a child's environment.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))

@@ -13,6 +13,7 @@ use molecule_testkit::{
     llm::{ScriptedLlm, Turn, Wire},
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 const WIRES: [Wire; 2] = [Wire::OpenAi, Wire::Anthropic];
 
@@ -587,4 +588,32 @@ impl std::io::Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_ones_own_is_asked_for_its_model() {
+    // RUN-6
+    let platform = FakePlatform::start().await;
+    let llm = ScriptedLlm::start().await;
+    let agent = Home::new(&platform, "native", "name: N")
+        .with("MOLECULE_LLM_BASE_URL", &llm.openai_url())
+        .start()
+        .await;
+    llm.say(Turn::text("Hello."));
+    assert_eq!(text_of(&agent.send("m", "c", "hi").await), "Hello.");
+    assert_eq!(llm.requests()[0].model(), "scripted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_names_no_model_is_told_as_the_reason() {
+    // RUN-6, RUN-11
+    let platform = FakePlatform::start().await;
+    let home = Home::new(&platform, "native", "name: N").with("MOLECULE_LLM_BASE_URL", &platform.url);
+    let exit = molecule_agent::run(home.settings(), common::tuning(), CancellationToken::new()).await;
+    assert_eq!(exit.code, 1);
+    assert!(
+        exit.reason.contains("no model is set") && exit.reason.contains("MOLECULE_LLM_BASE_URL"),
+        "{}",
+        exit.reason
+    );
 }

@@ -17,15 +17,56 @@ struct Model {
     id: String,
 }
 
+/// Why an endpoint did not name its models. What [`ClientError`] tells to do about a failure is about a Molecule server.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsError {
+    /// Nobody listens there.
+    #[error("nothing answers at {url}: {reason}")]
+    Unreachable {
+        /// Base address.
+        url: String,
+        /// Innermost cause.
+        reason: String,
+    },
+    /// It answered with an error status.
+    #[error("it answers with {message} (HTTP {status})")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// It answered with something else than a list of models.
+    #[error("its answer is no list of models: {0}")]
+    Strange(String),
+    /// Everything else.
+    #[error(transparent)]
+    Other(ClientError),
+}
+
+impl From<ClientError> for ModelsError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Connect { url, reason } => Self::Unreachable { url, reason },
+            ClientError::Status(error) => Self::Refused {
+                status: error.status,
+                message: error.message,
+            },
+            ClientError::Decode { reason, .. } => Self::Strange(reason),
+            other => Self::Other(other),
+        }
+    }
+}
+
 /// Asks `GET <base_url>/models` which models an OpenAI-compatible endpoint serves.
 ///
 /// # Errors
-/// [`ClientError`].
+/// [`ModelsError`].
 pub async fn list_models(
     base_url: &str,
     key: Option<SecretString>,
     timeout: Duration,
-) -> Result<Vec<String>, ClientError> {
+) -> Result<Vec<String>, ModelsError> {
     let list: ModelList = Client::new(base_url, key)?
         .with_timeout(timeout)
         .get(&["models"])

@@ -89,10 +89,17 @@ const PROVIDERS: [Provider; 8] = [
 
 /// Names under which people mean an endpoint of their own.
 const LOCAL: [&str; 6] = ["local", "custom", "ollama", "lmstudio", "lm-studio", "vllm"];
+/// What errors call it.
+pub(super) const LOCAL_NAME: &str = LOCAL[0];
 /// Address of an endpoint of one's own.
-const LOCAL_BASE: &str = "MOLECULE_LLM_BASE_URL";
+pub(super) const LOCAL_BASE: &str = "MOLECULE_LLM_BASE_URL";
 /// Its key, if it wants one.
-const LOCAL_KEY: &str = "MOLECULE_LLM_API_KEY";
+pub(super) const LOCAL_KEY: &str = "MOLECULE_LLM_API_KEY";
+
+/// Variables of which each by itself leads to a model.
+pub fn credentials() -> impl Iterator<Item = &'static str> {
+    PROVIDERS.iter().map(|provider| provider.key).chain([LOCAL_BASE])
+}
 
 /// Where to ask, what and as whom.
 #[derive(Clone)]
@@ -267,12 +274,12 @@ fn build(vars: &Vars, provider: &'static Provider, model: Option<&str>) -> Resul
 fn local(vars: &Vars, model: Option<&str>) -> Result<Endpoint, EndpointError> {
     let Some(url) = vars.get(LOCAL_BASE) else {
         return Err(EndpointError::MissingKey {
-            provider: "local".to_owned(),
+            provider: LOCAL_NAME.to_owned(),
             variable: LOCAL_BASE,
         });
     };
     let url = base_url(url).ok_or(EndpointError::BadUrl { variable: LOCAL_BASE })?;
-    let model = model.ok_or_else(|| EndpointError::NoModel("local".to_owned()))?;
+    let model = model.ok_or_else(|| EndpointError::NoModel(LOCAL_NAME.to_owned()))?;
     let model = LOCAL
         .iter()
         .find_map(|prefix| strip(model, prefix))

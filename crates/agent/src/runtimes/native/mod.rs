@@ -3,6 +3,7 @@
 pub mod endpoint;
 mod files;
 pub mod llm;
+pub mod local;
 mod session;
 mod team;
 mod tools;

@@ -67,6 +67,8 @@ fn every_shipped_org_plans_completely_on_every_runtime() {
                 molecule_core::validate::name(&node.name).unwrap();
                 molecule_core::validate::role(&node.role).unwrap();
                 assert_eq!(config(node)["runtime"], node.runtime.as_str());
+                // RUN-6: one vendor's model would break the team on every other endpoint.
+                assert_eq!(node.model, None, "{}", node.name);
                 assert_eq!(node.mount(), Ok(Mount::default()));
             }
         }
