@@ -59,8 +59,12 @@ export class WorkspaceView {
   }
 
   update(workspace) {
+    const before = this.#current;
     this.#current = workspace;
     if (!workspace) return;
+    // Where what was asked for ended, the status says it.
+    const settled = !['provisioning', 'offline'].includes(workspace.status);
+    if (before?.id === workspace.id && before.status !== workspace.status && settled) this.#say('', '');
     setText(this.#title, workspace.name);
     place(this.#status, [statusChip(statusView(workspace.status))]);
     const badge = runtimeBadge(workspace.runtime);

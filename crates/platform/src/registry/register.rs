@@ -203,7 +203,6 @@ impl Registry {
         url: Option<NewUrl>,
         card: &Card,
     ) -> Result<(), RegisterError> {
-        let shown = url.as_ref().map_or(row.url.clone(), |url| url.url.clone());
         let change = Change {
             url: url.clone(),
             agent_card: Some(card.text.clone()),
@@ -214,9 +213,11 @@ impl Registry {
         };
         // Bound to the incarnation that was gated: a restart in between revoked the token that was shown.
         let ask = Ask::from(Trigger::Registered).change(change).generation(row.generation);
-        let event = |row: &Workspace, _| {
+        // An assigned address was stored after `row` was read: when the start settled.
+        let event = |now: &Workspace, _| {
+            let shown = url.as_ref().map_or(&now.url, |url| &url.url);
             vec![lifecycle::online(
-                row.id,
+                now.id,
                 json!({ "url": shown, "agent_card": card.said }),
             )]
         };

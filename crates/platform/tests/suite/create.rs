@@ -100,6 +100,24 @@ both_engines! {
         assert!(harness.backend.violations().is_empty());
     }
 
+    async fn an_agent_that_registers_during_its_start_is_announced_with_its_address(url: String) {
+        // LIFE-14, D13
+        let harness = Harness::new(&url).await;
+        harness.backend.endpoint("http://127.0.0.1:7001/");
+        let gate = Gate::default();
+        harness.backend.next_start(Start::Held(gate.clone()));
+        let id = harness.create(named("Lead")).await;
+        harness.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        let open = async {
+            // Gives the registration time to read the row as it is before the start has settled.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            gate.open();
+        };
+        tokio::join!(harness.register(id), open);
+        let events = harness.payloads(id, "WORKSPACE_ONLINE").await;
+        assert_eq!(events[0]["url"], "http://127.0.0.1:7001/");
+    }
+
     async fn what_is_refused_changes_nothing(url: String) {
         // LIFE-63, LIFE-66
         let harness = Harness::new(&url).await;
