@@ -17,6 +17,12 @@ pub enum InvalidField {
         /// Bytes allowed.
         max: usize,
     },
+    /// Nothing but white space: nobody could tell what it stands for.
+    #[error("{field} must not be blank")]
+    Blank {
+        /// Field name on the wire.
+        field: &'static str,
+    },
     /// CR or LF: would add keys to generated YAML.
     #[error("{field} must not contain newline characters")]
     Newline {
@@ -58,8 +64,11 @@ fn plain(field: &'static str, text: &str, max: usize) -> Result<(), InvalidField
 /// A workspace name.
 ///
 /// # Errors
-/// Too long, multi-line, or YAML-special characters.
+/// Blank, too long, multi-line, or YAML-special characters.
 pub fn name(text: &str) -> Result<(), InvalidField> {
+    if text.trim().is_empty() {
+        return Err(InvalidField::Blank { field: "name" });
+    }
     plain("name", text, limits::NAME_BYTES)
 }
 
@@ -203,6 +212,9 @@ mod tests {
             name(&"n".repeat(256)).unwrap_err().to_string(),
             "name must be at most 255 characters"
         );
+        for blank in ["", " ", "\u{3000}\t"] {
+            assert_eq!(name(blank).unwrap_err().to_string(), "name must not be blank");
+        }
         assert_eq!(
             role("a\nb").unwrap_err().to_string(),
             "role must not contain newline characters"
