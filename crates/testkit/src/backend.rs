@@ -20,6 +20,8 @@ pub enum Start {
     Succeed,
     /// The engine refuses; the text is what the log would hold.
     Fail(&'static str),
+    /// What was asked for cannot be had.
+    Impossible(&'static str),
     /// The instance ends before it is ready.
     Ended(&'static str),
     /// The backend panics.
@@ -352,6 +354,7 @@ impl Backend for ScriptedBackend {
         match script.unwrap_or(Start::Succeed) {
             Start::Succeed => Ok(self.run(spec)),
             Start::Fail(text) => Err(BackendError::Engine(text.to_owned())),
+            Start::Impossible(text) => Err(BackendError::InvalidSpec(text.to_owned())),
             Start::Ended(reason) => Err(BackendError::EndedDuringStart(reason.to_owned())),
             Start::Panic => panic!("scripted panic in start"),
             Start::Hang => std::future::pending().await,

@@ -50,6 +50,9 @@ pub enum StartFailure {
     /// The agent itself said why it ended; our own agent's words carry no secrets.
     #[error("workspace start failed: {0}")]
     Ended(String),
+    /// What was asked for the workspace cannot be had on this host.
+    #[error("workspace start failed: {0}")]
+    Impossible(String),
     /// PROV-35.
     #[error("workspace start failed")]
     Backend(#[source] BackendError),

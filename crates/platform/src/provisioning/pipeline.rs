@@ -132,6 +132,7 @@ impl Provisioner {
                 tracing::warn!(workspace = %row.id, reason, "instance ended during start");
                 StartFailure::Ended(declared(&reason).to_owned())
             }
+            BackendError::InvalidSpec(reason) => StartFailure::Impossible(reason),
             other => StartFailure::Backend(other),
         })
     }

@@ -48,6 +48,14 @@ both_engines! {
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
     }
 
+    async fn what_cannot_be_had_is_named(url: String) {
+        // PROV-35: said of what the operator asked for, not of what happened inside
+        let harness = Harness::new(&url).await;
+        harness.backend.next_start(Start::Impossible("workspace_dir is not a directory"));
+        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        failed_once(&harness, id, "workspace start failed: workspace_dir is not a directory").await;
+    }
+
     async fn an_agent_that_ends_says_why(url: String) {
         let harness = Harness::new(&url).await;
         harness.backend.next_start(Start::Ended("exit code 1: no API key; its last output:\nkey=s3cr3t"));
