@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    boot::{DataDir, DataLock, Endpoint, EndpointFile, bind},
+    boot::{DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
     config::ServerConfig,
     output,
 };
@@ -30,17 +30,26 @@ pub enum Mode {
 /// What kept the server from starting; a text for the operator.
 pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
     let begun = Instant::now();
-    let dir = DataDir::create(&config.data_dir)?;
-    let _lock = DataLock::acquire(&dir)?;
-    dir.check_version()?;
     // Handled from here on: a signal during the boot is a wish to stop in order, not to be killed half-way.
     let mut signals = Signals::install()?;
-    // Bound before anything is started: a port in use must not leave half a server behind.
+    // What needs no data directory comes first: a server that cannot start leaves nothing behind.
+    let backend = backend::choose(&config)?;
+    DataLock::look(&config.data_dir)?;
     let listener = bind(config.listen()).await?;
     let address = listener
         .local_addr()
         .context("the listening address could not be read")?;
-    let composed = compose::compose(&config, &dir, address).await?;
+    tokio::select! {
+        reached = reach_database(&config.database_url) => reached?,
+        () = signals.received() => {
+            tracing::info!("stopped before the database answered");
+            return Ok(());
+        }
+    }
+    let dir = DataDir::create(&config.data_dir)?;
+    let _lock = DataLock::acquire(&dir)?;
+    dir.check_version()?;
+    let composed = compose::compose(&config, &dir, address, backend).await?;
     let endpoint = Endpoint::of(address);
     let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
 

@@ -126,6 +126,20 @@ pub struct DataLock {
 }
 
 impl DataLock {
+    /// Refuses a directory whose lock another process has. Looks only: nothing is created or taken.
+    ///
+    /// # Errors
+    /// [`BootError::Locked`].
+    pub fn look(root: &Path) -> Result<(), BootError> {
+        match DataDir::at(root).locked_by() {
+            Some(pid) => Err(BootError::Locked {
+                path: root.to_owned(),
+                pid,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the lock without waiting.
     ///
     /// # Errors

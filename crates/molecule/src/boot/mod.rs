@@ -2,6 +2,7 @@
 //! socket and the log. Each function does one thing and fails with a text that says what to do.
 
 mod data_dir;
+mod database;
 mod endpoint;
 mod keys;
 mod listen;
@@ -9,6 +10,7 @@ mod logging;
 mod sandbox;
 
 pub use data_dir::{DataDir, DataLock};
+pub use database::reach_database;
 pub use endpoint::{Endpoint, EndpointFile};
 pub(crate) use keys::ADMIN_TOKEN_FILE;
 pub use keys::{admin_token, secrets_key};
@@ -62,6 +64,14 @@ pub enum BootError {
         /// Address and port.
         address: std::net::SocketAddr,
         /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// No database server answers.
+    #[error("no database answers at {address}: {reason}; start it, or correct DATABASE_URL")]
+    Database {
+        /// Host and port.
+        address: String,
+        /// What is wrong.
         reason: String,
     },
     /// The log cannot be set up.

@@ -19,19 +19,25 @@ pub(super) struct Chosen {
     pub(super) processes: Option<Arc<ProcessBackend>>,
 }
 
-pub(super) fn choose(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
-    let none = Chosen {
-        backend: None,
-        processes: None,
-    };
+/// Which backend it will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Children of the server.
+    Process,
+    /// Nothing: only external agents.
+    None,
+}
+
+/// Decides without touching anything.
+pub(super) fn choose(config: &ServerConfig) -> Result<Choice> {
     match config.backend {
-        BackendChoice::None => Ok(none),
+        BackendChoice::None => Ok(Choice::None),
         BackendChoice::Auto if config.org_id.is_some() => {
             // Never another backend where a control plane is meant (LIFE-51): its VMs would be duplicated here.
             tracing::error!(
                 "MOLECULE_ORG_ID is set, but this build has no control-plane backend: no workspace can start"
             );
-            Ok(none)
+            Ok(Choice::None)
         }
         BackendChoice::Auto if in_kubernetes() => {
             bail!(
@@ -39,13 +45,24 @@ pub(super) fn choose(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
                  set MOLECULE_BACKEND=process or none"
             )
         }
-        BackendChoice::Auto | BackendChoice::Process => processes(config, dir),
+        BackendChoice::Auto | BackendChoice::Process => Ok(Choice::Process),
         BackendChoice::Docker => bail!(unavailable("docker")),
         BackendChoice::Kubernetes => bail!(unavailable("kubernetes")),
         BackendChoice::ControlPlane => {
             tracing::error!("{}", unavailable("control-plane"));
-            Ok(none)
+            Ok(Choice::None)
         }
+    }
+}
+
+/// The chosen backend over a data directory.
+pub(super) fn open(choice: Choice, config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
+    match choice {
+        Choice::Process => processes(config, dir),
+        Choice::None => Ok(Chosen {
+            backend: None,
+            processes: None,
+        }),
     }
 }
 

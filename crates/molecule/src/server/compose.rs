@@ -31,15 +31,22 @@ pub(super) struct Composed {
     _exclusive: Option<molecule_db::ExclusiveLock>,
 }
 
-pub(super) async fn compose(config: &ServerConfig, dir: &DataDir, address: SocketAddr) -> Result<Composed> {
-    let store = Store::open(config.database_url.expose_secret()).await?;
+pub(super) async fn compose(
+    config: &ServerConfig,
+    dir: &DataDir,
+    address: SocketAddr,
+    choice: backend::Choice,
+) -> Result<Composed> {
+    let store = Store::open(config.database_url.expose_secret())
+        .await
+        .context("the database cannot be used")?;
     let exclusive = match store.engine() {
         Engine::Sqlite => None,
         // Caches and the process backend belong to one server (D19).
         Engine::Postgres => Some(store.db().exclusive_lock().await?),
     };
     let key = secrets_key(dir, config)?;
-    let chosen = backend::choose(config, dir)?;
+    let chosen = backend::open(choice, config, dir)?;
     let paths = templates(config, dir)?;
     let working_dir = std::env::current_dir().unwrap_or_default();
     let runtimes = load_allowlist(&manifest_candidates(config.manifest_path.as_deref(), &working_dir));
