@@ -71,6 +71,12 @@ test('bodies that are no JSON, and none at all', async () => {
   await assert.rejects(api.get('/x'), { message: 'The server answered 502.' });
 });
 
+// D11
+test('the detail follows a text that the wire has fixed', async () => {
+  const { api } = client([reply(400, { error: 'invalid org template', detail: 'org.yaml:3: name is missing' })]);
+  await assert.rejects(api.post('/org/import', {}), { message: 'invalid org template: org.yaml:3: name is missing' });
+});
+
 test('errors are explained in one sentence', () => {
   assert.equal(explain(new ApiError('workspace not found', { status: 404 })), 'Workspace not found.');
   assert.match(explain(new ApiError('x', { status: 503, body: { code: 'platform_unavailable' } })), /database/);

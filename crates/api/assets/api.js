@@ -120,7 +120,8 @@ export async function errorOf(response) {
 /** The `error` member as text: a string, or an object with a `message` (JSON-RPC). */
 export function errorText(body) {
   const error = body?.error;
-  if (typeof error === 'string') return error;
+  // Where the text is fixed by the wire, `detail` says what is wrong (D11).
+  if (typeof error === 'string') return error && typeof body.detail === 'string' ? `${error}: ${body.detail}` : error;
   if (typeof error?.message === 'string') return error.message;
   return '';
 }

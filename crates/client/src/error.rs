@@ -100,6 +100,8 @@ pub struct StatusError {
     pub status: u16,
     /// Text of the body's `error`, or the status' own phrase.
     pub message: String,
+    /// What exactly is wrong, where the body says it beside a fixed text (D11).
+    pub detail: Option<String>,
     /// Stable code, where the body has one (D11).
     pub code: Option<String>,
     /// When to try again, seconds: header `Retry-After`, else `retry_after` of the body.
@@ -134,6 +136,7 @@ impl StatusError {
         Self {
             status,
             message,
+            detail: member("detail").and_then(Value::as_str).map(str::to_owned),
             code: member("code").and_then(Value::as_str).map(str::to_owned),
             retry_after: retry_after.or_else(|| member("retry_after").and_then(Value::as_u64)),
             body: String::from_utf8_lossy(body).into_owned(),
@@ -149,7 +152,11 @@ impl StatusError {
 
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (HTTP {})", self.message, self.status)?;
+        f.write_str(&self.message)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        write!(f, " (HTTP {})", self.status)?;
         match (self.status, self.retry_after) {
             (401, _) => {
                 f.write_str("; check the credential: ADMIN_TOKEN, MOLECULE_TOKEN or the server's admin_token file")
@@ -209,6 +216,15 @@ mod tests {
         );
         assert_eq!(wait.to_string(), "agent is restarting (HTTP 503); try again in 15 s");
         assert_eq!(StatusError::new(429, Some(7), b"{}").retry_after, Some(7));
+        let detailed = StatusError::new(
+            400,
+            None,
+            br#"{"error":"invalid workspace fields","detail":"name is long"}"#,
+        );
+        assert_eq!(
+            detailed.to_string(),
+            "invalid workspace fields: name is long (HTTP 400)"
+        );
         assert!(StatusError::new(401, None, b"{}").to_string().contains("ADMIN_TOKEN"));
         let connect = ClientError::Connect {
             url: "http://x".into(),

@@ -23,6 +23,12 @@ const RETRY_BUSY: u32 = 30;
 /// Seconds after which a store that refused a write may take it (open point 5 of a2a.md).
 const RETRY_STORE: u32 = 30;
 
+/// What is wrong behind `invalid workspace directory` (LIFE-2).
+const DIRECTORY_RULE: &str = "workspace_dir must be an absolute path without .., outside of system directories";
+/// What is wrong behind `invalid workspace access`.
+const ACCESS_RULE: &str =
+    "workspace_access must be none, read_only or read_write, and anything but none needs a workspace_dir";
+
 /// 500 with the error's own text.
 fn failed(error: &impl std::error::Error) -> ApiError {
     let mut cause: &dyn std::error::Error = error;
@@ -56,11 +62,16 @@ impl From<CreateError> for ApiError {
             CreateError::BadFields { ref detail } => {
                 Self::bad_request(error.to_string()).with("detail", detail.as_str())
             }
-            CreateError::BadPayload
-            | CreateError::BadTemplate
-            | CreateError::BadDirectory
-            | CreateError::BadAccess
-            | CreateError::BadMode
+            CreateError::BadTemplate => Self::bad_request(error.to_string()).with(
+                "detail",
+                "template names a directory among the workspace templates, without .. or a leading /",
+            ),
+            CreateError::BadDirectory => Self::bad_request(error.to_string()).with("detail", DIRECTORY_RULE),
+            CreateError::BadAccess => Self::bad_request(error.to_string()).with("detail", ACCESS_RULE),
+            CreateError::BadPayload => {
+                Self::bad_request(error.to_string()).with("detail", "name is required and must not be empty")
+            }
+            CreateError::BadMode
             | CreateError::BadBudget
             | CreateError::BadUrl(_)
             | CreateError::BadParent
@@ -74,10 +85,10 @@ impl From<CreateError> for ApiError {
 impl From<PatchError> for ApiError {
     fn from(error: PatchError) -> Self {
         match error {
+            PatchError::BadDirectory => Self::bad_request(error.to_string()).with("detail", DIRECTORY_RULE),
+            PatchError::BadAccess => Self::bad_request(error.to_string()).with("detail", ACCESS_RULE),
             PatchError::BadRequest
             | PatchError::BadField(_)
-            | PatchError::BadDirectory
-            | PatchError::BadAccess
             | PatchError::BadParent(_)
             | PatchError::RuntimeKind => Self::bad_request(error.to_string()),
             PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
@@ -133,7 +144,11 @@ impl From<ImportError> for ApiError {
             }
             ImportError::Expansion(ref cause) | ImportError::BadTemplate(ref cause) => {
                 tracing::info!(%cause, "org template refused");
-                Self::bad_request(error.to_string())
+                let refused = Self::bad_request(error.to_string());
+                match cause.detail() {
+                    Some(detail) => refused.with("detail", detail),
+                    None => refused,
+                }
             }
             ImportError::NotFound(_) => Self::not_found(error.to_string()),
             ImportError::MissingEnv(body) => Self::json(StatusCode::PRECONDITION_FAILED, &body),
@@ -379,6 +394,25 @@ mod tests {
             (status, retry.as_deref(), &body["retry_after"]),
             (503, Some("30"), &json!(30))
         );
+    }
+
+    #[tokio::test]
+    async fn fixed_texts_have_a_detail_beside_them() {
+        // D11
+        for (error, text, detail) in [
+            (CreateError::BadPayload, "invalid workspace payload", "name"),
+            (CreateError::BadTemplate, "invalid template", "template"),
+            (
+                CreateError::BadDirectory,
+                "invalid workspace directory",
+                "absolute path",
+            ),
+            (CreateError::BadAccess, "invalid workspace access", "read_only"),
+        ] {
+            let (status, _, body) = answer(error).await;
+            assert_eq!((status, &body["error"]), (400, &json!(text)));
+            assert!(body["detail"].as_str().unwrap().contains(detail), "{body}");
+        }
     }
 
     #[tokio::test]

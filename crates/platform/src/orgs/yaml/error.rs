@@ -101,6 +101,16 @@ impl OrgYamlError {
         }
     }
 
+    /// What is wrong, for whoever wrote the template: file within it, line, keys. `None` where the text would tell of the
+    /// server's file system.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Escape(_) | Self::NotFound(_) | Self::Invalid { .. } | Self::Include { .. } => Some(self.to_string()),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
     pub(super) fn invalid(file: impl Into<String>, line: Option<usize>, message: impl Into<String>) -> Self {
         Self::Invalid {
             file: file.into(),

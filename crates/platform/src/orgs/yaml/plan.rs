@@ -400,8 +400,11 @@ impl Resolver<'_> {
     }
 
     fn file(&self) -> String {
-        self.root
-            .map_or_else(|| "inline template".to_owned(), |root| root.display().to_string())
+        let name = self.root.and_then(Path::file_name);
+        name.map_or_else(
+            || "inline template".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        )
     }
 }
 
