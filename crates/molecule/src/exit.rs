@@ -32,6 +32,14 @@ pub enum CliError {
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),
+    /// The server refused it with an error status that means more than its text says.
+    #[error("{text}")]
+    Refused {
+        /// What it means.
+        text: String,
+        /// HTTP status.
+        status: u16,
+    },
 }
 
 /// The exit code of a failure.
@@ -42,7 +50,7 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
             return match error {
                 CliError::Usage(_) => USAGE,
                 CliError::NotFound(_) => NOT_FOUND,
-                CliError::Failed(_) => FAILED,
+                CliError::Failed(_) | CliError::Refused { .. } => FAILED,
             };
         }
         if let Some(error) = cause.downcast_ref::<ClientError>() {
@@ -84,15 +92,34 @@ pub fn report(output: &mut Output, error: &anyhow::Error) -> u8 {
     }
     let text = text_of(error);
     let told = if output.is_json() {
-        let status = error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<ClientError>()?.status());
+        let status = error.chain().find_map(status_of);
         output.note(json!({"error": text, "exit_code": code, "status": status}))
     } else {
         output.note(format_args!("error: {text}"))
     };
     // Standard error is gone as well: the code is all that is left.
     told.map_or(FAILED, |()| code)
+}
+
+fn status_of(cause: &(dyn std::error::Error + 'static)) -> Option<u16> {
+    match cause.downcast_ref::<CliError>() {
+        Some(CliError::Refused { status, .. }) => Some(*status),
+        _ => cause.downcast_ref::<ClientError>()?.status(),
+    }
+}
+
+/// Tells what clap found wrong with a command line, and returns its exit code. Help and version are printed as asked.
+#[must_use]
+pub fn report_usage(error: &clap::Error, json: bool) -> u8 {
+    if !error.use_stderr() || !json {
+        // Whoever closed the output wants no more of it.
+        error.print().ok();
+        return if error.use_stderr() { USAGE } else { DONE };
+    }
+    let text = error.to_string();
+    let text = text.trim().strip_prefix("error: ").unwrap_or(&text);
+    let said: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    report(&mut Output::standard(true), &CliError::Usage(said.join("; ")).into())
 }
 
 /// The chain's texts, leaving out what a cause repeats.
@@ -119,6 +146,7 @@ mod tests {
         let error = StatusError {
             status,
             message: "no".into(),
+            detail: None,
             code: None,
             retry_after: None,
             body: String::new(),
@@ -155,7 +183,14 @@ mod tests {
             (ClientError::InvalidUrl("x".into()).into(), USAGE),
             (CliError::Usage("x".into()).into(), USAGE),
             (CliError::NotFound("x".into()).into(), NOT_FOUND),
-            (ConfigErrors(Vec::new()).into(), USAGE),
+            (
+                ConfigErrors {
+                    problems: Vec::new(),
+                    warnings: Vec::new(),
+                }
+                .into(),
+                USAGE,
+            ),
             (anyhow::anyhow!("x"), FAILED),
             (io::Error::from(io::ErrorKind::BrokenPipe).into(), DONE),
         ] {

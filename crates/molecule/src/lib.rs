@@ -27,7 +27,10 @@ use output::Output;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(exit::report_usage(&error, asks_for_json())),
+    };
     if matches!(cli.command, Command::Agent) {
         // Its sandbox restricts only the calling thread and its children, so no other thread may exist yet (D18).
         let vars = molecule_agent::env::Vars::from_process();
@@ -43,6 +46,13 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => ExitCode::from(exit::report(&mut output, &error)),
     }
+}
+
+/// Of a command line that could not be read.
+fn asks_for_json() -> bool {
+    std::env::args_os()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json")
 }
 
 fn runtime(command: &Command) -> std::io::Result<Runtime> {

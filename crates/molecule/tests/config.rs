@@ -17,7 +17,12 @@ fn env(vars: &[(&'static str, &'static str)]) -> Sources {
 }
 
 fn problems(sources: &Sources) -> Vec<String> {
-    load(sources).unwrap_err().0.iter().map(ToString::to_string).collect()
+    load(sources)
+        .unwrap_err()
+        .problems
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn entry<'a>(loaded: &'a Loaded, key: &str) -> (&'a str, &'a str) {
@@ -63,6 +68,30 @@ fn defaults_are_the_limits_of_the_specification() {
     assert_eq!(loaded.entries.len(), settings::ALL.len());
     assert!(loaded.entries.iter().all(|entry| entry.origin == "default"));
     assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn problems_of_form_hide_none_of_content() {
+    // D10
+    let file = "prot = 9000\nport = \"x\"\nhost = \"300.1.1.1\"\nauth = \"maybe\"\n";
+    let sources = env(&[("MOLECULE_SANDBOXX", "off")]).with_file_text(Path::new("m.toml"), file);
+    let told = load(&sources).unwrap_err().to_string();
+    for part in [
+        "m.toml:1: unknown key",
+        "m.toml:2: port",
+        "m.toml:3: host",
+        "m.toml:4: auth",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(told.contains("warning: MOLECULE_SANDBOXX is not a setting"), "{told}");
+    let twice = env(&[]).with_file_text(Path::new("m.toml"), "port = 1\nport = \"x\"\nauth = \"maybe\"\n");
+    let told = problems(&twice);
+    assert!(told.iter().any(|problem| problem.starts_with("m.toml:2: ")), "{told:?}");
+    assert!(
+        told.iter().any(|problem| problem.starts_with("m.toml:3: auth")),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -158,6 +158,7 @@ mod tests {
         let error = StatusError {
             status: 412,
             message: String::new(),
+            detail: None,
             code: None,
             retry_after: None,
             body: body.to_string(),

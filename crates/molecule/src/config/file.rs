@@ -24,66 +24,62 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads a file. Unknown keys, wrong types and broken syntax are problems, each with its line.
-    ///
-    /// # Errors
-    /// Every problem found.
-    pub fn read(path: &Path) -> Result<Self, Vec<Problem>> {
-        let text = fs::read_to_string(path).map_err(|error| {
-            let reason = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such file".to_owned(),
-                _ => error.to_string(),
-            };
-            vec![Problem::new(path.display().to_string(), reason)]
-        })?;
-        let mut file = Self::parse(path, &text)?;
+    /// Reads a file. Unknown keys, wrong types and broken syntax are problems, each with its line; what is well formed
+    /// is kept beside them, so that its values are checked in the same go (D10).
+    #[must_use]
+    pub fn read(path: &Path) -> (Self, Vec<Problem>) {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let reason = match error.kind() {
+                    io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                    _ => error.to_string(),
+                };
+                let problem = Problem::new(path.display().to_string(), reason);
+                return (Self::default(), vec![problem]);
+            }
+        };
+        let (mut file, problems) = Self::parse(path, &text);
         let has_secret = file
             .values
             .keys()
             .any(|key| settings::by_key(key).is_some_and(Setting::is_secret));
         file.exposed = has_secret && is_readable_by_others(path);
-        Ok(file)
+        (file, problems)
     }
 
     /// As [`ConfigFile::read`], from text.
-    ///
-    /// # Errors
-    /// Every problem found.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Vec<Problem>> {
-        let place = |offset: usize| format!("{}:{}", path.display(), line_of(text, offset));
+    #[must_use]
+    pub fn parse(path: &Path, text: &str) -> (Self, Vec<Problem>) {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut problems: Vec<Problem> = errors
+        let mut problems: Vec<(usize, String)> = errors
             .iter()
-            .map(|error| {
-                Problem::new(
-                    place(error.span().map_or(0, |span| span.start)),
-                    error.message().to_owned(),
-                )
-            })
+            .map(|error| (error.span().map_or(0, |span| span.start), error.message().to_owned()))
             .collect();
         let mut values = BTreeMap::new();
         for (key, value) in table.get_ref() {
             let offset = key.span().start;
             let Some(setting) = settings::by_key(key.get_ref()) else {
-                problems.push(Problem::new(place(offset), unknown(key.get_ref())));
+                problems.push((offset, unknown(key.get_ref())));
                 continue;
             };
             match text_of(setting, value.get_ref()) {
                 Ok(text_value) => {
                     values.insert(setting.key, (text_value, line_of(text, offset)));
                 }
-                Err(reason) => problems.push(Problem::new(place(offset), format!("{} {reason}", setting.key))),
+                Err(reason) => problems.push((offset, format!("{} {reason}", setting.key))),
             }
         }
-        if problems.is_empty() {
-            Ok(Self {
-                path: path.to_owned(),
-                values,
-                exposed: false,
-            })
-        } else {
-            Err(problems)
-        }
+        problems.sort_by_key(|(offset, _)| *offset);
+        let at_line = |(offset, what): (usize, String)| {
+            Problem::new(format!("{}:{}", path.display(), line_of(text, offset)), what)
+        };
+        let file = Self {
+            path: path.to_owned(),
+            values,
+            exposed: false,
+        };
+        (file, problems.into_iter().map(at_line).collect())
     }
 
     /// Where it was read from.
@@ -171,7 +167,7 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         ConfigFile::parse(Path::new("m.toml"), text)
-            .unwrap_err()
+            .1
             .iter()
             .map(ToString::to_string)
             .collect()
@@ -183,9 +179,9 @@ mod tests {
         assert_eq!(
             problems("host = \"::1\"\nprot = 1\nport = \"80\"\n\n[limits]\nx = 1\n"),
             [
-                "m.toml:5: unknown key \"limits\"; `molecule config` lists the known ones",
-                "m.toml:3: port must be an integer, not a string",
                 "m.toml:2: unknown key \"prot\"; did you mean \"port\"?",
+                "m.toml:3: port must be an integer, not a string",
+                "m.toml:5: unknown key \"limits\"; `molecule config` lists the known ones",
             ]
         );
         assert_eq!(
@@ -206,7 +202,7 @@ mod tests {
 
     #[test]
     fn values_keep_their_line() {
-        let file = ConfigFile::parse(Path::new("m.toml"), "# c\nport = 0x1_F\ncors_origins = ['a', 'b']\n").unwrap();
+        let file = ConfigFile::parse(Path::new("m.toml"), "# c\nport = 0x1_F\ncors_origins = ['a', 'b']\n").0;
         assert_eq!(file.get("port"), Some(("31", 2)));
         assert_eq!(file.get("cors_origins"), Some(("a,b", 3)));
         assert_eq!(file.get("host"), None);

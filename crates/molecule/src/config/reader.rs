@@ -41,12 +41,22 @@ impl fmt::Display for Problem {
 
 /// Every problem of a configuration, one line each (D10).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<Problem>);
+pub struct ConfigErrors {
+    /// What stops the boot.
+    pub problems: Vec<Problem>,
+    /// What would not, but may be the reason of a problem.
+    pub warnings: Vec<String>,
+}
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration is not usable; nothing was started")?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))?;
+        self.warnings
+            .iter()
+            .try_for_each(|warning| write!(f, "\n  warning: {warning}"))
     }
 }
 
@@ -215,7 +225,10 @@ impl<'a> Reader<'a> {
             "a setting is listed but never read"
         );
         if !self.problems.is_empty() {
-            return Err(ConfigErrors(self.problems));
+            return Err(ConfigErrors {
+                problems: self.problems,
+                warnings: self.warnings,
+            });
         }
         let order = |entry: &Entry| settings::ALL.iter().position(|setting| setting.key == entry.key);
         self.entries.sort_by_key(order);

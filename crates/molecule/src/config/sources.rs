@@ -87,20 +87,18 @@ impl Sources {
     /// Adds a configuration file; its problems are reported with all others.
     #[must_use]
     pub fn with_file(mut self, path: &Path) -> Self {
-        match ConfigFile::read(&self.working_dir.join(path)) {
-            Ok(file) => self.file = Some(file),
-            Err(problems) => self.problems.extend(problems),
-        }
+        let (file, problems) = ConfigFile::read(&self.working_dir.join(path));
+        self.file = Some(file);
+        self.problems.extend(problems);
         self
     }
 
     /// Adds the text of a configuration file.
     #[must_use]
     pub fn with_file_text(mut self, path: &Path, text: &str) -> Self {
-        match ConfigFile::parse(path, text) {
-            Ok(file) => self.file = Some(file),
-            Err(problems) => self.problems.extend(problems),
-        }
+        let (file, problems) = ConfigFile::parse(path, text);
+        self.file = Some(file);
+        self.problems.extend(problems);
         self
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{Global, ServerArgs},
-    config::{Sources, load},
+    config::{Problem, Sources, load},
     connect,
     exit::CliError,
     output::Output,
@@ -74,25 +74,28 @@ pub(super) async fn run(args: &ServerArgs, global: &Global, out: &mut Output) ->
             checks.extend(
                 progress::run(out, "looking around", async |_| {
                     let mut found = machine::checks(config, client.as_ref().ok()).await;
-                    found.extend(models::checks(config).await);
+                    found.extend(models::checks(config, client.as_ref().ok()).await);
                     found
                 })
                 .await,
             );
             checks
         }
-        Err(errors) => errors
-            .0
-            .iter()
-            .map(|problem| {
+        Err(errors) => {
+            let failed = |problem: &Problem| {
                 Check::bad(
                     "configuration",
                     Verdict::Failed,
                     problem.to_string(),
                     "correct it; `molecule config` shows every setting",
                 )
-            })
-            .collect(),
+            };
+            let mut checks: Vec<Check> = errors.problems.iter().map(failed).collect();
+            if !errors.warnings.is_empty() {
+                checks.push(configuration(&errors.warnings));
+            }
+            checks
+        }
     };
     show(&checks, out)?;
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();

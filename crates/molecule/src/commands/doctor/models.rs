@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use molecule_agent::runtimes::native::endpoint;
+use molecule_client::Client;
+
 use super::{Check, Verdict};
 use crate::config::ServerConfig;
 
@@ -10,10 +13,25 @@ const LOCAL_ENDPOINTS: [(&str, &str); 2] = [
     ("Ollama", "http://127.0.0.1:11434/v1"),
     ("LM Studio", "http://127.0.0.1:1234/v1"),
 ];
+const NAME: &str = "models";
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn checks(config: &ServerConfig) -> Vec<Check> {
-    vec![models(config).await, cli_runtimes()]
+pub(super) async fn checks(config: &ServerConfig, client: Option<&Client>) -> Vec<Check> {
+    let models = match stored(client).await {
+        Some(check) => check,
+        None => models(config).await,
+    };
+    vec![models, cli_runtimes()]
+}
+
+/// What the running server hands to its agents; `None` if none runs, or it has nothing.
+async fn stored(client: Option<&Client>) -> Option<Check> {
+    let client = client?.clone().with_timeout(PATIENCE);
+    let secrets = client.list_global_secrets().await.ok()?;
+    let names: Vec<&str> = endpoint::credentials()
+        .filter(|name| secrets.iter().any(|secret| secret.key == *name))
+        .collect();
+    (!names.is_empty()).then(|| Check::ok(NAME, format!("{}, stored in the running server", names.join(", "))))
 }
 
 /// Said before somebody installs a program that nothing here would start.
@@ -27,7 +45,6 @@ fn cli_runtimes() -> Check {
 }
 
 async fn models(config: &ServerConfig) -> Check {
-    const NAME: &str = "models";
     if let Some(url) = &config.llm.base_url {
         let key = config.llm.keys.get("OPENAI_API_KEY").cloned();
         return match molecule_client::list_models(url.as_str(), key, PATIENCE).await {
