@@ -57,6 +57,11 @@ async fn answer(Path(_): Path<WorkspaceId>, body: String) -> Response {
             Json(json!({"queued": true, "queue_id": "q", "queue_depth": 1, "message": ""})),
         )
             .into_response(),
+        "unstarted" => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"error": "workspace has no URL", "status": "failed"})),
+        )
+            .into_response(),
         "dead" => (
             StatusCode::SERVICE_UNAVAILABLE,
             Json(json!({"error": "the agent is being restarted", "restarting": true, "retry_after": 15})),
@@ -116,6 +121,10 @@ async fn serve() -> Server {
         Json(json!({"status": "saved", "key": "K", "scope": "global"}))
     };
     let router = Router::new()
+        .route(
+            "/templates",
+            get(|| async { Json(json!([{"id": "codex", "runtime": "codex"}, {"id": "native", "runtime": "native"}])) }),
+        )
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/workspaces", get(list).post(create))
         .route("/workspaces/{id}", get(one).delete(remove))
@@ -240,7 +249,44 @@ async fn exit_codes_can_be_trusted() {
         (&["send", "Lead", "dead"], 1, "try again in 15 s"),
         (&["config", "--port", "x"], 2, "--port: expected a port"),
         (&["config", "--config", "none.toml"], 2, "there is no such file"),
-        (&["ws", "create", "X", "--wait"], 1, "X is failed: no model key"),
+        (
+            &["ws", "create", "X", "--runtime", "echo", "--wait"],
+            1,
+            "X is failed: no model key",
+        ),
+        // LIFE-4: the wire would take these for claude-code.
+        (
+            &["ws", "create", "X", "--runtime", "nativ"],
+            2,
+            "there is no runtime \"nativ\"",
+        ),
+        (
+            &["ws", "create", "X", "--runtime", "codex"],
+            2,
+            "it runs echo, exec, native",
+        ),
+        (&["ws", "create", "X", "--runtime", "exec"], 2, "needs a template"),
+        (
+            &["ws", "create", "X", "--template", "nativ"],
+            3,
+            "there are: codex, native",
+        ),
+        (&["ws", "create", "X", "--template", "codex"], 2, "no adapter"),
+        (
+            &["ws", "restart", "Lead", "--template", "nope"],
+            3,
+            "no workspace template",
+        ),
+        (
+            &["org", "import", "starter", "--runtime", "nativ"],
+            2,
+            "there is no runtime",
+        ),
+        (
+            &["send", "Lead", "unstarted"],
+            1,
+            "error: Lead is failed: no model key\n",
+        ),
         (&["--help"], 0, ""),
     ] {
         let ran = shell.run(args).await;
@@ -255,6 +301,49 @@ async fn exit_codes_can_be_trusted() {
     assert_eq!(
         (ran.code, &told["exit_code"], &told["status"]),
         (4, &json!(4), &json!(401))
+    );
+}
+
+#[tokio::test]
+async fn usage_errors_are_json_on_request() {
+    for args in [&["ws", "frobnicate", "--json"][..], &["--json", "send", "Lead"]] {
+        let ran = Shell::new().run(args).await;
+        let told: Value = serde_json::from_str(&ran.err).unwrap();
+        assert_eq!(
+            (ran.code, &told["exit_code"], &told["status"]),
+            (2, &json!(2), &Value::Null)
+        );
+        let text = told["error"].as_str().unwrap();
+        assert!(!text.starts_with("error") && !text.contains('\n'), "{text}");
+    }
+    let ran = Shell::new().run(&["ws", "frobnicate", "--", "--json"]).await;
+    assert!(ran.err.starts_with("error: "), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_message_that_no_server_takes_is_not_sent() {
+    // A2A-2
+    let server = serve().await;
+    let ran = Shell::at(&server)
+        .run_with(&["send", "Lead", "-"], &"x".repeat(1 << 20))
+        .await;
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(
+        ran.err.contains("too large") && ran.err.contains("1048576"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn a_failed_workspace_shows_its_reason() {
+    // SEC-88: the single answer leaves it out.
+    let server = serve().await;
+    let ran = Shell::at(&server).run(&["ws", "show", "Lead"]).await;
+    assert!(
+        ran.out.contains("status      failed\nreason      no model key\n"),
+        "{}",
+        ran.out
     );
 }
 
@@ -395,7 +484,9 @@ async fn servers_refuse_what_they_cannot_use() {
     let shell = Shell::new();
     let file = shell.home.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let ran = shell.run(&["server", "--data-dir", file.to_str().unwrap()]).await;
+    let ran = shell
+        .run(&["server", "--port", "0", "--data-dir", file.to_str().unwrap()])
+        .await;
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("cannot be used: it is not a directory"), "{}", ran.err);
     // Where not even root may write.
@@ -411,6 +502,10 @@ async fn servers_refuse_what_they_cannot_use() {
     let ran = shell.run(&["server", "--port", &port]).await;
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("the port is in use"), "{}", ran.err);
+    let ran = shell.run(&["up", "--port", "0", "--backend", "docker"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("no docker backend"), "{}", ran.err);
+    assert!(!shell.data_dir().exists(), "a refused start leaves nothing behind");
     let ran = shell.run(&["up", "--auth", "open", "--host", "0.0.0.0"]).await;
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("open needs a loopback address"), "{}", ran.err);

@@ -1,6 +1,6 @@
 //! Prints an agent's answer as it comes: events of a stream, a whole reply, or an answer of the platform itself.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use molecule_a2a::jsonrpc::{Artifact, Event, Message, Part, Role, Task, TaskState, TaskStatus};
@@ -21,6 +21,8 @@ pub(super) struct Printer<'a> {
     out: &'a mut Output,
     /// Name of the target, for remarks.
     target: &'a str,
+    /// How long the answer was waited for, if not as long as it takes.
+    patience: Option<Duration>,
     /// What was printed of each artifact.
     artifacts: BTreeMap<String, String>,
     /// The last printed character did not end a line.
@@ -31,10 +33,11 @@ pub(super) struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(out: &'a mut Output, target: &'a str) -> Self {
+    pub(super) fn new(out: &'a mut Output, target: &'a str, patience: Option<Duration>) -> Self {
         Self {
             out,
             target,
+            patience,
             artifacts: BTreeMap::new(),
             mid_line: false,
             said: false,
@@ -74,7 +77,7 @@ impl<'a> Printer<'a> {
         let is = |name: &str, word: &str| value.get(name).and_then(Value::as_str) == Some(word);
         if is("status", "queued") && is("delivery_mode", "poll") {
             return self.remark(format!(
-                "queued: {} fetches its messages; the answer will show on the canvas",
+                "queued: {} fetches its messages; the answer will show on the page",
                 self.target
             ));
         }
@@ -82,7 +85,7 @@ impl<'a> Printer<'a> {
             let waiting = value.get("queue_depth").and_then(Value::as_u64).unwrap_or(1);
             let id = value.get("queue_id").and_then(Value::as_str).unwrap_or("unknown");
             return self.remark(format!(
-                "queued: {} is busy; {waiting} waiting, queue item {id}. It will be delivered; the answer will show on the canvas",
+                "queued: {} is busy; {waiting} waiting, queue item {id}. It will be delivered; the answer will show on the page",
                 self.target
             ));
         }
@@ -108,7 +111,15 @@ impl<'a> Printer<'a> {
                 .and_then(Value::as_str)
                 .or(error.as_str())
                 .unwrap_or("no reason given");
-            self.failure = Some(format!("{} answered with an error: {text}", self.target));
+            self.failure = Some(match self.patience {
+                // The platform's word for it (A2A-67); the agent never saw a limit.
+                Some(patience) if text == "deadline exceeded" => format!(
+                    "{} did not answer within {} s; it goes on working, and `molecule events` tells when it is done",
+                    self.target,
+                    patience.as_secs()
+                ),
+                _ => format!("{} answered with an error: {text}", self.target),
+            });
             return Ok(());
         }
         let Some(result) = envelope.result else { return Ok(()) };
@@ -267,7 +278,7 @@ mod tests {
     /// Prints canned frames and returns result, remarks and failure.
     fn stream(json: bool, frames: &[Value]) -> (String, String, Option<String>) {
         let (mut out, captured) = Output::captured(json);
-        let mut printer = Printer::new(&mut out, "Lead");
+        let mut printer = Printer::new(&mut out, "Lead", None);
         for frame in frames {
             printer
                 .frame(&json!({"jsonrpc": "2.0", "id": 1, "result": frame}).to_string())
@@ -279,7 +290,7 @@ mod tests {
 
     fn reply(body: &Value) -> (String, String, Option<String>) {
         let (mut out, captured) = Output::captured(false);
-        let mut printer = Printer::new(&mut out, "Lead");
+        let mut printer = Printer::new(&mut out, "Lead", None);
         printer.reply(body.to_string().as_bytes()).unwrap();
         let failure = printer.finish().err().map(|error| error.to_string());
         (captured.result(), captured.notes(), failure)
@@ -365,6 +376,17 @@ mod tests {
         );
         let error = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "boom"}});
         assert_eq!(reply(&error).2.as_deref(), Some("Lead answered with an error: boom"));
+    }
+
+    #[test]
+    fn a_limit_of_ones_own_is_no_error_of_the_agent() {
+        // A2A-67
+        let (mut out, _) = Output::captured(false);
+        let mut printer = Printer::new(&mut out, "Lead", Some(Duration::from_secs(3)));
+        let error = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "deadline exceeded"}});
+        printer.frame(&error.to_string()).unwrap();
+        let failure = printer.finish().unwrap_err().to_string();
+        assert!(failure.starts_with("Lead did not answer within 3 s"), "{failure}");
     }
 
     #[test]

@@ -1,21 +1,24 @@
 //! `molecule events`: what was recorded, and with `-f` what happens.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Result;
 use clap::Args;
 use molecule_client::{Client, ClientError};
-use molecule_core::{WorkspaceId, text::preview};
+use molecule_core::{EventType, Timestamp, WorkspaceId, text::preview};
 use molecule_wire::events::EventEnvelope;
 use serde_json::Value;
 
-use crate::{output::Output, resolve};
+use crate::{exit::CliError, output::Output, resolve};
 
 /// First pause before connecting again; doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
-/// Characters of a payload that a line shows.
-const PAYLOAD_CHARS: usize = 160;
+/// Characters of one member of a payload that a line shows.
+const MEMBER_CHARS: usize = 120;
 
 /// Arguments of `events`.
 #[derive(Debug, Args)]
@@ -26,12 +29,21 @@ pub struct EventsArgs {
     /// Only events of this workspace (id or name)
     #[arg(short, long, value_name = "WORKSPACE")]
     workspace: Option<String>,
-    /// Only events of this kind, such as WORKSPACE_ONLINE
-    #[arg(short = 't', long = "type", value_name = "EVENT")]
-    kind: Option<String>,
+    /// Only events of this kind, such as WORKSPACE_ONLINE. Messages and tasks (ACTIVITY_LOGGED, AGENT_MESSAGE,
+    /// TASK_UPDATED, …) are not recorded and show with -f only
+    #[arg(short = 't', long = "type", value_name = "EVENT", value_parser = kind)]
+    kind: Option<EventType>,
     /// How many of the recorded events to begin with, at most 100
-    #[arg(short = 'n', long, default_value_t = 20)]
-    last: usize,
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=100))]
+    last: u8,
+}
+
+fn kind(text: &str) -> Result<EventType, String> {
+    let known = |event: &EventType| event.as_str().eq_ignore_ascii_case(text);
+    EventType::ALL.into_iter().find(known).ok_or_else(|| {
+        let names = EventType::ALL.map(EventType::as_str).join(", ");
+        format!("there is no such event; there are {names}")
+    })
 }
 
 /// One event, wherever it came from.
@@ -43,27 +55,31 @@ struct Line<'a> {
 }
 
 pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> Result<()> {
+    if let Some(kind) = args.kind.filter(|kind| !args.follow && !kind.is_recorded()) {
+        return Err(CliError::Usage(format!("{} is not recorded; -f shows it as it happens", kind.as_str())).into());
+    }
     let only = match &args.workspace {
         Some(name) => Some(resolve::workspace(client, name).await?),
         None => None,
     };
-    let names = names(client).await;
     let mut recorded = client.list_events(only).await?;
-    recorded.retain(|row| {
-        args.kind
-            .as_ref()
-            .is_none_or(|kind| row.event_type.eq_ignore_ascii_case(kind))
-    });
-    recorded.truncate(args.last);
+    recorded.retain(|row| args.kind.is_none_or(|kind| row.event_type == kind.as_str()));
+    recorded.truncate(args.last.into());
     // The server answers newest first; people read the other way.
     recorded.reverse();
     if out.is_json() && !args.follow {
         return Ok(out.json(&recorded)?);
     }
+    let named: BTreeSet<WorkspaceId> = recorded.iter().filter_map(|row| row.workspace_id).collect();
+    let names = if out.is_json() {
+        BTreeMap::new()
+    } else {
+        names(&named, client).await
+    };
     for row in &recorded {
         let workspace = row.workspace_id.map_or_else(String::new, |id| id.to_string());
         let line = Line {
-            at: row.created_at.to_string(),
+            at: time(row.created_at),
             kind: &row.event_type,
             workspace,
             payload: &row.payload,
@@ -122,10 +138,7 @@ async fn follow(
 }
 
 fn wanted(event: &EventEnvelope, args: &EventsArgs, only: Option<WorkspaceId>) -> bool {
-    let of_kind = args
-        .kind
-        .as_ref()
-        .is_none_or(|kind| event.event.eq_ignore_ascii_case(kind));
+    let of_kind = args.kind.is_none_or(|kind| event.event == kind.as_str());
     // Heartbeats are news only to those who ask for them.
     let asked = args.kind.is_some() || event.event != "WORKSPACE_HEARTBEAT";
     of_kind && asked && only.is_none_or(|id| event.workspace_id == id.to_string())
@@ -138,7 +151,7 @@ fn show(event: &EventEnvelope, names: &BTreeMap<String, String>, out: &mut Outpu
     let workspace = event.workspace_id.clone();
     print(
         &Line {
-            at: event.timestamp.to_string(),
+            at: time(event.timestamp),
             kind: &event.event,
             workspace,
             payload: &event.payload,
@@ -155,27 +168,55 @@ fn print(line: &Line<'_>, names: &BTreeMap<String, String>, out: &mut Output) ->
         // A workspace that is newer than the names brings its own.
         .or_else(|| line.payload.get("name").and_then(Value::as_str))
         .unwrap_or(&line.workspace);
-    let payload = match line.payload {
-        Value::Null => String::new(),
-        Value::Object(members) if members.is_empty() => String::new(),
-        payload => preview(&payload.to_string(), PAYLOAD_CHARS, "…"),
-    };
-    let text = format!("{}  {:<28}  {who}  {payload}", line.at, line.kind);
-    Ok(out.line(text.trim_end())?)
+    let text = format!("{}  {:<26}  {who}  {}", line.at, line.kind, members(line.payload));
+    Ok(out.line(text.replace('\n', " ").trim_end())?)
 }
 
-/// Names by id. Whoever may not list workspaces sees ids.
-async fn names(client: &Client) -> BTreeMap<String, String> {
+/// A payload for people: what is plain about it. `--json` has the whole.
+fn members(payload: &Value) -> String {
+    let Value::Object(members) = payload else {
+        return String::new();
+    };
+    let shown = members.iter().filter_map(|(key, value)| {
+        let text = match value {
+            Value::String(text) => preview(text, MEMBER_CHARS, "…"),
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        // The name stands in its own column.
+        (!text.is_empty() && key != "name").then(|| format!("{key}={text}"))
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
+/// To the second, so that the columns after it stand in line.
+fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// Names by id, those of removed workspaces included. Whoever may not list workspaces sees ids.
+async fn names(wanted: &BTreeSet<WorkspaceId>, client: &Client) -> BTreeMap<String, String> {
     let items = client.list_workspaces().await.unwrap_or_default();
-    items
+    let mut names: BTreeMap<String, String> = items
         .into_iter()
         .map(|item| (item.workspace.id.to_string(), item.workspace.name))
-        .collect()
+        .collect();
+    for id in wanted {
+        if !names.contains_key(&id.to_string())
+            && let Ok(view) = client.get_workspace(*id, true).await
+        {
+            names.insert(id.to_string(), view.name);
+        }
+    }
+    names
 }
 
 #[cfg(test)]
 mod tests {
-    use molecule_core::Timestamp;
     use serde_json::json;
 
     use super::*;
@@ -184,7 +225,7 @@ mod tests {
         EventEnvelope {
             event: kind.into(),
             workspace_id: "w1".into(),
-            timestamp: Timestamp::from_micros(0),
+            timestamp: Timestamp::from_micros(1_250_000),
             payload,
         }
     }
@@ -194,11 +235,12 @@ mod tests {
         let (mut out, captured) = Output::captured(false);
         let names = BTreeMap::from([("w1".to_owned(), "Lead".to_owned())]);
         show(&event("WORKSPACE_ONLINE", json!({})), &names, &mut out).unwrap();
-        show(&event("X", json!({"name": "New"})), &BTreeMap::new(), &mut out).unwrap();
+        let payload = json!({"name": "New", "tier": 2, "error": "no\nkey", "agent_card": {"name": "x"}, "url": ""});
+        show(&event("X", payload), &BTreeMap::new(), &mut out).unwrap();
         assert_eq!(
             captured.result(),
-            "1970-01-01T00:00:00Z  WORKSPACE_ONLINE              Lead\n\
-             1970-01-01T00:00:00Z  X                             New  {\"name\":\"New\"}\n"
+            "1970-01-01T00:00:01Z  WORKSPACE_ONLINE            Lead\n\
+             1970-01-01T00:00:01Z  X                           New  tier=2  error=no key\n"
         );
     }
 
@@ -207,7 +249,7 @@ mod tests {
         let args = |kind: Option<&str>| EventsArgs {
             follow: true,
             workspace: None,
-            kind: kind.map(str::to_owned),
+            kind: kind.map(|name| super::kind(name).unwrap()),
             last: 0,
         };
         let beat = event("WORKSPACE_HEARTBEAT", json!({}));

@@ -6,6 +6,7 @@ mod doctor;
 pub mod events;
 mod login;
 pub mod org;
+mod runtime;
 pub mod secret;
 pub mod send;
 mod serve;

@@ -8,7 +8,12 @@ use molecule_client::{Client, ClientError, StatusError};
 use molecule_wire::orgs::{ImportOrg, ImportedOrg, MissingEnv};
 use serde_json::Value;
 
-use crate::{commands::ws, exit::CliError, output::Output, progress};
+use crate::{
+    commands::{runtime, ws},
+    exit::CliError,
+    output::Output,
+    progress,
+};
 
 /// What to do with organisations.
 #[derive(Debug, Subcommand)]
@@ -34,7 +39,7 @@ pub struct ImportArgs {
     /// Give every managed workspace this model instead
     #[arg(long)]
     model: Option<String>,
-    /// Return only when every workspace is online or one has failed
+    /// Return only when every workspace is online or has failed
     #[arg(long)]
     wait: bool,
 }
@@ -81,6 +86,16 @@ fn requirement(value: &Value) -> String {
 async fn import(args: ImportArgs, client: &Client, out: &mut Output) -> Result<()> {
     let template = args.file.as_deref().map(read_template).transpose()?;
     let wait = args.wait;
+    match args.runtime.as_deref() {
+        Some(name) => {
+            runtime::named(name)?;
+        }
+        None if runtime::has_model(client, &[]).await? => {}
+        None => out.note(format_args!(
+            "note: there is no model key, and agents on native do not start without; --runtime echo does, or {}",
+            runtime::GET_A_MODEL
+        ))?,
+    }
     let request = ImportOrg {
         dir: args.template,
         template,
@@ -92,17 +107,39 @@ async fn import(args: ImportArgs, client: &Client, out: &mut Output) -> Result<(
         Ok(imported) => imported,
         Err(error) => return Err(explain_missing(error)),
     };
+    show(&imported, out)?;
+    let mut problems = Vec::new();
+    // 207: what was created stays, the rest is missing.
+    problems.extend(
+        imported
+            .error
+            .iter()
+            .map(|error| format!("the import stopped early: {error}")),
+    );
+    if imported.workspaces.is_empty() && problems.is_empty() {
+        problems.push("the template holds no workspace; nothing was created".to_owned());
+    }
     if wait {
-        for workspace in &imported.workspaces {
-            ws::wait_online(workspace.id, &workspace.name, client, out).await?;
+        problems.extend(not_started(&imported, client, out).await?);
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::Failed(problems.join("\n")).into())
+}
+
+/// Waits for every workspace, so that one that fails hides none of the others.
+async fn not_started(imported: &ImportedOrg, client: &Client, out: &Output) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for workspace in &imported.workspaces {
+        if let Err(error) = ws::wait_online(workspace.id, &workspace.name, client, out).await {
+            match error.downcast::<CliError>()? {
+                CliError::Failed(text) => problems.push(text),
+                other => return Err(other.into()),
+            }
         }
     }
-    show(&imported, out)?;
-    match imported.error {
-        // 207: what was created stays, the rest is missing.
-        Some(error) => Err(CliError::Failed(format!("the import stopped early: {error}")).into()),
-        None => Ok(()),
-    }
+    Ok(problems)
 }
 
 fn show(imported: &ImportedOrg, out: &mut Output) -> Result<()> {
@@ -131,10 +168,30 @@ fn explain_missing(error: ClientError) -> anyhow::Error {
     .into()
 }
 
+/// A tag such as `!include`, which JSON, and so the API, cannot carry.
+fn tag_in(value: &yaml_serde::Value) -> Option<String> {
+    match value {
+        yaml_serde::Value::Tagged(tagged) => Some(tagged.tag.to_string()),
+        yaml_serde::Value::Sequence(items) => items.iter().find_map(tag_in),
+        yaml_serde::Value::Mapping(members) => members.values().find_map(tag_in),
+        _ => None,
+    }
+}
+
 fn read_template(path: &std::path::Path) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value: Value =
+    let value: yaml_serde::Value =
         yaml_serde::from_str(&text).with_context(|| format!("{} is not YAML or JSON", path.display()))?;
+    if let Some(tag) = tag_in(&value) {
+        return Err(CliError::Usage(format!(
+            "{} uses {tag}: other files can be included only by a template in a directory of the server, \
+             orgs/<name>/org.yaml below CONFIGS_DIR, which is imported by that name",
+            path.display()
+        ))
+        .into());
+    }
+    let value: Value =
+        yaml_serde::from_value(value).with_context(|| format!("{} is not an org template", path.display()))?;
     if value.is_object() {
         Ok(value)
     } else {
@@ -147,6 +204,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn tags_are_found_at_any_depth() {
+        // PROV-127: an inline template cannot include files
+        let parse = |text: &str| yaml_serde::from_str::<yaml_serde::Value>(text).unwrap();
+        let tagged = parse("name: x\nworkspaces: [{name: a, children: !include b.yaml}]");
+        assert_eq!(tag_in(&tagged).as_deref(), Some("!include"));
+        assert_eq!(tag_in(&parse("name: '!include'\nworkspaces: []")), None);
+    }
 
     #[test]
     fn missing_environment_says_how_to_provide_it() {

@@ -11,10 +11,12 @@ use molecule_a2a::{
     Method,
     jsonrpc::{Message, Request, RequestId, SendParams},
 };
-use molecule_client::{A2aAnswer, A2aOptions, Client, ClientError};
+use molecule_client::{A2aAnswer, A2aOptions, A2aReply, Client, ClientError};
+use molecule_core::{WorkspaceId, WorkspaceStatus, limits};
+use molecule_wire::a2a::A2aUnavailable;
 use uuid::Uuid;
 
-use super::answer::Printer;
+use super::{answer::Printer, ws};
 use crate::{exit::CliError, output::Output, progress, resolve};
 
 /// Arguments of `send`.
@@ -45,6 +47,7 @@ pub(super) async fn run(args: SendArgs, client: &Client, out: &mut Output) -> Re
         metadata: None,
     };
     let request = Request::new(RequestId::text(&Uuid::new_v4().to_string()), Method::Stream, &params)?;
+    check_size(serde_json::to_vec(&request)?.len())?;
     let options = A2aOptions {
         timeout: args.timeout.map(Duration::from_secs),
         ..A2aOptions::default()
@@ -52,10 +55,10 @@ pub(super) async fn run(args: SendArgs, client: &Client, out: &mut Output) -> Re
 
     let waiting = format!("waiting for {}", args.workspace);
     let answer = progress::run(out, &waiting, |_| client.stream_a2a(target, &request, &options)).await?;
-    let mut printer = Printer::new(out, &args.workspace);
+    let mut printer = Printer::new(out, &args.workspace, options.timeout);
     match answer {
         A2aAnswer::Reply(reply) if reply.is_success() => printer.reply(&reply.body)?,
-        A2aAnswer::Reply(reply) => return Err(ClientError::from(reply.to_error()).into()),
+        A2aAnswer::Reply(reply) => return Err(refused(&reply, target, &args.workspace, client).await),
         A2aAnswer::Stream(mut frames) => loop {
             let next = if printer.at_line_start() {
                 progress::run(printer.output(), &waiting, |_| frames.next()).await
@@ -74,6 +77,35 @@ pub(super) async fn run(args: SendArgs, client: &Client, out: &mut Output) -> Re
         },
     }
     printer.finish()
+}
+
+/// The platform takes no larger request (A2A-2), and breaks the connection rather than read one to its end.
+fn check_size(bytes: usize) -> Result<(), CliError> {
+    if bytes <= limits::A2A_REQUEST_BYTES {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "the message is too large: {bytes} bytes with its envelope, at most {} are taken; put the text into a file that \
+         the workspace can read, and send its path",
+        limits::A2A_REQUEST_BYTES
+    )))
+}
+
+/// What an error answer means for the person who sent the message.
+async fn refused(reply: &A2aReply, target: WorkspaceId, name: &str, client: &Client) -> anyhow::Error {
+    let error = reply.to_error();
+    // A2A-60: there is no agent to reach; the body says which status the workspace has instead.
+    let status = error
+        .body_as::<A2aUnavailable>()
+        .and_then(|body| WorkspaceStatus::parse(&body.status?));
+    match status {
+        Some(status) => CliError::Refused {
+            text: ws::state_of(target, name, status, client).await,
+            status: error.status,
+        }
+        .into(),
+        None => ClientError::from(error).into(),
+    }
 }
 
 fn read_stdin() -> Result<String> {

@@ -1,12 +1,11 @@
 //! `molecule ws`: workspaces.
 
+mod create;
 mod logs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     io::{self, IsTerminal},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -14,10 +13,10 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use molecule_client::{Client, DeleteAnswer};
 use molecule_core::{WorkspaceId, WorkspaceStatus, text::preview};
-use molecule_wire::workspaces::{
-    ConfirmationRequired, CreateWorkspace, CreatedWorkspace, RestartWorkspace, WorkspaceListItem, WorkspaceView,
-};
+use molecule_wire::workspaces::{ConfirmationRequired, RestartWorkspace, WorkspaceListItem, WorkspaceView};
 
+use self::create::CreateArgs;
+use super::runtime;
 use crate::{exit::CliError, output::Output, progress, resolve};
 
 /// How often `--wait` looks.
@@ -65,52 +64,6 @@ pub enum WsCommand {
     },
 }
 
-/// Arguments of `ws create`.
-#[derive(Debug, Args)]
-pub struct CreateArgs {
-    /// Its name in the org chart
-    name: String,
-    /// What it is there for
-    #[arg(long)]
-    role: Option<String>,
-    /// claude-code, codex, openclaw, hermes, native, exec or echo [default: the template's, else claude-code]
-    #[arg(long)]
-    runtime: Option<String>,
-    /// Model its agent uses
-    #[arg(long)]
-    model: Option<String>,
-    /// Workspace template
-    #[arg(long)]
-    template: Option<String>,
-    /// Privilege and size class, 1 to 4
-    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=4))]
-    tier: Option<i32>,
-    /// Parent in the org chart (id or name) [default: none, a root]
-    #[arg(long, value_name = "WORKSPACE")]
-    parent: Option<String>,
-    /// The agent runs elsewhere and connects by itself; prints what it needs
-    #[arg(long)]
-    external: bool,
-    /// Address of the external agent; without one it fetches its messages
-    #[arg(long, value_name = "URL", requires = "external")]
-    agent_url: Option<String>,
-    /// Directory of the host to work in
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// How it may use that directory: read_only or read_write
-    #[arg(long, value_name = "ACCESS", requires = "dir")]
-    access: Option<String>,
-    /// Spending limit, USD cents a month
-    #[arg(long, value_name = "CENTS")]
-    budget: Option<i64>,
-    /// Store this variable of your environment as its secret; may be given several times
-    #[arg(long, value_name = "VARIABLE")]
-    secret_from_env: Vec<String>,
-    /// Return only when its agent is online
-    #[arg(long, conflicts_with = "external")]
-    wait: bool,
-}
-
 /// Arguments of `ws restart`.
 #[derive(Debug, Args)]
 pub struct RestartArgs {
@@ -137,7 +90,7 @@ pub(super) async fn run(command: WsCommand, client: &Client, out: &mut Output) -
     match command {
         WsCommand::Ls => list(client, out).await,
         WsCommand::Show { workspace } => show(&workspace, client, out).await,
-        WsCommand::Create(args) => create(*args, client, out).await,
+        WsCommand::Create(args) => create::run(*args, client, out).await,
         WsCommand::Rm { workspace, purge, yes } => remove(&workspace, purge, yes, client, out).await,
         WsCommand::Restart(args) => restart(args, client, out).await,
         WsCommand::Logs {
@@ -168,20 +121,26 @@ async fn list(client: &Client, out: &mut Output) -> Result<()> {
             ]
         })
         .collect();
-    Ok(out.table(["NAME", "STATUS", "RUNTIME", "DOING", "ID"], &rows)?)
+    out.table(["NAME", "STATUS", "RUNTIME", "DOING", "ID"], &rows)?;
+    for item in &items {
+        // The table has no room for a whole reason.
+        if let Some(reason) = why_broken(item).filter(|reason| reason.chars().count() > TASK_CHARS) {
+            out.note(format_args!(
+                "{} is {}: {reason}",
+                item.workspace.name, item.workspace.status
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 fn what_it_does(item: &WorkspaceListItem) -> String {
-    let broken = matches!(
-        item.workspace.status,
-        WorkspaceStatus::Failed | WorkspaceStatus::Degraded
-    );
-    let text = if broken && !item.last_sample_error.is_empty() {
-        &item.last_sample_error
-    } else {
-        &item.current_task
-    };
+    let text = why_broken(item).unwrap_or(&item.current_task);
     preview(text, TASK_CHARS, "…")
+}
+
+fn why_broken(item: &WorkspaceListItem) -> Option<&str> {
+    Some(item.last_sample_error.as_str()).filter(|reason| is_broken(item.workspace.status) && !reason.is_empty())
 }
 
 /// Parents before their children, each with its depth. A workspace whose parent is not listed counts as a root.
@@ -221,8 +180,28 @@ async fn show(name: &str, client: &Client, out: &mut Output) -> Result<()> {
     if out.is_json() {
         return Ok(out.json(&view)?);
     }
-    Ok(out.pairs(&pairs(&view))?)
+    let mut shown = pairs(&view);
+    if is_broken(view.status) {
+        let reason = reason(id, client).await.unwrap_or_default();
+        shown.insert(STATUS_AT + 1, ("reason", reason));
+    }
+    Ok(out.pairs(&shown)?)
 }
+
+fn is_broken(status: WorkspaceStatus) -> bool {
+    matches!(status, WorkspaceStatus::Failed | WorkspaceStatus::Degraded)
+}
+
+/// Why a workspace is as it is. One workspace alone is answered without (SEC-88), and whoever may not list them all
+/// does without as well.
+async fn reason(id: WorkspaceId, client: &Client) -> Option<String> {
+    let items = client.list_workspaces().await.ok()?;
+    let item = items.into_iter().find(|item| item.workspace.id == id)?;
+    Some(item.last_sample_error).filter(|reason| !reason.is_empty())
+}
+
+/// Where `status` stands among [`pairs`].
+const STATUS_AT: usize = 3;
 
 fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
     let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -243,65 +222,6 @@ fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
         ("delivery", or_empty(&view.delivery_mode)),
         ("url", view.url.clone()),
     ]
-}
-
-async fn create(args: CreateArgs, client: &Client, out: &mut Output) -> Result<()> {
-    let wait = args.wait;
-    let name = args.name.clone();
-    let request = request(args, client).await?;
-    let created = progress::run(out, "creating", |_| client.create_workspace(&request)).await?;
-    if wait {
-        wait_online(created.id, &name, client, out).await?;
-    }
-    if out.is_json() {
-        return Ok(out.json(&created)?);
-    }
-    show_created(&created, out)
-}
-
-async fn request(args: CreateArgs, client: &Client) -> Result<CreateWorkspace> {
-    let parent_id = match &args.parent {
-        Some(parent) => Some(resolve::workspace(client, parent).await?.to_string()),
-        None => None,
-    };
-    let mut secrets = BTreeMap::new();
-    for name in args.secret_from_env {
-        let value = env::var(&name).map_err(|_| CliError::Usage(format!("the variable {name} is not set")))?;
-        secrets.insert(name, value);
-    }
-    // The server may work elsewhere than this shell.
-    let dir = args.dir.map(std::path::absolute).transpose()?;
-    Ok(CreateWorkspace {
-        name: args.name,
-        role: args.role,
-        template: args.template,
-        tier: args.tier,
-        model: args.model,
-        runtime: args.runtime,
-        external: args.external,
-        url: args.agent_url,
-        workspace_dir: dir.map(|path| path.to_string_lossy().into_owned()),
-        workspace_access: args.access,
-        parent_id,
-        budget_limit: args.budget,
-        secrets: (!secrets.is_empty()).then_some(secrets),
-        ..CreateWorkspace::default()
-    })
-}
-
-fn show_created(created: &CreatedWorkspace, out: &mut Output) -> Result<()> {
-    out.line(created.id)?;
-    let Some(connection) = &created.connection else {
-        return Ok(out.note(format_args!("status: {}", created.status))?);
-    };
-    out.note("Its agent runs elsewhere and needs this; the token is shown only here:")?;
-    out.pairs(&[
-        ("workspace", connection.workspace_id.to_string()),
-        ("platform", connection.platform_url.clone()),
-        ("token", connection.auth_token.clone()),
-    ])?;
-    let snippets: Vec<&str> = connection.snippets.keys().map(String::as_str).collect();
-    Ok(out.note(format_args!("Ready-made snippets with --json: {}", snippets.join(", ")))?)
 }
 
 async fn remove(name: &str, purge: bool, yes: bool, client: &Client, out: &mut Output) -> Result<()> {
@@ -343,6 +263,9 @@ fn confirm(name: &str, required: &ConfirmationRequired, out: &mut Output) -> Res
 
 async fn restart(args: RestartArgs, client: &Client, out: &mut Output) -> Result<()> {
     let id = resolve::workspace(client, &args.workspace).await?;
+    if let Some(template) = &args.template {
+        runtime::of_template(template, client).await?;
+    }
     let request = RestartWorkspace {
         template: args.template,
         apply_template: args.apply_template,
@@ -365,14 +288,16 @@ async fn restart(args: RestartArgs, client: &Client, out: &mut Output) -> Result
 }
 
 /// Waits until an agent answers. The platform ends every start, so that this ends too.
-pub(super) async fn wait_online(id: WorkspaceId, name: &str, client: &Client, out: &Output) -> Result<()> {
+pub(super) async fn wait_online(id: WorkspaceId, name: &str, client: &Client, out: &Output) -> Result<WorkspaceStatus> {
     progress::run(out, &format!("{name}: starting"), async |bar| {
         loop {
             let view = client.get_workspace(id, false).await?;
             bar.set_message(format!("{name}: {}", view.status));
             match view.status {
                 // An external agent comes when its operator starts it.
-                WorkspaceStatus::Online | WorkspaceStatus::Degraded | WorkspaceStatus::AwaitingAgent => return Ok(()),
+                WorkspaceStatus::Online | WorkspaceStatus::Degraded | WorkspaceStatus::AwaitingAgent => {
+                    return Ok(view.status);
+                }
                 WorkspaceStatus::Provisioning | WorkspaceStatus::Offline => tokio::time::sleep(LOOK_EVERY).await,
                 status => return Err(not_online(id, name, status, client).await),
             }
@@ -382,17 +307,20 @@ pub(super) async fn wait_online(id: WorkspaceId, name: &str, client: &Client, ou
 }
 
 async fn not_online(id: WorkspaceId, name: &str, status: WorkspaceStatus, client: &Client) -> anyhow::Error {
-    // The reason stands in the list only; without it the status alone must do.
-    let items = client.list_workspaces().await.unwrap_or_default();
-    let reason = items
-        .into_iter()
-        .find(|item| item.workspace.id == id)
-        .map(|item| item.last_sample_error);
-    let text = match reason.filter(|reason| !reason.is_empty()) {
-        Some(reason) => format!("{name} is {status}: {reason}"),
-        None => format!("{name} is {status}; `molecule ws logs` may say why"),
-    };
-    CliError::Failed(text).into()
+    CliError::Failed(state_of(id, name, status, client).await).into()
+}
+
+/// What keeps a workspace from answering, in words.
+pub(super) async fn state_of(id: WorkspaceId, name: &str, status: WorkspaceStatus, client: &Client) -> String {
+    match (status, reason(id, client).await) {
+        (WorkspaceStatus::Provisioning, _) => format!("{name} is starting; try again"),
+        (status, Some(reason)) => format!("{name} is {status}: {reason}"),
+        (WorkspaceStatus::Failed, None) => format!("{name} is failed; `molecule ws logs` may say why"),
+        (WorkspaceStatus::AwaitingAgent, None) => {
+            format!("{name} waits for its external agent, which has not connected yet")
+        }
+        (status, None) => format!("{name} is {status}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,150 @@
+//! `molecule ws create`.
+
+use std::{collections::BTreeMap, env, path::PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use molecule_client::Client;
+use molecule_core::{Runtime, validate::WorkspaceAccess};
+use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
+
+use super::wait_online;
+use crate::{commands::runtime, exit::CliError, output::Output, progress, resolve};
+
+/// Arguments of `ws create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Its name in the org chart
+    name: String,
+    /// What it is there for
+    #[arg(long)]
+    role: Option<String>,
+    /// native, exec or echo [default: the template's, else native if there is a model key]
+    #[arg(long)]
+    runtime: Option<String>,
+    /// Model its agent uses
+    #[arg(long)]
+    model: Option<String>,
+    /// Workspace template
+    #[arg(long)]
+    template: Option<String>,
+    /// Privilege and size class, 1 to 4
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=4))]
+    tier: Option<i32>,
+    /// Parent in the org chart (id or name) [default: none, a root]
+    #[arg(long, value_name = "WORKSPACE")]
+    parent: Option<String>,
+    /// The agent runs elsewhere and connects by itself; prints what it needs
+    #[arg(long)]
+    external: bool,
+    /// Address of the external agent; without one it fetches its messages
+    #[arg(long, value_name = "URL", requires = "external")]
+    agent_url: Option<String>,
+    /// Directory of the host to work in
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// How it may use that directory: read_only or read_write [default: read_write]
+    #[arg(long, value_name = "ACCESS", requires = "dir")]
+    access: Option<String>,
+    /// Spending limit, USD cents a month
+    #[arg(long, value_name = "CENTS")]
+    budget: Option<i64>,
+    /// Store this variable of your environment as its secret; may be given several times
+    #[arg(long, value_name = "VARIABLE")]
+    secret_from_env: Vec<String>,
+    /// Return only when its agent is online
+    #[arg(long, conflicts_with = "external")]
+    wait: bool,
+}
+
+pub(super) async fn run(args: CreateArgs, client: &Client, out: &mut Output) -> Result<()> {
+    let wait = args.wait;
+    let name = args.name.clone();
+    let request = request(args, client).await?;
+    let mut created = progress::run(out, "creating", |_| client.create_workspace(&request)).await?;
+    if wait {
+        created.status = wait_online(created.id, &name, client, out).await?;
+    }
+    if out.is_json() {
+        return Ok(out.json(&created)?);
+    }
+    show_created(&created, out)
+}
+
+/// The runtime to ask for, decided before anything is created: the wire would take an unknown one for `claude-code`
+/// (LIFE-4), which this build cannot run. `None` leaves it to the template.
+async fn runtime(args: &CreateArgs, client: &Client) -> Result<Option<Runtime>> {
+    if args.external {
+        return Ok(None);
+    }
+    if let Some(template) = &args.template {
+        let of_template = runtime::of_template(template, client).await?;
+        if args.runtime.is_none() {
+            of_template.map(runtime::runnable).transpose()?;
+            return Ok(None);
+        }
+    }
+    match args.runtime.as_deref().map(runtime::named).transpose()? {
+        Some(Runtime::Exec) if args.template.is_none() => Err(CliError::Usage(
+            "runtime exec needs a template that names its command; docs/cli.md shows one".into(),
+        )
+        .into()),
+        Some(runtime) => Ok(Some(runtime)),
+        None if runtime::has_model(client, &args.secret_from_env).await? => Ok(Some(Runtime::Native)),
+        None => Err(CliError::Usage(format!(
+            "there is no model key, so say which runtime: --runtime echo only repeats; for native, {}",
+            runtime::GET_A_MODEL
+        ))
+        .into()),
+    }
+}
+
+async fn request(args: CreateArgs, client: &Client) -> Result<CreateWorkspace> {
+    let runtime = runtime(&args, client).await?;
+    let parent_id = match &args.parent {
+        Some(parent) => Some(resolve::workspace(client, parent).await?.to_string()),
+        None => None,
+    };
+    let mut secrets = BTreeMap::new();
+    for name in args.secret_from_env {
+        let value = env::var(&name).map_err(|_| CliError::Usage(format!("the variable {name} is not set")))?;
+        secrets.insert(name, value);
+    }
+    // The server may work elsewhere than this shell.
+    let dir = args.dir.map(std::path::absolute).transpose()?;
+    // A directory that nobody may use would be as good as none.
+    let access = args
+        .access
+        .or_else(|| dir.is_some().then(|| WorkspaceAccess::ReadWrite.as_str().to_owned()));
+    Ok(CreateWorkspace {
+        name: args.name,
+        role: args.role,
+        template: args.template,
+        tier: args.tier,
+        model: args.model,
+        runtime: runtime.map(|runtime| runtime.as_str().to_owned()),
+        external: args.external,
+        url: args.agent_url,
+        workspace_dir: dir.map(|path| path.to_string_lossy().into_owned()),
+        workspace_access: access,
+        parent_id,
+        budget_limit: args.budget,
+        secrets: (!secrets.is_empty()).then_some(secrets),
+        ..CreateWorkspace::default()
+    })
+}
+
+fn show_created(created: &CreatedWorkspace, out: &mut Output) -> Result<()> {
+    out.line(created.id)?;
+    let Some(connection) = &created.connection else {
+        return Ok(out.note(format_args!("status: {}", created.status))?);
+    };
+    out.note("Its agent runs elsewhere and needs this; the token is shown only here:")?;
+    out.pairs(&[
+        ("workspace", connection.workspace_id.to_string()),
+        ("platform", connection.platform_url.clone()),
+        ("token", connection.auth_token.clone()),
+    ])?;
+    let snippets: Vec<&str> = connection.snippets.keys().map(String::as_str).collect();
+    Ok(out.note(format_args!("Ready-made snippets with --json: {}", snippets.join(", ")))?)
+}
