@@ -233,6 +233,8 @@ class Main {
       waiting: { tone: 'amber', label: `Reconnecting in ${Math.round(waitMs / 1000)} s` },
     }[state];
     place(byId('connection'), [statusChip(view)]);
+    // What was counted may have changed since.
+    byId('counts').classList.toggle('is-stale', state !== 'live');
     if (state !== 'connecting') this.#schedule();
   }
 
