@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use molecule_testkit::both_engines;
+use molecule_testkit::{PATIENCE, both_engines};
 use tokio::sync::mpsc;
 
 use crate::common::*;

@@ -6,7 +6,7 @@ mod server;
 
 pub(crate) use agent::Agent;
 pub(crate) use call::{Call, Reply};
-pub(crate) use server::{ADMIN, Options, PATIENCE, Server, Workspace, eventually, open_mode};
+pub(crate) use server::{ADMIN, Options, Server, Workspace, eventually, open_mode};
 
 pub(crate) use http::{Method, StatusCode};
 pub(crate) use serde_json::{Value, json};
