@@ -184,6 +184,13 @@ enum Access {
     WriteRelaxed,
 }
 
+/// Opens one connection that moves the write-ahead log into the database; it waits `patience` for readers of the log.
+pub(crate) async fn open_checkpointer(url: &str, patience: Duration) -> Result<DatabaseConnection, DbError> {
+    let mut options = pool_options(url, 1);
+    options.map_sqlx_sqlite_opts(move |sqlite| sqlite.busy_timeout(patience).pragma("synchronous", "FULL"));
+    Database::connect(options).await.map_err(DbError::Connect)
+}
+
 /// Pragmas go through the connect options, so that every connection of the pool has them.
 async fn open_sqlite(url: &str, access: Access) -> Result<DatabaseConnection, DbError> {
     let writes = access != Access::Read;

@@ -7,12 +7,14 @@ mod connect;
 mod error;
 mod lock;
 pub mod migrate;
+mod wal;
 mod writer;
 
 pub use connect::{Db, Engine, ExclusiveLock};
 pub use error::{DbError, DbErrorKind};
 pub use lock::{lock, lock_shared};
 pub use sea_orm::{DatabaseTransaction, DbErr};
+pub use wal::{Trim, WalTrimmer};
 pub use writer::{BoxFuture, WriteGate};
 
 use molecule_core::Timestamp;

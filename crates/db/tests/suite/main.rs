@@ -6,3 +6,4 @@ mod connections;
 mod migrations;
 mod support;
 mod transactions;
+mod wal;
