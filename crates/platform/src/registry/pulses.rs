@@ -4,7 +4,7 @@ use std::{
 };
 
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus};
-use molecule_store::{Store, StoreError, pulse::Pulse, workspaces::Change};
+use molecule_store::{Store, StoreError, now, pulse::Pulse, workspaces::Change};
 use parking_lot::Mutex;
 
 /// Beats that arrived since the last flush, and the last beat of everybody heard of on this node. Cheap to clone.
@@ -80,18 +80,25 @@ impl Pulses {
     }
 
     /// Notes what the store was told of a workspace beside its beats, so that a beat which was not flushed yet does not
-    /// undo it: why it failed, and that a new incarnation has no tasks.
+    /// undo it: why it failed, that a new incarnation has no tasks, and that it was heard of. A flush that is under way
+    /// may undo it all the same; the next one puts it right.
     pub fn changed(&self, workspace: WorkspaceId, change: &Change) {
         let mut state = self.state.lock();
         let Some(pulse) = state.latest.get_mut(&workspace) else {
             return;
         };
+        if change.beat {
+            pulse.last_beat_at = pulse.last_beat_at.max(now());
+        }
         if let Some(error) = &change.sample_error {
             pulse.sample_error.clone_from(error);
         }
         if change.restart {
             pulse.active_tasks = 0;
             pulse.current_task.clear();
+        }
+        if change.beat || change.restart || change.sample_error.is_some() {
+            state.dirty.insert(workspace);
         }
     }
 
@@ -140,5 +147,79 @@ impl Pulses {
                 spent: spent.contains(&id),
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use molecule_store::workspaces::Workspace;
+    use sea_orm::ConnectionTrait;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const ID: WorkspaceId = WorkspaceId::from_uuid(uuid::Uuid::from_u128(7));
+
+    async fn execute(store: &Store, sql: &str) {
+        let statement = store.db().statement(sql, [ID.uuid().into()]);
+        let work = store
+            .db()
+            .tx(|tx| Box::pin(async move { tx.execute_raw(statement).await.map(|_| ()) }));
+        work.await.unwrap();
+    }
+
+    async fn row(store: &Store) -> Workspace {
+        store.workspace(ID).await.unwrap().unwrap()
+    }
+
+    // LIFE-55, D17
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flush_under_way_does_not_undo_a_transition() {
+        let database = molecule_testkit::sqlite::database();
+        let store = Store::open(database.url()).await.unwrap();
+        execute(
+            &store,
+            "INSERT INTO workspaces (id, name, runtime, status, awareness_namespace, status_changed_at, created_at,
+             updated_at) VALUES ($1, 'w', 'echo', 'online', '', 1, 1, 1)",
+        )
+        .await;
+        let pulses = Pulses::new(store.clone());
+        let _ = pulses.take(
+            Pulse {
+                workspace: ID,
+                last_beat_at: now(),
+                uptime_seconds: 1,
+                error_rate: 0.0,
+                sample_error: String::new(),
+                active_tasks: 2,
+                current_task: "digging".to_owned(),
+                monthly_spend: None,
+            },
+            "",
+        );
+        // The flush has read the beat and waits for its turn to write.
+        let gate = store.db().write_gate().unwrap();
+        let turn = gate.enter().await;
+        let (ended, end) = oneshot::channel();
+        let flushing = pulses.clone();
+        tokio::spawn(async move { ended.send(flushing.flush().await.map(|_| ())) });
+        while !pulses.state.lock().dirty.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let change = Change {
+            sample_error: Some("it broke".to_owned()),
+            restart: true,
+            ..Change::default()
+        };
+        pulses.changed(ID, &change);
+        drop(turn);
+        end.await.unwrap().unwrap();
+        assert_eq!(row(&store).await.current_task, "digging");
+        pulses.flush().await.unwrap();
+        let row = row(&store).await;
+        assert_eq!(
+            (row.sample_error.as_str(), row.active_tasks, row.current_task.as_str()),
+            ("it broke", 0, "")
+        );
     }
 }
