@@ -1,7 +1,7 @@
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement, Value,
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, Statement, Value,
     sqlx::sqlite::SqliteConnectOptions,
 };
 
@@ -33,6 +33,17 @@ impl FromStr for Engine {
 const POOL_CONNECTIONS: u32 = 8;
 /// How long to wait for a pooled connection, and for a first one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle time after which a pooled connection is tried before it is used: the database may have been restarted since.
+const UNTRIED: Duration = Duration::from_secs(1);
+/// How long a PostgreSQL statement may run, waits for locks included; migrations may run longer.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// PostgreSQL looks after 10 seconds of silence whether we are still there, so that what a vanished server held, its
+/// locks above all, comes free soon.
+const KEEPALIVE: [(&str, &str); 3] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+];
 /// How long SQLite waits for a lock held by another process, e.g. an offline tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite page cache per connection, KiB. Small: the operating system caches the file as well, and an idle server
@@ -76,9 +87,7 @@ impl Db {
                 (reader, Writer::exclusive(writer, relaxed))
             }
             Engine::Postgres => {
-                let pool = Database::connect(pool_options(url, POOL_CONNECTIONS))
-                    .await
-                    .map_err(DbError::Connect)?;
+                let pool = open_postgres(url, POOL_CONNECTIONS).await?;
                 (pool.clone(), Writer::pooled(pool))
             }
         };
@@ -88,6 +97,23 @@ impl Db {
             writer,
             url: url.into(),
             sqlite_path,
+        })
+    }
+
+    /// The same PostgreSQL database through one connection of its own, which can be given up without those of others.
+    /// On SQLite there is but one writer, and this is a clone.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn apart(&self) -> Result<Self, DbError> {
+        if self.engine == Engine::Sqlite {
+            return Ok(self.clone());
+        }
+        let connection = open_postgres(&self.url, 1).await?;
+        Ok(Self {
+            reader: connection.clone(),
+            writer: Writer::pooled(connection),
+            ..self.clone()
         })
     }
 
@@ -161,6 +187,26 @@ fn file_of(url: &str) -> Result<Arc<str>, DbError> {
     options.get_filename().to_str().map(Into::into).ok_or(DbError::NotAFile)
 }
 
+/// Opens connections to PostgreSQL, none of which waits for ever.
+pub(crate) async fn open_postgres(url: &str, connections: u32) -> Result<DatabaseConnection, DbError> {
+    let mut options = pool_options(url, connections);
+    options
+        .test_before_acquire_if_idle_for(UNTRIED)
+        .statement_timeout(STATEMENT_TIMEOUT)
+        .map_sqlx_postgres_opts(|postgres| postgres.options(KEEPALIVE));
+    Database::connect(options).await.map_err(DbError::Connect)
+}
+
+/// Opens the one connection of a session that lasts: what it holds is lost with it.
+pub(crate) async fn open_session(url: &str) -> Result<DatabaseConnection, DbError> {
+    let mut options = pool_options(url, 1);
+    options
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .map_sqlx_postgres_opts(|postgres| postgres.options(KEEPALIVE));
+    Database::connect(options).await.map_err(DbError::Connect)
+}
+
 fn pool_options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -220,43 +266,4 @@ async fn open_sqlite(url: &str, access: Access) -> Result<DatabaseConnection, Db
         options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     }
     Database::connect(options).await.map_err(DbError::Connect)
-}
-
-/// Key of the advisory lock that a server holds on its PostgreSQL database: "molecule" in ASCII.
-const SERVER_LOCK: i64 = 0x6d6f_6c65_6375_6c65;
-
-/// Keeps other servers off a PostgreSQL database. Released when dropped and when the process ends, however it ends.
-#[derive(Debug)]
-pub struct ExclusiveLock {
-    _connection: DatabaseConnection,
-}
-
-#[derive(FromQueryResult)]
-struct Taken {
-    taken: bool,
-}
-
-impl Db {
-    /// Takes the database for this server alone, on a connection of its own.
-    ///
-    /// # Errors
-    /// [`DbError::InUse`] if another server has it.
-    pub async fn exclusive_lock(&self) -> Result<ExclusiveLock, DbError> {
-        let mut options = pool_options(&self.url, 1);
-        // The lock lives as long as this very connection.
-        options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-        let connection = Database::connect(options).await.map_err(DbError::Connect)?;
-        let statement = self.statement("SELECT pg_try_advisory_lock($1) AS taken", [SERVER_LOCK.into()]);
-        let taken = Taken::find_by_statement(statement)
-            .one(&connection)
-            .await?
-            .is_some_and(|row| row.taken);
-        if taken {
-            Ok(ExclusiveLock {
-                _connection: connection,
-            })
-        } else {
-            Err(DbError::InUse)
-        }
-    }
 }

@@ -1,4 +1,6 @@
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use std::path::PathBuf;
+
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlErr, sqlx};
 
 /// Why the database refused or could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,17 @@ pub enum DbError {
     /// Another server uses the database.
     #[error("another Molecule server uses this database; stop it first (one server per database)")]
     InUse,
+    /// The file that keeps other servers off a SQLite database cannot be locked.
+    #[error("cannot lock {}: {error}", path.display())]
+    LockFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The database took too long.
+    #[error("the database gave no answer in time")]
+    NoAnswer,
     /// A migration failed.
     #[error("migrating the database failed: {0}")]
     Migrate(#[source] DbErr),
@@ -35,6 +48,8 @@ pub enum DbErrorKind {
     ForeignKey,
     /// No space left on the device.
     DiskFull,
+    /// The connection was lost, refused or not to be had. What was being committed may be stored or not.
+    Connection,
     /// Anything else.
     Other,
 }
@@ -46,19 +61,35 @@ impl DbErrorKind {
         match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => Self::Unique,
             Some(SqlErr::ForeignKeyConstraintViolation(_)) => Self::ForeignKey,
-            _ if is_disk_full(error) => Self::DiskFull,
-            _ => Self::Other,
+            _ if matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) => Self::Connection,
+            _ => cause(error).map_or(Self::Other, kind_of),
         }
     }
 }
 
-/// SQLITE_FULL (13), or PostgreSQL's `disk_full` (53100).
-fn is_disk_full(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-        return false;
-    };
-    cause
-        .as_database_error()
-        .and_then(|e| e.code().map(|code| code == "13" || code == "53100"))
-        .unwrap_or(false)
+/// What the driver said.
+fn cause(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause),
+        _ => None,
+    }
+}
+
+fn kind_of(cause: &sqlx::Error) -> DbErrorKind {
+    match cause {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
+            DbErrorKind::Connection
+        }
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            // SQLITE_FULL, and PostgreSQL's `disk_full`.
+            Some("13" | "53100") => DbErrorKind::DiskFull,
+            // Class 08 (connection exception), too many connections, and a server that stops, crashed or starts.
+            Some("53300" | "57P01" | "57P02" | "57P03") => DbErrorKind::Connection,
+            Some(code) if code.len() == 5 && code.starts_with("08") => DbErrorKind::Connection,
+            _ => DbErrorKind::Other,
+        },
+        _ => DbErrorKind::Other,
+    }
 }

@@ -5,13 +5,15 @@
 
 mod connect;
 mod error;
+mod exclusive;
 mod lock;
 pub mod migrate;
 mod wal;
 mod writer;
 
-pub use connect::{Db, Engine, ExclusiveLock};
+pub use connect::{Db, Engine};
 pub use error::{DbError, DbErrorKind};
+pub use exclusive::{ExclusiveLock, Hold};
 pub use lock::{lock, lock_shared};
 pub use sea_orm::{DatabaseTransaction, DbErr};
 pub use wal::{Trim, WalTrimmer};

@@ -1,6 +1,6 @@
 //! Applies migrations, and refuses databases that know more than this binary.
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 use crate::{Db, DbError, Engine, lock};
@@ -24,6 +24,12 @@ pub async fn up<M: MigratorTrait>(db: &Db) -> Result<(), DbError> {
 }
 
 async fn apply<M: MigratorTrait>(tx: &DatabaseTransaction) -> Result<(), DbError> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // A table may be large, and another server's migration is waited for.
+        tx.execute_unprepared("SET LOCAL statement_timeout = 0")
+            .await
+            .map_err(DbError::Migrate)?;
+    }
     lock(tx, LOCK).await.map_err(DbError::Migrate)?;
     if SchemaManager::new(tx)
         .has_table("seaql_migrations")
@@ -57,8 +63,8 @@ impl Dialect {
     /// The connection is neither SQLite nor PostgreSQL.
     pub fn of(connection: &impl ConnectionTrait) -> Result<Self, DbErr> {
         match connection.get_database_backend() {
-            sea_orm::DbBackend::Sqlite => Ok(Self(Engine::Sqlite)),
-            sea_orm::DbBackend::Postgres => Ok(Self(Engine::Postgres)),
+            DbBackend::Sqlite => Ok(Self(Engine::Sqlite)),
+            DbBackend::Postgres => Ok(Self(Engine::Postgres)),
             other => Err(DbErr::Custom(format!("unsupported engine {other:?}"))),
         }
     }

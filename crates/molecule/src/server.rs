@@ -2,12 +2,17 @@
 
 mod backend;
 mod compose;
+mod exclusive;
 mod starter;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use anyhow::{Context, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use anyhow::{Context, Result, bail};
+use secrecy::ExposeSecret;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Mutex,
+};
 
 use crate::{
     boot::{DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
@@ -49,7 +54,11 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
     let dir = DataDir::create(&config.data_dir)?;
     let _lock = DataLock::acquire(&dir)?;
     dir.check_version()?;
-    let composed = compose::compose(&config, &dir, address, backend).await?;
+    let (store, database_lock) = compose::open_store(config.database_url.expose_secret()).await?;
+    // Held until nothing is written any more: see the end.
+    let database_lock = Arc::new(Mutex::new(database_lock));
+    let composed = compose::compose(&config, &dir, address, backend, store).await?;
+    let usurped = exclusive::watch(database_lock.clone(), &composed.platform.supervisor);
     let endpoint = Endpoint::of(address);
     let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
 
@@ -74,12 +83,18 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
         starter::import_into_empty(&composed.platform, &config).await;
     }
 
-    signals.received().await;
+    tokio::select! {
+        () = signals.received() => {}
+        () = usurped.cancelled() => {
+            tracing::error!("another Molecule server has taken the database: this one stops");
+        }
+    }
     tracing::info!("stopping: requests in flight are finished first");
     let platform = composed.platform.clone();
     let agents = composed.agents.clone();
     drop(composed);
     let drained = platform.shutdown().await;
+    drop(database_lock);
     if mode == Mode::Up
         && let Some(agents) = agents
     {
@@ -94,6 +109,9 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
         tracing::warn!("not everything in flight ended in time");
     }
     tracing::info!("stopped");
+    if usurped.is_cancelled() {
+        bail!("another Molecule server has taken the database; there can be one per database");
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub mod tokens;
 pub mod workspaces;
 
 pub use error::StoreError;
-pub use molecule_db::{DbError, DbErrorKind, Engine, now};
+pub use molecule_db::{DbError, DbErrorKind, Engine, ExclusiveLock, Hold, Trim, WalTrimmer, now};
 
 use molecule_db::Db;
 
@@ -34,9 +34,27 @@ impl Store {
     /// # Errors
     /// It cannot be opened, is from a newer version, or a migration fails.
     pub async fn open(url: &str) -> Result<Self, DbError> {
-        let db = Db::connect(url).await?;
-        molecule_db::migrate::up::<migrations::Migrator>(&db).await?;
-        Ok(Self { db })
+        let store = Self::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens the database at `url` and leaves its schema as it is. Nothing else works before [`Store::migrate`].
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn connect(url: &str) -> Result<Self, DbError> {
+        Ok(Self {
+            db: Db::connect(url).await?,
+        })
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// It is from a newer version, or a migration fails; it is as it was.
+    pub async fn migrate(&self) -> Result<(), DbError> {
+        molecule_db::migrate::up::<migrations::Migrator>(&self.db).await
     }
 
     /// Which engine is in use.

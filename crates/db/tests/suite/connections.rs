@@ -1,6 +1,6 @@
 //! What a connection may do, and what becomes of it.
 
-use molecule_db::{Db, DbErr, DbError, Engine};
+use molecule_db::{Db, DbErr, DbError, DbErrorKind, Engine, Hold};
 use molecule_testkit::PATIENCE;
 use sea_orm::{ConnectionTrait, DbBackend, TransactionTrait};
 
@@ -164,7 +164,11 @@ async fn the_writer_is_in_wal_mode_with_foreign_keys() {
     assert!(relaxed.await.is_err());
 }
 
-// Connections that the server cut are replaced.
+/// Ends every session of the database but the one that asks.
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+// PostgreSQL may be restarted at any time; whoever comes a moment later does not notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_are_replaced() {
     let Some(database) = molecule_testkit::postgres::database() else {
@@ -174,43 +178,123 @@ async fn cut_connections_are_replaced() {
         );
     };
     let db = open(database.url()).await;
+    let mut several = Vec::new();
+    for _ in 0..4 {
+        several.push(db.reader().begin().await.unwrap());
+    }
+    drop(several);
+    // By the server's own clock, the connections have been idle for longer than they are trusted.
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND pid <> pg_backend_pid() AND (state <> 'idle' OR now() - state_change < interval '2 seconds')";
+    while database.sql(busy) != "0" {}
+    assert!(!database.sql(CUT).is_empty());
     for key in 0..5 {
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        assert!(!database.sql(cut).is_empty());
-        let mut attempts = 0;
-        // A connection that was idle may be found dead once; there are eight at most.
-        while let Err(error) = execute(&db, "INSERT INTO t (k, v) VALUES ($1, 0)", [key.into()]).await {
-            attempts += 1;
-            assert!(attempts <= 8, "{error}");
-        }
+        execute(&db, "INSERT INTO t (k, v) VALUES ($1, 0)", [key.into()])
+            .await
+            .unwrap();
     }
     assert_eq!(keys(&db).await, [0, 1, 2, 3, 4]);
 }
 
-// D19: one server at a time where it has to be; but whoever comes second is told so, and does not hang.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_server_at_a_time() {
+async fn a_lost_connection_has_a_kind() {
     let Some(database) = molecule_testkit::postgres::database() else {
         return molecule_testkit::skip(
-            "connections::one_server_at_a_time",
+            "connections::a_lost_connection_has_a_kind",
             molecule_testkit::postgres::NOT_FOUND,
         );
     };
-    let (first, second) = (open(database.url()).await, Db::connect(database.url()).await.unwrap());
+    let db = open(database.url()).await;
+    let lost = db
+        .tx(|tx| {
+            Box::pin(async move {
+                let sql = "SELECT pg_terminate_backend(pg_backend_pid())";
+                tx.execute_unprepared(sql).await
+            })
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(DbErrorKind::of(&lost), DbErrorKind::Connection, "{lost:?}");
+}
+
+molecule_testkit::both_engines! {
+    // D19: whoever comes second is told so, does not hang, and has changed nothing.
+    async fn one_server_at_a_time(url: String) {
+        let (first, second) = (open(&url).await, Db::connect(&url).await.unwrap());
+        let mut held = first.exclusive_lock().await.unwrap();
+        assert!(matches!(second.exclusive_lock().await, Err(DbError::InUse)));
+        assert_eq!(held.verify().await.unwrap(), Hold::Kept);
+        // Its schema can be looked at and brought up all the same.
+        let up = molecule_db::migrate::up::<Nothing>(&second);
+        tokio::time::timeout(PATIENCE, up).await.unwrap().unwrap();
+        drop(held);
+        // The server notices a connection's end when it reads from it.
+        taken_at_last(&second).await;
+    }
+}
+
+// D19: a file has one lock, however it is named.
+#[tokio::test]
+async fn a_file_by_another_name_is_in_use() {
+    let database = molecule_testkit::sqlite::database();
+    let first = open(database.url()).await;
+    let link = database.directory().join("link.db");
+    std::os::unix::fs::symlink(first.sqlite_path().unwrap(), &link).unwrap();
+    let second = Db::connect(&format!("sqlite://{}", link.display())).await.unwrap();
     let held = first.exclusive_lock().await.unwrap();
-    // Its schema can be looked at and brought up all the same.
-    let up = molecule_db::migrate::up::<Nothing>(&second);
-    tokio::time::timeout(PATIENCE, up).await.unwrap().unwrap();
     assert!(matches!(second.exclusive_lock().await, Err(DbError::InUse)));
     drop(held);
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    // The server notices a connection's end when it reads from it.
-    while let Err(error) = second.exclusive_lock().await {
-        assert!(
-            matches!(error, DbError::InUse) && tokio::time::Instant::now() < deadline,
-            "{error}"
+    second.exclusive_lock().await.unwrap();
+}
+
+// D19: a session that PostgreSQL ended has lost its lock, which is noticed: it is taken again, or another server has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_lock_is_noticed() {
+    let Some(database) = molecule_testkit::postgres::database() else {
+        return molecule_testkit::skip(
+            "connections::a_lost_lock_is_noticed",
+            molecule_testkit::postgres::NOT_FOUND,
         );
+    };
+    let db = open(database.url()).await;
+    let mut held = db.exclusive_lock().await.unwrap();
+    let cut = || assert!(!database.sql(CUT).is_empty());
+    cut();
+    assert_eq!(answer(&mut held).await.unwrap(), Hold::Retaken);
+    assert_eq!(answer(&mut held).await.unwrap(), Hold::Kept);
+    cut();
+    let other = Db::connect(database.url()).await.unwrap();
+    let theirs = taken_at_last(&other).await;
+    assert!(matches!(answer(&mut held).await, Err(DbError::InUse)));
+    drop(theirs);
+}
+
+/// The lock, once its last holder is known to be gone.
+async fn taken_at_last(db: &Db) -> molecule_db::ExclusiveLock {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match db.exclusive_lock().await {
+            Ok(lock) => return lock,
+            Err(error) => assert!(
+                matches!(error, DbError::InUse) && tokio::time::Instant::now() < deadline,
+                "{error}"
+            ),
+        }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// What becomes of the lock, once the database answers.
+async fn answer(lock: &mut molecule_db::ExclusiveLock) -> Result<Hold, DbError> {
+    let mut attempts = 0;
+    loop {
+        match lock.verify().await {
+            Err(error) if !matches!(error, DbError::InUse) => {
+                attempts += 1;
+                assert!(attempts < 50, "{error}");
+            }
+            found => return found,
+        }
     }
 }
 

@@ -7,13 +7,12 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_backends::process::ProcessBackend;
 use molecule_core::{limits, netguard};
-use molecule_db::Engine;
 use molecule_platform::{
     AuthMode, Config, Paths, Platform, Setup,
     secrets::Keyring,
     templates::{load_allowlist, manifest_candidates, materialise_embedded, orgs_dir, workspaces_dir},
 };
-use molecule_store::Store;
+use molecule_store::{ExclusiveLock, Store};
 use secrecy::ExposeSecret;
 
 use super::backend;
@@ -27,8 +26,14 @@ pub(super) struct Composed {
     pub(super) platform: Platform,
     pub(super) api: Api,
     pub(super) agents: Option<Arc<ProcessBackend>>,
-    /// Holds the database for this server alone.
-    _exclusive: Option<molecule_db::ExclusiveLock>,
+}
+
+/// Opens the database for this server alone. A server that is refused has not touched the schema of the other.
+pub(super) async fn open_store(url: &str) -> Result<(Store, ExclusiveLock)> {
+    let store = Store::connect(url).await.context("the database cannot be used")?;
+    let lock = store.db().exclusive_lock().await?;
+    store.migrate().await.context("the database cannot be used")?;
+    Ok((store, lock))
 }
 
 pub(super) async fn compose(
@@ -36,15 +41,8 @@ pub(super) async fn compose(
     dir: &DataDir,
     address: SocketAddr,
     choice: backend::Choice,
+    store: Store,
 ) -> Result<Composed> {
-    let store = Store::open(config.database_url.expose_secret())
-        .await
-        .context("the database cannot be used")?;
-    let exclusive = match store.engine() {
-        Engine::Sqlite => None,
-        // Caches and the process backend belong to one server (D19).
-        Engine::Postgres => Some(store.db().exclusive_lock().await?),
-    };
     let key = secrets_key(dir, config)?;
     let chosen = backend::open(choice, config, dir)?;
     let paths = templates(config, dir)?;
@@ -68,7 +66,6 @@ pub(super) async fn compose(
         platform,
         api,
         agents: chosen.processes,
-        _exclusive: exclusive,
     })
 }
 
@@ -146,4 +143,23 @@ fn api_config(config: &ServerConfig) -> Result<ApiConfig> {
         org_id: config.org_id.clone(),
         test_tokens: config.test_tokens,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // D19: a server that is refused leaves the schema as it is.
+    #[tokio::test]
+    async fn a_refused_server_migrates_nothing() {
+        let database = molecule_testkit::sqlite::database();
+        let other = Store::connect(database.url()).await.unwrap();
+        let lock = other.db().exclusive_lock().await.unwrap();
+        let refused = open_store(database.url()).await.unwrap_err();
+        assert!(refused.to_string().contains("another Molecule server"), "{refused}");
+        assert!(other.events_head().await.is_err(), "there is a schema");
+        drop(lock);
+        let (store, _lock) = open_store(database.url()).await.unwrap();
+        store.events_head().await.unwrap();
+    }
 }

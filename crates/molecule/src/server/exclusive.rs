@@ -1,0 +1,69 @@
+//! One server per database (D19), for as long as it runs.
+
+use std::{sync::Arc, time::Duration};
+
+use molecule_platform::supervise::Supervisor;
+use molecule_store::{DbError, ExclusiveLock, Hold};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// How often the lock is looked at.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Looks after the lock until the server stops. The token is cancelled when another server has the database.
+pub(super) fn watch(lock: Arc<Mutex<ExclusiveLock>>, supervisor: &Supervisor) -> CancellationToken {
+    let lost = CancellationToken::new();
+    let told = lost.clone();
+    supervisor.every("database-lock", PERIOD, move || {
+        let (lock, lost) = (lock.clone(), told.clone());
+        async move {
+            let found = lock.lock().await.verify().await;
+            match &found {
+                Ok(Hold::Kept) => {}
+                Ok(Hold::Retaken) => tracing::warn!("the database ended the session that locks it; locked again"),
+                Err(DbError::InUse) => lost.cancel(),
+                Err(error) => tracing::warn!(%error, "it is not known whether the database is still locked"),
+            }
+            found.map(|_| ())
+        }
+    });
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use molecule_store::Store;
+
+    use super::*;
+
+    // D19: a server whose database another one has taken is told to stop.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_database_that_another_server_has_is_left() {
+        let Some(database) = molecule_testkit::postgres::database() else {
+            return molecule_testkit::skip(
+                "server::exclusive::a_database_that_another_server_has_is_left",
+                molecule_testkit::postgres::NOT_FOUND,
+            );
+        };
+        let (ours, theirs) = (
+            Store::connect(database.url()).await.unwrap(),
+            Store::connect(database.url()).await.unwrap(),
+        );
+        let lock = ours.db().exclusive_lock().await.unwrap();
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'";
+        assert!(!database.sql(cut).is_empty());
+        let taken = loop {
+            match theirs.db().exclusive_lock().await {
+                Ok(lock) => break lock,
+                Err(error) => assert!(matches!(error, DbError::InUse), "{error}"),
+            }
+        };
+        let supervisor = Supervisor::default();
+        let lost = watch(Arc::new(Mutex::new(lock)), &supervisor);
+        tokio::time::timeout(Duration::from_secs(120), lost.cancelled())
+            .await
+            .unwrap();
+        drop(taken);
+        assert!(supervisor.shutdown(Duration::from_secs(60)).await);
+    }
+}
