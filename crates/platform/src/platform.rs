@@ -9,7 +9,7 @@ use std::{
 
 use molecule_backends::Backend;
 use molecule_core::{limits, runtime::Allowlist};
-use molecule_store::{Store, StoreError, activity::ActivityWriter, now};
+use molecule_store::{DbError, Store, StoreError, Trim, WalTrimmer, activity::ActivityWriter, now};
 
 use crate::{
     activity::ActivityLog,
@@ -34,6 +34,11 @@ use crate::{
 const WRITER_END: Duration = Duration::from_secs(2);
 /// How often beats are stored.
 const PULSE_FLUSH_PERIOD: Duration = Duration::from_secs(1);
+/// How often the size of SQLite's write-ahead log is looked at.
+const LOG_TRIM_PERIOD: Duration = Duration::from_secs(1);
+/// How long writers wait for readers when the log is emptied. A read takes milliseconds; one that lasts longer is not
+/// waited for again until the log has grown as much again.
+const LOG_TRIM_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where templates are found, first match wins.
 #[derive(Debug, Clone, Default)]
@@ -100,10 +105,11 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Puts the services together. Nothing runs yet: see [`Platform::begin`].
+    /// Puts the services together. Nothing runs yet: see [`Platform::begin`]. Streams that an earlier server left open
+    /// are closed as interrupted here, before a request can open one (D15).
     ///
     /// # Errors
-    /// The store could not be read.
+    /// The store could not be read or written.
     pub async fn build(setup: Setup) -> Result<Self, BuildError> {
         let Setup {
             config,
@@ -113,6 +119,7 @@ impl Platform {
             paths,
             allowlist,
         } = setup;
+        close_interrupted(&store).await?;
         let config = Arc::new(config);
         let supervisor = Supervisor::default();
         let directory = Directory::new(store.clone());
@@ -225,13 +232,6 @@ impl Platform {
     /// # Errors
     /// What runs, or ought to run, could not be found out.
     pub async fn begin(&self) -> Result<Recovered, RecoverError> {
-        let interrupted = self.store.close_interrupted_activity().await?;
-        if interrupted > 0 {
-            tracing::warn!(
-                rows = interrupted,
-                "streams that a stopped server left open were closed as interrupted"
-            );
-        }
         self.start_loops();
         let recovered = self.provisioner.recover().await?;
         self.start_sweeps();
@@ -278,6 +278,7 @@ impl Platform {
                 let activity = activity.clone();
                 async move { activity.prune(age).await }
             });
+        self.start_log_trimming();
     }
 
     /// The loops that judge workspaces. They run only once it is settled what an earlier server left behind: until then
@@ -301,6 +302,24 @@ impl Platform {
             });
     }
 
+    fn start_log_trimming(&self) {
+        let Some(trimmer) = WalTrimmer::of(self.store.db()) else {
+            return;
+        };
+        let trimmer = Arc::new(tokio::sync::Mutex::new(trimmer));
+        self.supervisor.every("log-trim", LOG_TRIM_PERIOD, move || {
+            let trimmer = trimmer.clone();
+            async move {
+                match trimmer.lock().await.trim(LOG_TRIM_PATIENCE).await? {
+                    Trim::Small => {}
+                    Trim::Emptied => tracing::debug!("write-ahead log emptied"),
+                    Trim::Held => tracing::info!("write-ahead log not emptied: it is being read all the time"),
+                }
+                Ok::<(), DbError>(())
+            }
+        });
+    }
+
     /// Drains work in flight, stores what is only in memory and closes the store. `false`: something did not end in
     /// time.
     pub async fn shutdown(self) -> bool {
@@ -321,4 +340,15 @@ impl Platform {
         }
         drained
     }
+}
+
+async fn close_interrupted(store: &Store) -> Result<(), StoreError> {
+    let rows = store.close_interrupted_activity().await?;
+    if rows > 0 {
+        tracing::warn!(
+            rows,
+            "streams that a stopped server left open were closed as interrupted"
+        );
+    }
+    Ok(())
 }

@@ -128,7 +128,8 @@ impl ActivityLog {
         Ok(())
     }
 
-    /// Completes a row that was recorded when its stream began, and announces it.
+    /// Completes a row that was recorded when its stream began, and announces it; one that is purged or closed already
+    /// stays as it is.
     ///
     /// # Errors
     /// The row keeps its first state.
@@ -139,7 +140,10 @@ impl ActivityLog {
             tool_trace: finished.tool_trace.as_deref().and_then(trace_of),
             ..Logged::of(&what)
         };
-        self.store.finish_activity(id, finished).await?;
+        if !self.store.finish_activity(id, finished).await? {
+            tracing::warn!(activity = %id, workspace = %what.workspace_id, "a stream ended whose row is not open");
+            return Ok(());
+        }
         self.announce(what.workspace_id, logged);
         Ok(())
     }

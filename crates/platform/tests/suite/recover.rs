@@ -1,6 +1,8 @@
 //! What an earlier server left behind (D17, D19).
 
+use molecule_core::{ActivityId, activity::ActivityType};
 use molecule_platform::provisioning::{Recovered, StartPlan};
+use molecule_store::activity::{Durability, NewActivity, OPEN};
 use molecule_testkit::{backend::ScriptedBackend, both_engines};
 
 use crate::common::*;
@@ -19,7 +21,37 @@ async fn succeeded_by(first: Harness, url: &str, backend: ScriptedBackend) -> (H
     (second, recovered)
 }
 
+/// Records the row of a stream that has begun.
+async fn open_stream(harness: &Harness, workspace: WorkspaceId) -> ActivityId {
+    let row = NewActivity {
+        status: OPEN.to_owned(),
+        ..NewActivity::new(workspace, ActivityType::A2aReceive)
+    };
+    let id = row.id;
+    harness
+        .platform
+        .activity
+        .record(row, Durability::Process)
+        .await
+        .unwrap();
+    id
+}
+
 both_engines! {
+    // D15: the server that is about to begin closes what the last one left open, and nothing of its own.
+    async fn a_stream_opened_during_the_boot_stays_open(url: String) {
+        let first = Harness::new(&url).await;
+        let id = first.started("Lead").await;
+        let left = open_stream(&first, id).await;
+        first.stop().await;
+        let second = Harness::with(&url, Options { begin: false, ..Options::default() }).await;
+        let own = open_stream(&second, id).await;
+        second.platform.begin().await.unwrap();
+        let rows = second.feed(id).await;
+        let status = |id| rows.iter().find(|row| row.id == id).map(|row| row.status.as_str());
+        assert_eq!((status(left), status(own)), (Some("error"), Some(OPEN)));
+    }
+
     async fn a_running_instance_is_adopted(url: String) {
         // D19
         let first = Harness::new(&url).await;

@@ -23,11 +23,11 @@ pub struct Finished {
 }
 
 impl Store {
-    /// Completes an open row; one that is closed already stays as it is.
+    /// Completes an open row; one that is closed already stays as it is. Tells whether there was an open one.
     ///
     /// # Errors
     /// The row stays open.
-    pub async fn finish_activity(&self, id: ActivityId, finished: Finished) -> Result<(), StoreError> {
+    pub async fn finish_activity(&self, id: ActivityId, finished: Finished) -> Result<bool, StoreError> {
         use activity::Column;
         let text = |value: Option<String>| value.map(|value| storable(&value).into_owned());
         let body = finished.response_body.map(|body| storable(&body).into_owned());
@@ -40,12 +40,7 @@ impl Store {
             .filter(Column::Id.eq(id.uuid()))
             .filter(Column::Status.eq(OPEN));
         self.db
-            .tx(|tx| {
-                Box::pin(async move {
-                    update.exec(tx).await?;
-                    Ok(())
-                })
-            })
+            .tx(|tx| Box::pin(async move { Ok(update.exec(tx).await?.rows_affected > 0) }))
             .await
     }
 

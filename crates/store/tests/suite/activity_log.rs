@@ -55,12 +55,12 @@ molecule_testkit::both_engines! {
         let id = new.id;
         record(&store, vec![new]).await;
         let begun = row(&store, workspace, id).await;
-        store.finish_activity(id, finished("ok", "\"a\0\"")).await.unwrap();
+        assert!(store.finish_activity(id, finished("ok", "\"a\0\"")).await.unwrap());
         let ended = row(&store, workspace, id).await;
         assert_eq!((ended.status.as_str(), ended.duration_ms), ("ok", Some(7)));
         assert_eq!(ended.response_body.as_deref(), Some("\"a\u{fffd}\"")); // ACT-5
         assert_eq!((ended.seq, ended.created_at), (begun.seq, begun.created_at), "ACT-32: it keeps its place");
-        store.finish_activity(id, finished("error", "late")).await.unwrap();
+        assert!(!store.finish_activity(id, finished("error", "late")).await.unwrap());
         assert_eq!(row(&store, workspace, id).await, ended);
     }
 
