@@ -28,8 +28,16 @@ pub enum StoreError {
     #[error("the activity writer is closed")]
     WriterClosed,
     /// The activity writer could not store the row.
-    #[error("activity row not stored: {0}")]
-    NotRecorded(String),
+    #[error("activity row not stored: {reason}")]
+    NotRecorded {
+        /// What the failure means.
+        kind: DbErrorKind,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The system's random number generator failed.
+    #[error("no randomness: {0}")]
+    NoRandomness(String),
 }
 
 impl StoreError {
@@ -44,6 +52,7 @@ impl StoreError {
     pub fn kind(&self) -> DbErrorKind {
         match self {
             Self::Db(error) => DbErrorKind::of(error),
+            Self::NotRecorded { kind, .. } => *kind,
             _ => DbErrorKind::Other,
         }
     }

@@ -89,7 +89,7 @@ fn fresh() -> Result<PlainToken, StoreError> {
     let mut bytes = [0; TOKEN_BYTES];
     OsRng
         .try_fill_bytes(&mut bytes)
-        .map_err(|error| StoreError::NotRecorded(format!("no randomness: {error}")))?;
+        .map_err(|error| StoreError::NoRandomness(error.to_string()))?;
     Ok(PlainToken::from_random(bytes))
 }
 

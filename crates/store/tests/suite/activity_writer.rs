@@ -8,7 +8,7 @@ use std::sync::{
 use futures_util::future::join_all;
 use molecule_core::{ActivityId, EventType, WorkspaceId, activity::ActivityType};
 use molecule_store::{
-    Store, StoreError,
+    DbErrorKind, Store,
     activity::{Activity, ActivityFilter, ActivityWriter, Durability, NewActivity},
     events::Seq,
 };
@@ -173,7 +173,7 @@ molecule_testkit::both_engines! {
                 Ok(()) => assert_ne!(n % 10, 3),
                 Err(error) => {
                     assert_eq!(n % 10, 3, "{error}");
-                    assert!(matches!(error, StoreError::NotRecorded(_) | StoreError::Db(_)), "{error:?}");
+                    assert_eq!(error.kind(), DbErrorKind::Unique, "{error:?}");
                 }
             }
         }
@@ -357,4 +357,31 @@ molecule_testkit::both_engines! {
 fn ids_are_unique_and_sortable() {
     let ids: Vec<ActivityId> = (0..100).map(|_| row(WorkspaceId::random(), "").id).collect();
     assert!(ids.is_sorted_by(|one, next| one < next));
+}
+
+// PostgreSQL may be restarted at any time; no row is lost for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_connections_cost_no_row() {
+    let Some(database) = molecule_testkit::postgres::database() else {
+        return molecule_testkit::skip(
+            "activity_writer::cut_connections_cost_no_row",
+            molecule_testkit::postgres::NOT_FOUND,
+        );
+    };
+    let store = open(database.url()).await;
+    let writer = ActivityWriter::start(&store).unwrap();
+    let workspace = WorkspaceId::random();
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for n in 0..5 {
+        writer
+            .record(row(workspace, n.to_string()), durability(n))
+            .await
+            .unwrap();
+        assert!(!database.sql(cut).is_empty());
+    }
+    writer.record(row(workspace, "5"), Durability::Power).await.unwrap();
+    writer.check().unwrap();
+    let again = open(database.url()).await;
+    assert_eq!(summaries(&again, workspace).await, ["0", "1", "2", "3", "4", "5"]);
 }
