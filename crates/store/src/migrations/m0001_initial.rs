@@ -51,6 +51,7 @@ const UP: &[&str] = &[
         updated_at {bigint} NOT NULL
     ) {strict}",
     "CREATE INDEX workspaces_parent ON workspaces (parent_id) WHERE parent_id IS NOT NULL",
+    "CREATE INDEX workspaces_forwarded ON workspaces (forwarded_to) WHERE forwarded_to IS NOT NULL",
     "CREATE INDEX workspaces_order ON workspaces (created_at, id) WHERE status <> 'removed'",
     "CREATE INDEX workspaces_digest ON workspaces (runtime_image_digest) WHERE runtime_image_digest IS NOT NULL",
     "CREATE TABLE canvas_layouts (
@@ -91,6 +92,7 @@ const UP: &[&str] = &[
         last_used_at {bigint},
         revoked_at {bigint}
     ) {strict}",
+    "CREATE INDEX org_api_tokens_org ON org_api_tokens (org_id) WHERE org_id IS NOT NULL",
     "CREATE TABLE login_sessions (
         id {uuid} NOT NULL PRIMARY KEY,
         hash {bytes} NOT NULL UNIQUE,

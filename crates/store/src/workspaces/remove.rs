@@ -1,8 +1,8 @@
 use molecule_core::{EventType, WorkspaceId, WorkspaceStatus};
 use molecule_db::now;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Statement, Value,
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -59,11 +59,23 @@ impl Store {
     }
 
     /// Deletes removed workspaces with everything that belongs to them (LIFE-111); ids that are unknown or not removed
-    /// are left alone. Events stay.
+    /// are left alone. Events stay. Activity goes first and in batches, because others wait while one is deleted.
     ///
     /// # Errors
-    /// Nothing was deleted.
+    /// The workspaces are still there, perhaps without some of their activity.
     pub async fn purge(&self, ids: Vec<WorkspaceId>) -> Result<Purged, StoreError> {
+        for chunk in ids.chunks(CHUNK) {
+            let statement = activity_of_removed(self.db.backend(), chunk);
+            loop {
+                let statement = statement.clone();
+                let batch = self
+                    .db
+                    .tx(|tx| Box::pin(async move { tx.execute_raw(statement).await }));
+                if batch.await?.rows_affected() == 0 {
+                    break;
+                }
+            }
+        }
         self.db.tx(|tx| Box::pin(async move { purge(tx, ids).await })).await
     }
 }
@@ -131,6 +143,21 @@ async fn mark_removed(tx: &DatabaseTransaction, ids: &[WorkspaceId]) -> Result<V
             .await?;
     }
     Ok(changed)
+}
+
+/// Deletes a batch of the activity of those workspaces that are removed.
+fn activity_of_removed(backend: DbBackend, ids: &[WorkspaceId]) -> Statement {
+    let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into()];
+    values.extend(ids.iter().map(|id| Value::from(id.uuid())));
+    let list = (2..=values.len())
+        .map(|n| format!("${n}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let sql = format!(
+        "DELETE FROM activity_logs WHERE seq IN (SELECT a.seq FROM activity_logs a WHERE a.workspace_id IN
+         (SELECT w.id FROM workspaces w WHERE w.status = $1 AND w.id IN ({list})) LIMIT {CHUNK})"
+    );
+    Statement::from_sql_and_values(backend, sql, values)
 }
 
 async fn purge(tx: &DatabaseTransaction, ids: Vec<WorkspaceId>) -> Result<Purged, StoreError> {

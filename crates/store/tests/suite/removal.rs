@@ -216,6 +216,31 @@ molecule_testkit::both_engines! {
         assert_eq!(store.purge(Vec::new()).await.unwrap().rows, 0);
     }
 
+    // LIFE-111, D21: everybody else waits while rows are deleted, so a long log goes in batches.
+    async fn a_purge_deletes_a_long_log_in_batches(url: String) {
+        let store = open(&url).await;
+        let gone = create(&store, "gone", None).await;
+        let id = if url.starts_with("sqlite") { "randomblob(16)" } else { "gen_random_uuid()" };
+        let rows = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1201)
+             INSERT INTO activity_logs (seq, id, workspace_id, activity_type, created_at)
+             SELECT i, {id}, $1, 'agent_log', i FROM n"
+        );
+        execute(&store, &rows, [gone.uuid().into()]).await.unwrap();
+        store.remove_subtree(gone).await.unwrap();
+        if url.starts_with("postgres") {
+            // SQLite has no trigger that sees a whole statement; the statement is the same.
+            let function = "CREATE FUNCTION few() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN IF (SELECT count(*) FROM old) > 500 THEN RAISE EXCEPTION ''too many''; END IF; RETURN NULL; END'";
+            execute(&store, function, []).await.unwrap();
+            let trigger = "CREATE TRIGGER few AFTER DELETE ON activity_logs REFERENCING OLD TABLE AS old
+                FOR EACH STATEMENT EXECUTE FUNCTION few()";
+            execute(&store, trigger, []).await.unwrap();
+        }
+        assert_eq!(store.purge(vec![gone]).await.unwrap().rows, 1);
+        assert_eq!(count(&store, "activity_logs", "1 = 1", []).await, 0);
+    }
+
     // LIFE-111: a purge is the second half of a removal, never the first.
     async fn a_purge_takes_removed_rows_only(url: String) {
         let store = open(&url).await;
