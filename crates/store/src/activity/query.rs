@@ -1,4 +1,4 @@
-use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits};
+use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits, text::storable};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Select,
@@ -128,7 +128,7 @@ fn confined(workspace: WorkspaceId, filter: &ActivityFilter, span: Span) -> Sele
     let kind = filter
         .activity_type
         .as_ref()
-        .map(|kind| Column::ActivityType.eq(kind.as_str()));
+        .map(|kind| Column::ActivityType.eq(storable(kind).into_owned()));
     let source = filter.source.map(|source| match source {
         SourceFilter::Canvas => Column::SourceId.is_null(),
         SourceFilter::Agent => Column::SourceId.is_not_null(),

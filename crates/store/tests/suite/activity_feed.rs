@@ -209,6 +209,13 @@ molecule_testkit::both_engines! {
         assert_eq!(forwards, order);
     }
 
+    // SEC-148: PostgreSQL refuses NUL in text; whoever asks for it finds nothing.
+    async fn a_kind_that_cannot_be_stored(url: String) {
+        let world = world(&url).await;
+        let filter = ActivityFilter { activity_type: Some("\0".to_owned()), ..all() };
+        assert!(ids(&world, &filter).await.is_empty());
+    }
+
     // ACT-25, ACT-26: foreign, unknown, all-zero and pruned cursors cannot be told apart.
     async fn a_cursor_that_is_not_there(url: String) {
         let world = world(&url).await;
