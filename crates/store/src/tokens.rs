@@ -143,6 +143,18 @@ impl Store {
         Ok(live(workspace).one(self.db.reader()).await?.is_some())
     }
 
+    /// Is the token, which was live when it was shown, still not revoked?
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn is_unrevoked(&self, token: TokenId) -> Result<bool, StoreError> {
+        let row = auth_token::Entity::find_by_id(token.uuid())
+            .filter(auth_token::Column::RevokedAt.is_null())
+            .one(self.db.reader())
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Stores a token for a workspace.
     ///
     /// # Errors

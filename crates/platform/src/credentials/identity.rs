@@ -1,4 +1,4 @@
-use molecule_core::WorkspaceId;
+use molecule_core::{TokenId, WorkspaceId};
 
 use super::Principal;
 
@@ -39,6 +39,15 @@ impl Identity {
     pub fn workspace(&self) -> Option<WorkspaceId> {
         match self.principal {
             Some(Principal::Workspace { workspace, .. }) => Some(workspace),
+            _ => None,
+        }
+    }
+
+    /// The workspace token that was presented.
+    #[must_use]
+    pub fn token(&self) -> Option<TokenId> {
+        match self.principal {
+            Some(Principal::Workspace { token, .. }) => Some(token),
             _ => None,
         }
     }

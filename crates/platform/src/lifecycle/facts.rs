@@ -1,4 +1,4 @@
-use molecule_core::{Facts, Trigger};
+use molecule_core::{Facts, TokenId, Trigger};
 use molecule_store::workspaces::{Change, Guard};
 
 /// What is asked of the status machine: why, what is known, what changes with it, and what else must hold.
@@ -34,6 +34,13 @@ impl Ask {
     #[must_use]
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Only while the token that was shown, if one was, is not revoked.
+    #[must_use]
+    pub fn token(mut self, token: Option<TokenId>) -> Self {
+        self.guard.token = token;
         self
     }
 

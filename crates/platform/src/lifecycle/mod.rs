@@ -122,6 +122,11 @@ impl Lifecycle {
                 // The guard may have refused; a sweep looks again by itself.
                 return Ok(None);
             }
+            if let Some(token) = ask.guard.token
+                && !self.store.is_unrevoked(token).await?
+            {
+                return Ok(None);
+            }
         }
         tracing::warn!(workspace = %id, trigger = ?ask.trigger, "gave up: the status keeps moving");
         Ok(None)

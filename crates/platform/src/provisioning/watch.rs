@@ -157,7 +157,7 @@ impl Provisioner {
         let guard = Guard {
             unchanged_since: Some(now().minus(deadline)),
             generation: Some(row.generation),
-            silent_since: None,
+            ..Guard::default()
         };
         let change = Change {
             sample_error: Some(text.clone()),

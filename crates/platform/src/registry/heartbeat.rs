@@ -1,4 +1,4 @@
-use molecule_core::{EventType, Facts, Trigger, WorkspaceId, WorkspaceStatus, limits, status};
+use molecule_core::{EventType, Facts, TokenId, Trigger, WorkspaceId, WorkspaceStatus, limits, status};
 use molecule_store::{
     StoreError, now,
     pulse::Pulse,
@@ -67,7 +67,8 @@ impl Registry {
         };
         self.take(&route, pulse);
         if status::next(route.status, Trigger::Heartbeat, facts).is_some() {
-            self.transition(&route, facts, &beat.sample_error).await?;
+            self.transition(&route, identity.token(), facts, &beat.sample_error)
+                .await?;
         }
         // New declarations apply after this beat's transitions (REG-57).
         if let Some(metadata) = &beat.runtime_metadata {
@@ -122,7 +123,13 @@ impl Registry {
             });
     }
 
-    async fn transition(&self, route: &Route, facts: Facts, sample_error: &str) -> Result<(), HeartbeatError> {
+    async fn transition(
+        &self,
+        route: &Route,
+        token: Option<TokenId>,
+        facts: Facts,
+        sample_error: &str,
+    ) -> Result<(), HeartbeatError> {
         if route.status == WorkspaceStatus::Provisioning {
             self.inner.provisioner.start_settled(route.id).await;
         }
@@ -132,7 +139,9 @@ impl Registry {
                 beat: true,
                 ..Change::default()
             })
-            .generation(route.generation);
+            .generation(route.generation)
+            // The route may be younger than the proof: a restart in between revoked the token that was shown (D17).
+            .token(token);
         let events = |row: &Workspace, to: WorkspaceStatus| {
             vec![match (row.status, to) {
                 (_, WorkspaceStatus::Degraded) if facts.wedged => lifecycle::degraded(
@@ -149,8 +158,13 @@ impl Registry {
                 _ => lifecycle::online(row.id, json!({})),
             }]
         };
-        self.inner.lifecycle.apply(route.id, ask, events).await?;
-        Ok(())
+        let applied = self.inner.lifecycle.apply(route.id, ask, events).await?;
+        match token {
+            Some(token) if applied.is_none() && !self.inner.store.is_unrevoked(token).await? => {
+                Err(GateRefusal::Invalid.into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use molecule_core::{
-    DeliveryMode, Trigger, WorkspaceId, WorkspaceStatus,
+    DeliveryMode, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
     credential::PlainToken,
     netguard::{Check, Refusal},
     validate::WorkspaceAccess,
@@ -94,7 +94,10 @@ impl Registry {
             self.inner.provisioner.start_settled(id).await;
         }
         match row {
-            Some(row) => self.reregister(&row, mode, url, &card).await?,
+            Some(row) => {
+                self.reregister(&row, identity.token(), mode, url, &card)
+                    .await?;
+            }
             None => self.insert_unknown(id, mode, url, &card).await?,
         }
         Ok(RegisterReply {
@@ -199,6 +202,7 @@ impl Registry {
     async fn reregister(
         &self,
         row: &Workspace,
+        token: Option<TokenId>,
         mode: DeliveryMode,
         url: Option<NewUrl>,
         card: &Card,
@@ -211,8 +215,11 @@ impl Registry {
             beat: true,
             ..Change::default()
         };
-        // Bound to the incarnation that was gated: a restart in between revoked the token that was shown.
-        let ask = Ask::from(Trigger::Registered).change(change).generation(row.generation);
+        // Bound to the incarnation that was gated and to the token that was shown: a restart in between revoked it.
+        let ask = Ask::from(Trigger::Registered)
+            .change(change)
+            .generation(row.generation)
+            .token(token);
         // An assigned address was stored after `row` was read: when the start settled.
         let event = |now: &Workspace, _| {
             let shown = url.as_ref().map_or(&now.url, |url| &url.url);
@@ -228,6 +235,11 @@ impl Registry {
         // happens.
         let same = self.inner.store.workspace(row.id).await?;
         if same.is_none_or(|now| now.generation != row.generation) {
+            return Err(GateRefusal::Invalid.into());
+        }
+        if let Some(token) = token
+            && !self.inner.store.is_unrevoked(token).await?
+        {
             return Err(GateRefusal::Invalid.into());
         }
         let refreshed = self

@@ -150,7 +150,7 @@ impl Registry {
         let guard = Guard {
             silent_since: Some(silent_since),
             generation: Some(row.generation),
-            unchanged_since: None,
+            ..Guard::default()
         };
         let ask = Ask::from(Trigger::ContactLost).change(change).guard(guard);
         if self

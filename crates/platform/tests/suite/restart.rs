@@ -40,6 +40,8 @@ both_engines! {
         harness.backend.endpoint("http://127.0.0.1:7001/");
         let id = harness.online("Lead").await;
         let old = harness.backend.spec(id).auth_token;
+        // A beat and a registration that were let in just before the restart.
+        let proven = harness.agent(id).await;
         let gate = Gate::default();
         harness.backend.next_stop(Stop::Held(gate.clone()));
         restart(&harness, id).await;
@@ -55,6 +57,18 @@ both_engines! {
         gate.open();
         harness.until_instance(id).await;
         assert_eq!(operations(&harness, id), [Call::Start(id, 0), Call::Stop(id), Call::Start(id, 1)]);
+        let beat = Heartbeat { workspace_id: id.to_string(), ..Heartbeat::default() };
+        let refused = harness.platform.registry.heartbeat(&proven, beat).await;
+        assert!(matches!(refused, Err(HeartbeatError::Refused(GateRefusal::Invalid))), "{refused:?}");
+        let again = Register {
+            id: id.to_string(),
+            agent_card: json!({ "name": "old" }),
+            url: String::new(),
+            delivery_mode: String::new(),
+        };
+        let refused = harness.platform.registry.register(&proven, again).await;
+        assert!(matches!(refused, Err(RegisterError::Refused(GateRefusal::Invalid))), "{refused:?}");
+        assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
         harness.register(id).await;
         let names = harness.recorded_names(id).await;
         let expected = ["WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE", "WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE"];

@@ -1,4 +1,4 @@
-use molecule_core::{DeliveryMode, Timestamp, WorkspaceId, WorkspaceStatus};
+use molecule_core::{DeliveryMode, Timestamp, TokenId, WorkspaceId, WorkspaceStatus};
 use molecule_db::now;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, Value};
 
@@ -76,6 +76,8 @@ impl NewUrl {
 pub struct Guard {
     /// Only this incarnation.
     pub generation: Option<i64>,
+    /// Only while this token, which was shown, is not revoked (D17).
+    pub token: Option<TokenId>,
     /// Only if its last beat is older (REG-95); never heard of counts as old.
     pub silent_since: Option<Timestamp>,
     /// Only if its status is at least this old (LIFE-192).
@@ -212,6 +214,12 @@ fn update_statement(
     if let Some(generation) = guard.generation {
         let mark = update.bind(generation);
         update.wheres.push(format!("generation = {mark}"));
+    }
+    if let Some(token) = guard.token {
+        let mark = update.bind(token.uuid());
+        update.wheres.push(format!(
+            "EXISTS (SELECT 1 FROM workspace_auth_tokens t WHERE t.id = {mark} AND t.revoked_at IS NULL)"
+        ));
     }
     if let Some(since) = guard.unchanged_since {
         let mark = update.bind(since.micros());

@@ -178,6 +178,27 @@ molecule_testkit::both_engines! {
         assert!(store.transition(of(0)).await.unwrap().is_some());
     }
 
+    // D17: what was proven with a token is not applied once the token is revoked.
+    async fn guarded_by_token(url: String) {
+        let store = open(&url).await;
+        let id = created_as(&store, Provisioning).await;
+        let shown = store.add_token(id, token("shown")).await.unwrap();
+        let ask = Transition {
+            guard: Guard { token: Some(shown), ..Guard::default() },
+            ..transition(id, &[Provisioning, Online], Online)
+        };
+        assert!(store.is_unrevoked(shown).await.unwrap());
+        assert!(store.transition(ask.clone()).await.unwrap().is_some());
+        let restart = Transition {
+            change: Change { restart: true, ..Change::default() },
+            ..transition(id, &[Online], Provisioning)
+        };
+        store.transition(restart).await.unwrap().unwrap();
+        assert!(!store.is_unrevoked(shown).await.unwrap());
+        assert_eq!(store.transition(ask).await.unwrap(), None);
+        assert_eq!(status(&store, id).await, Provisioning);
+    }
+
     // LIFE-192: age equal to the deadline is due.
     async fn guarded_by_age(url: String) {
         let store = open(&url).await;
