@@ -207,6 +207,16 @@ impl Credentials {
         self.inner.cache.invalidate_all();
     }
 
+    /// Forgets some of them. Whoever can withdraw a credential of his own must not empty the cache of others.
+    fn forget(&self, which: impl Fn(&Principal) -> bool) {
+        self.inner.epoch.fetch_add(1, Ordering::AcqRel);
+        for (hash, known) in &self.inner.cache {
+            if which(&known) {
+                self.inner.cache.invalidate(&*hash);
+            }
+        }
+    }
+
     /// Does the workspace have a live token? (SEC-9)
     ///
     /// # Errors
@@ -299,7 +309,9 @@ impl Credentials {
     /// The store failed.
     pub async fn revoke(&self, workspace: WorkspaceId, token: TokenId) -> Result<bool, StoreError> {
         let revoked = self.inner.store.revoke_token(workspace, token).await?;
-        self.withdrawn();
+        if revoked {
+            self.forget(|known| matches!(known, Principal::Workspace { token: of, .. } if *of == token));
+        }
         Ok(revoked)
     }
 
@@ -340,7 +352,9 @@ impl Credentials {
     /// The store failed.
     pub async fn revoke_org(&self, id: OrgTokenId) -> Result<bool, StoreError> {
         let revoked = self.inner.store.revoke_org_token(id).await?;
-        self.withdrawn();
+        if revoked {
+            self.forget(|known| matches!(known, Principal::Org(org) if org.token == id));
+        }
         Ok(revoked)
     }
 
