@@ -102,7 +102,7 @@ pub(crate) async fn liveness(State(state): State<ApiState>) -> Answer<Liveness> 
             last_tick_at: status.last_tick_at,
             seconds_ago: now.since(status.last_tick_at).as_secs(),
             last_success_at: status.last_success_at,
-            last_error: status.last_error,
+            last_error: status.last_error.map(str::to_owned),
         };
         (name.to_owned(), subsystem)
     });

@@ -46,6 +46,8 @@ pub struct Config {
     pub a2a_header_timeout: Duration,
     /// Age at which activity is deleted (ACT-13).
     pub activity_retention: Duration,
+    /// How often activity is looked through for what is that old (ACT-13).
+    pub activity_cleanup: Duration,
 }
 
 impl Default for Config {
@@ -65,6 +67,7 @@ impl Default for Config {
             a2a_idle_timeout: limits::A2A_IDLE_TIMEOUT,
             a2a_header_timeout: limits::A2A_HEADER_TIMEOUT,
             activity_retention: limits::ACTIVITY_RETENTION,
+            activity_cleanup: limits::ACTIVITY_CLEANUP_PERIOD,
         }
     }
 }

@@ -32,6 +32,8 @@ use crate::{
 
 /// How long a shutdown waits for the activity writer.
 const WRITER_END: Duration = Duration::from_secs(2);
+/// How often it is looked whether activity is being stored.
+const WRITER_CHECK_PERIOD: Duration = Duration::from_secs(5);
 /// How often beats are stored.
 const PULSE_FLUSH_PERIOD: Duration = Duration::from_secs(1);
 /// How often the size of SQLite's write-ahead log is looked at.
@@ -257,7 +259,7 @@ impl Platform {
         let events = self.events.clone();
         self.supervisor.run_last("broadcaster", move |stop, beat| {
             let events = events.clone();
-            async move { events.pump(stop, || beat.tick()).await }
+            async move { events.pump(stop, beat).await }
         });
         let provisioner = self.provisioner.clone();
         self.supervisor.run("exit-watch", move |stop, beat| {
@@ -274,10 +276,15 @@ impl Platform {
         });
         let (activity, age) = (self.activity.clone(), self.config.activity_retention);
         self.supervisor
-            .every("activity-retention", limits::ACTIVITY_CLEANUP_PERIOD, move || {
+            .every_later("activity-retention", self.config.activity_cleanup, move || {
                 let activity = activity.clone();
                 async move { activity.prune(age).await }
             });
+        let writer = self.writer.clone();
+        self.supervisor.every("activity-writer", WRITER_CHECK_PERIOD, move || {
+            let outcome = writer.check();
+            async move { outcome }
+        });
         self.start_log_trimming();
     }
 

@@ -10,7 +10,7 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError,
-    activity::{ActivityFilter, Span, feed},
+    activity::{ActivityFilter, Span, feed, prune},
     events::Seq,
     pulse::{self, Pulse},
     workspaces::{list_sql, peers_sql},
@@ -209,6 +209,21 @@ molecule_testkit::both_engines! {
                 }
             }
         }
+    }
+
+    // ACT-13: retention holds up every writer; it must not walk the log, least of all when nothing is old enough.
+    async fn retention_walks_what_is_old(url: String) {
+        let store = Store::open(&url).await.unwrap();
+        let workspace = literal(WORKSPACE, store.engine());
+        execute(&store, &MANY_ROWS.replace("{workspace}", &workspace)).await;
+        execute(&store, "ANALYZE").await;
+        let statement = prune(store.db().backend(), Timestamp::from_micros(10), Timestamp::from_micros(20));
+        for plan in plans(&store, &statement).await {
+            assert!(plan.contains("activity_logs_created"), "{plan}");
+            assert!(!plan.contains("SCAN a") && !plan.contains("Seq Scan on activity_logs"), "{plan}");
+        }
+        let none = store.prune_activity(Timestamp::default(), Timestamp::from_micros(1)).await.unwrap();
+        assert_eq!(none, None);
     }
 
     // The canvas' list in its order, without the removed rows that pile up beside it.

@@ -46,6 +46,10 @@ pub(super) fn days(text: &str) -> Result<Duration, String> {
     positive(text).map(|number| Duration::from_secs(u64::from(number) * 86_400))
 }
 
+pub(super) fn hours(text: &str) -> Result<Duration, String> {
+    positive(text).map(|number| Duration::from_secs(u64::from(number) * 3_600))
+}
+
 pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     whole(text).map(|number| Duration::from_millis(number.into()))
 }

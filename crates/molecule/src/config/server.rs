@@ -164,6 +164,8 @@ pub struct ServerConfig {
     pub log: LogConfig,
     /// Age at which activity is deleted.
     pub activity_retention: Duration,
+    /// How often it is deleted (ACT-13).
+    pub activity_cleanup: Duration,
     /// Models.
     pub llm: LlmConfig,
 }
@@ -257,6 +259,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
             format: read.value(&s::LOG_FORMAT, log_format),
         },
         activity_retention: read.value(&s::ACTIVITY_RETENTION, parse::days),
+        activity_cleanup: read.value(&s::ACTIVITY_CLEANUP, parse::hours),
         llm: llm(&mut read),
         data_dir,
     };

@@ -157,6 +157,8 @@ settings! {
     LOG_FORMAT = Setting::new("log_format", "MOLECULE_LOG_FORMAT", Choice(&["pretty", "json"]), "pretty", "Form of the log on standard error").flag();
     /// Retention of activity (ACT-13).
     ACTIVITY_RETENTION = Setting::new("activity_retention_days", "ACTIVITY_RETENTION_DAYS", Integer, "7", "Age at which activity is deleted, days").lenient();
+    /// Pause between two clean-ups of activity (ACT-13).
+    ACTIVITY_CLEANUP = Setting::new("activity_cleanup_interval_hours", "ACTIVITY_CLEANUP_INTERVAL_HOURS", Integer, "6", "Pause between two deletions of old activity, hours").lenient();
     /// Model endpoint.
     LLM_BASE_URL = Setting::new("llm_base_url", "MOLECULE_LLM_BASE_URL", Url, "", "OpenAI-compatible endpoint of the native runtime, such as http://127.0.0.1:11434/v1");
     /// Anthropic key.

@@ -122,6 +122,7 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
         a2a_idle_timeout: config.a2a_idle_timeout,
         a2a_header_timeout: config.a2a_header_timeout,
         activity_retention: config.activity_retention,
+        activity_cleanup: config.activity_cleanup,
     })
 }
 

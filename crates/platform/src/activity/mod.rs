@@ -1,7 +1,7 @@
 //! The activity log as a service: record, announce, report, notify, read.
 
 use molecule_core::{
-    ActivityId, EventType, WorkspaceId, WorkspaceStatus,
+    ActivityId, EventType, Timestamp, WorkspaceId, WorkspaceStatus,
     activity::ActivityType,
     limits,
     text::{Quoted, preview},
@@ -154,7 +154,9 @@ impl ActivityLog {
     /// What is left is tried again next time.
     pub async fn prune(&self, age: std::time::Duration) -> Result<(), StoreError> {
         let before = molecule_store::now().minus(age);
-        while self.store.prune_activity(before).await? > 0 {
+        let mut after = Timestamp::default();
+        while let Some(batch) = self.store.prune_activity(after, before).await? {
+            after = batch.upto;
             tokio::task::yield_now().await;
         }
         Ok(())

@@ -23,7 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::bus::Bus;
-use crate::directory::Directory;
+use crate::{directory::Directory, supervise::Beat};
 
 /// One frame, serialised once for every socket.
 #[derive(Debug, Clone)]
@@ -150,11 +150,13 @@ impl Events {
     }
 
     /// Reads the outbox in order and publishes it, until cancelled. The one publisher of recorded events.
-    pub async fn pump(&self, stop: CancellationToken, tick: impl Fn()) {
+    pub async fn pump(&self, stop: CancellationToken, beat: Beat) {
         loop {
-            tick();
-            if let Err(error) = self.drain().await {
-                tracing::warn!(%error, "outbox not readable, trying again");
+            beat.tick();
+            let drained = self.drain().await;
+            let failed = drained.is_err();
+            beat.done(drained);
+            if failed {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(PUMP_RETRY) => continue,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Durat
 
 use futures_util::FutureExt;
 use molecule_core::Timestamp;
-use molecule_store::now;
+use molecule_store::{DbError, DbErrorKind, StoreError, now};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,8 +26,51 @@ pub struct LoopStatus {
     pub last_tick_at: Timestamp,
     /// When an iteration last ended well.
     pub last_success_at: Option<Timestamp>,
-    /// What the last failed iteration said; `None` after a good one.
-    pub last_error: Option<String>,
+    /// What kind of failure the last iteration was; `None` after a good one. What it said is in the log (SEC-147).
+    pub last_error: Option<&'static str>,
+}
+
+/// A failure that can be told without telling what the engine said.
+pub trait Failure: std::fmt::Display {
+    /// Its kind, in a few words that are the same every time.
+    fn class(&self) -> &'static str {
+        "failed"
+    }
+}
+
+impl Failure for StoreError {
+    fn class(&self) -> &'static str {
+        match self.kind() {
+            DbErrorKind::DiskFull => "no disk space",
+            DbErrorKind::Connection => "database unreachable",
+            DbErrorKind::Unique | DbErrorKind::ForeignKey | DbErrorKind::Other => "database error",
+        }
+    }
+}
+
+impl Failure for DbError {
+    fn class(&self) -> &'static str {
+        match self {
+            Self::InUse => "database in use",
+            Self::NoAnswer | Self::Connect(_) => "database unreachable",
+            _ => "database error",
+        }
+    }
+}
+
+/// A loop's body panicked.
+struct Panicked<'a>(&'a str);
+
+impl std::fmt::Display for Panicked<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Failure for Panicked<'_> {
+    fn class(&self) -> &'static str {
+        "panicked"
+    }
 }
 
 /// Runs loops and tracks detached tasks. Cheap to clone.
@@ -65,7 +108,7 @@ impl Beat {
     }
 
     /// An iteration ended.
-    pub fn done<E: std::fmt::Display>(&self, outcome: Result<(), E>) {
+    pub fn done<E: Failure>(&self, outcome: Result<(), E>) {
         let mut status = self.status.lock();
         let Some(status) = status.get_mut(self.name) else {
             return;
@@ -77,7 +120,7 @@ impl Beat {
             }
             Err(error) => {
                 tracing::warn!(subsystem = self.name, %error, "iteration failed, the loop goes on");
-                status.last_error = Some(error.to_string());
+                status.last_error = Some(error.class());
             }
         }
     }
@@ -132,7 +175,7 @@ impl Supervisor {
                 let reason = panic_text(&*panic);
                 tracing::error!(subsystem = name, reason, "background loop panicked; restarting it");
                 beat.tick();
-                beat.done(Err::<(), _>(format!("panicked: {reason}")));
+                beat.done(Err(Panicked(reason)));
                 if begun.elapsed() >= HEALTHY {
                     pause = BACKOFF_FIRST;
                 }
@@ -150,12 +193,31 @@ impl Supervisor {
     where
         F: Fn() -> I + Send + Sync + Clone + 'static,
         I: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display + Send + 'static,
+        E: Failure + Send + 'static,
+    {
+        self.repeat(name, Duration::ZERO, period, iterate);
+    }
+
+    /// The same, but the first time is one `period` from now.
+    pub fn every_later<F, I, E>(&self, name: &'static str, period: Duration, iterate: F)
+    where
+        F: Fn() -> I + Send + Sync + Clone + 'static,
+        I: Future<Output = Result<(), E>> + Send + 'static,
+        E: Failure + Send + 'static,
+    {
+        self.repeat(name, period, period, iterate);
+    }
+
+    fn repeat<F, I, E>(&self, name: &'static str, first: Duration, period: Duration, iterate: F)
+    where
+        F: Fn() -> I + Send + Sync + Clone + 'static,
+        I: Future<Output = Result<(), E>> + Send + 'static,
+        E: Failure + Send + 'static,
     {
         self.run(name, move |stop, beat| {
             let iterate = iterate.clone();
             async move {
-                let mut ticks = tokio::time::interval(period);
+                let mut ticks = tokio::time::interval_at(Instant::now() + first, period);
                 ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     tokio::select! {
@@ -248,14 +310,26 @@ mod tests {
         while runs.load(Ordering::SeqCst) < 3 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert!(
-            supervisor.status()["shaky"]
-                .last_error
-                .as_deref()
-                .unwrap()
-                .contains("boom")
-        );
+        // SEC-147: what it said is nobody's business.
+        assert_eq!(supervisor.status()["shaky"].last_error, Some("panicked"));
         assert!(supervisor.shutdown(Duration::from_secs(1)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_loop_waits_for_its_first_time() {
+        // ACT-13
+        let supervisor = Supervisor::default();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = runs.clone();
+        supervisor.every_later("later", Duration::from_secs(60), move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Err::<(), _>(StoreError::WriterClosed) }
+        });
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+        assert_eq!(supervisor.status()["later"].last_error, Some("database error"));
     }
 
     #[tokio::test(start_paused = true)]

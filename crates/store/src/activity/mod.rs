@@ -10,6 +10,9 @@ pub use finish::{Finished, OPEN};
 pub use query::{ActivityFilter, FeedError, SourceFilter};
 #[cfg(test)]
 pub(crate) use query::{Span, feed};
+pub use retention::Pruned;
+#[cfg(test)]
+pub(crate) use retention::prune;
 pub use text::SharedText;
 pub use writer::{ActivityWriter, Durability};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use molecule_core::{ActivityId, DeliveryMode, WorkspaceId, activity::ActivityType};
+use molecule_core::{ActivityId, DeliveryMode, Timestamp, WorkspaceId, activity::ActivityType};
 use molecule_store::{
     Store,
     activity::{Activity, ActivityFilter, ActivityWriter, Durability, FeedError, Finished, NewActivity, OPEN},
@@ -103,12 +103,10 @@ molecule_testkit::both_engines! {
         writer.record(young, Durability::Process).await.unwrap();
 
         let before = now().minus(Duration::from_secs(3_600));
-        let mut batches = Vec::new();
-        loop {
-            match store.prune_activity(before).await.unwrap() {
-                0 => break,
-                rows => batches.push(rows),
-            }
+        let (mut batches, mut after) = (Vec::new(), Timestamp::from_micros(0));
+        while let Some(batch) = store.prune_activity(after, before).await.unwrap() {
+            batches.push(batch.rows);
+            after = batch.upto;
         }
         // 1 080 of the pushed one and every second of the polled one's 120.
         assert_eq!(batches, [500, 500, 140]);
