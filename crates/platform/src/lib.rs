@@ -21,5 +21,11 @@ pub mod supervise;
 pub mod templates;
 pub mod workspaces;
 
+/// Did the service fail because the database has no space left on its disk?
+#[must_use]
+pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    molecule_store::kind_of(error) == molecule_store::DbErrorKind::DiskFull
+}
+
 pub use config::{AuthMode, Config};
 pub use platform::{BuildError, Paths, Platform, Setup};

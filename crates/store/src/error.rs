@@ -40,6 +40,22 @@ pub enum StoreError {
     NoRandomness(String),
 }
 
+/// What an error of a service means, whose cause may be one of the store.
+#[must_use]
+pub fn kind_of(error: &(dyn std::error::Error + 'static)) -> DbErrorKind {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(store) = error.downcast_ref::<StoreError>() {
+            return store.kind();
+        }
+        if let Some(db) = error.downcast_ref::<DbErr>() {
+            return DbErrorKind::of(db);
+        }
+        cause = error.source();
+    }
+    DbErrorKind::Other
+}
+
 impl StoreError {
     /// Is there no such workspace, or none any more?
     #[must_use]

@@ -17,7 +17,7 @@ pub mod sessions;
 pub mod tokens;
 pub mod workspaces;
 
-pub use error::StoreError;
+pub use error::{StoreError, kind_of};
 pub use molecule_db::{DbError, DbErrorKind, Engine, ExclusiveLock, Hold, Trim, WalTrimmer, now};
 
 use molecule_db::Db;

@@ -30,12 +30,8 @@ const ACCESS_RULE: &str =
     "workspace_access must be none, read_only or read_write, and anything but none needs a workspace_dir";
 
 /// 500 with the error's own text.
-fn failed(error: &impl std::error::Error) -> ApiError {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    ApiError::store(error.to_string(), cause)
+fn failed(error: &(impl std::error::Error + 'static)) -> ApiError {
+    ApiError::store(error.to_string(), error)
 }
 
 impl From<GateRefusal> for ApiError {
@@ -273,7 +269,8 @@ impl From<MessagingError> for ApiError {
             } => Self::new(StatusCode::BAD_GATEWAY, text)
                 .with("delivery_confirmed", delivery_confirmed)
                 .with("detail", detail),
-            MessagingError::NotStored => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+            MessagingError::NotStored(ref cause) if molecule_platform::is_disk_full(cause) => Self::store(text, cause),
+            MessagingError::NotStored(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
                 .code("not_stored")
                 .retry_after(RETRY_STORE),
             MessagingError::Store(cause) => Self::store(text, &cause),

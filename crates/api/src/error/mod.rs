@@ -2,7 +2,7 @@
 
 mod map;
 
-use std::{borrow::Cow, fmt::Display};
+use std::{borrow::Cow, error::Error, fmt::Display};
 
 pub(crate) use map::{SecretAct, secret_error};
 
@@ -61,10 +61,20 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").code("internal")
     }
 
-    /// 500 with the route's text; the cause goes to the log only (SEC-147).
-    pub(crate) fn store(text: impl Into<Cow<'static, str>>, cause: &dyn Display) -> Self {
+    /// 500 with the route's text; the cause goes to the log only (SEC-147). A full disk has an answer of its own,
+    /// the same on every route: it is the operator's to mend.
+    pub(crate) fn store(text: impl Into<Cow<'static, str>>, cause: &(dyn Error + 'static)) -> Self {
         let text = text.into();
-        tracing::error!(error = %cause, answer = &*text, "request failed");
+        let root = root_of(cause);
+        if molecule_platform::is_disk_full(cause) {
+            tracing::error!(error = %root, answer = &*text, "request failed: the database's disk is full");
+            return Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "the server has no disk space left; nothing was changed",
+            )
+            .code("disk_full");
+        }
+        tracing::error!(error = %root, answer = &*text, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
@@ -113,6 +123,14 @@ impl ApiError {
         self.retry_after = Some(seconds);
         self.with("retry_after", seconds)
     }
+}
+
+/// What an error came from.
+fn root_of<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }
 
 impl IntoResponse for ApiError {

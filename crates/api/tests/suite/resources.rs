@@ -254,3 +254,46 @@ both_engines! {
         .await;
     }
 }
+
+/// Lets the database of a server grow to `pages` at most, as if its disk ended there.
+async fn limit_pages(server: &Server, pages: &'static str) {
+    let work = server.store.db().tx(|tx| {
+        Box::pin(async move {
+            sea_orm::ConnectionTrait::execute_unprepared(tx, &format!("PRAGMA max_page_count = {pages}")).await
+        })
+    });
+    work.await.unwrap();
+}
+
+// One answer whatever was asked for, and nothing is changed; once there is space again, all goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk() {
+    let database = molecule_testkit::sqlite::database();
+    let server = Server::new(database.url()).await;
+    let full = |answer: &Reply| {
+        assert_eq!(answer.status, StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(answer.error(), "the server has no disk space left; nothing was changed");
+        assert_eq!(answer.json()["code"], "disk_full");
+    };
+    let create = |n: usize| {
+        let body = json!({ "name": format!("w{n}"), "role": "r".repeat(1_000), "external": true });
+        server.post("/workspaces", &body).bearer(ADMIN).send()
+    };
+    // As small as it is.
+    limit_pages(&server, "1").await;
+    let mut created = 0;
+    let refused = loop {
+        let answer = create(created).await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        created += 1;
+    };
+    full(&refused);
+    let list = server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
+    assert_eq!(list.as_array().unwrap().len(), created);
+    let secret = json!({ "key": "LARGE", "value": "v".repeat(60_000) });
+    full(&server.post("/settings/secrets", &secret).bearer(ADMIN).send().await);
+    limit_pages(&server, "1000000").await;
+    create(created).await.expect(201);
+}

@@ -145,7 +145,7 @@ impl Messenger {
     ) -> Result<Delivered, MessagingError> {
         self.record_polled(caller, route, request).await.map_err(|error| {
             tracing::error!(target = %route.id, %error, "poll message not stored");
-            MessagingError::NotStored
+            MessagingError::NotStored(error)
         })?;
         Ok(Delivered::Polled {
             method: request.method.clone(),

@@ -91,7 +91,7 @@ pub enum MessagingError {
     },
     /// A poll message could not be made durable: it was not accepted (ACT-39).
     #[error("message could not be stored, try again")]
-    NotStored,
+    NotStored(#[source] StoreError),
     /// The lookup failed.
     #[error("lookup failed")]
     Store(#[from] StoreError),

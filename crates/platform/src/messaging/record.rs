@@ -6,7 +6,7 @@ use bytes::Bytes;
 use molecule_a2a::{Normalised, reply::Reply};
 use molecule_core::{EventType, activity::ActivityType, limits, text::preview};
 use molecule_store::{
-    StoreError,
+    DbErrorKind, StoreError,
     activity::{Durability, Finished, NewActivity, SharedText},
     now,
 };
@@ -184,6 +184,11 @@ impl Messenger {
 }
 
 fn alarm(error: &StoreError) {
-    metrics::counter!("molecule_activity_write_failures_total").increment(1);
+    let kind = match error.kind() {
+        DbErrorKind::DiskFull => "disk_full",
+        DbErrorKind::Connection => "connection",
+        DbErrorKind::Unique | DbErrorKind::ForeignKey | DbErrorKind::Other => "other",
+    };
+    metrics::counter!("molecule_activity_write_failures_total", "kind" => kind).increment(1);
     tracing::error!(%error, "the record of a call was lost");
 }

@@ -230,7 +230,7 @@ both_engines! {
         let (id, _) = harness.polling("Laptop").await;
         harness.sql("ALTER TABLE activity_logs RENAME TO gone").await;
         let refused = harness.send(&admin(), id, &text_message("x")).await;
-        assert!(matches!(refused, Err(MessagingError::NotStored)), "{refused:?}");
+        assert!(matches!(refused, Err(MessagingError::NotStored(_))), "{refused:?}");
         assert!(harness.published(id, "ACTIVITY_LOGGED").is_empty(), "nothing is announced that is not there");
         harness.sql("ALTER TABLE gone RENAME TO activity_logs").await;
         assert!(harness.send(&admin(), id, &text_message("x")).await.is_ok());
