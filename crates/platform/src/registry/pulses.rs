@@ -184,7 +184,7 @@ mod tests {
         )
         .await;
         let pulses = Pulses::new(store.clone());
-        let _ = pulses.take(
+        let heard = pulses.take(
             Pulse {
                 workspace: ID,
                 last_beat_at: now(),
@@ -197,6 +197,7 @@ mod tests {
             },
             "",
         );
+        assert!(heard.task_changed);
         // The flush has read the beat and waits for its turn to write.
         let gate = store.db().write_gate().unwrap();
         let turn = gate.enter().await;

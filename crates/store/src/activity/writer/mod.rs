@@ -46,15 +46,14 @@ struct Job {
 struct Health(Arc<Mutex<Option<(DbErrorKind, String)>>>);
 
 impl Health {
-    fn note(&self, outcome: Result<(), &StoreError>) {
-        let trouble = outcome.err().map(|error| (error.kind(), error.to_string()));
+    fn note(&self, error: Option<&StoreError>) {
+        let trouble = error.map(|error| (error.kind(), error.to_string()));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     fn panicked(&self) {
         tracing::error!("the activity writer panicked; beginning it again");
-        let error = StoreError::WriterClosed;
-        self.note(Err(&error));
+        self.note(Some(&StoreError::WriterClosed));
     }
 }
 

@@ -43,7 +43,7 @@ async fn drain(log: &mut Log, jobs: &mut mpsc::Receiver<Job>, health: &Health) {
     while let Some(first) = jobs.recv().await {
         let batch = take_batch(first, jobs);
         let Err(error) = log.commit(&batch).await else {
-            health.note(Ok(()));
+            health.note(None);
             batch.into_iter().for_each(|job| answer(job, Ok(())));
             continue;
         };
@@ -57,7 +57,7 @@ async fn drain(log: &mut Log, jobs: &mut mpsc::Receiver<Job>, health: &Health) {
             } else {
                 log.commit(std::slice::from_ref(&job)).await
             };
-            health.note(outcome.as_ref().map(|()| ()));
+            health.note(outcome.as_ref().err());
             answer(job, outcome);
         }
     }
@@ -121,12 +121,12 @@ impl Log {
         let store = match self.own.take() {
             Some(store) => store,
             None => Store {
-                db: self.store.db.apart().await.map_err(unreachable)?,
+                db: self.store.db.apart().await.map_err(|error| unreachable(&error))?,
             },
         };
         let outcome = timeout(self.deadline, store.insert_activity(rows))
             .await
-            .unwrap_or_else(|_| Err(unreachable("no answer in time")));
+            .unwrap_or_else(|_| Err(unreachable(&"no answer in time")));
         if !matches!(&outcome, Err(error) if error.kind() == DbErrorKind::Connection) {
             self.own = Some(store);
         }
@@ -143,7 +143,7 @@ impl Log {
     }
 }
 
-fn unreachable(reason: impl ToString) -> StoreError {
+fn unreachable(reason: &impl ToString) -> StoreError {
     StoreError::NotRecorded {
         kind: DbErrorKind::Connection,
         reason: reason.to_string(),

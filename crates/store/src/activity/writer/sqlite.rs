@@ -29,7 +29,7 @@ fn drain(jobs: &mut mpsc::Receiver<Job>, health: &Health, commit: &mut impl FnMu
     while let Some(first) = jobs.blocking_recv() {
         let batch = take_batch(first, jobs);
         let Err(error) = commit(&batch) else {
-            health.note(Ok(()));
+            health.note(None);
             batch.into_iter().for_each(|job| answer(job, Ok(())));
             continue;
         };
@@ -37,7 +37,7 @@ fn drain(jobs: &mut mpsc::Receiver<Job>, health: &Health, commit: &mut impl FnMu
         let mut known = Some(error).filter(|_| batch.len() == 1);
         for job in batch {
             let outcome = known.take().map_or_else(|| commit(std::slice::from_ref(&job)), Err);
-            health.note(outcome.as_ref().map(|()| ()));
+            health.note(outcome.as_ref().err());
             answer(job, outcome);
         }
     }
