@@ -63,6 +63,7 @@ fn defaults_are_the_limits_of_the_specification() {
     );
     assert_eq!(config.import_pause, limits::IMPORT_CHILD_PAUSE);
     assert_eq!(config.activity_retention, Duration::from_secs(7 * 86_400));
+    assert_eq!(config.activity_cleanup, Duration::from_secs(6 * 3_600));
     assert!(config.metrics_public && !config.test_tokens && !config.saas);
     assert!(config.provision_timeout.is_none() && config.cors_origins.is_none() && config.llm.keys.is_empty());
     assert_eq!(loaded.entries.len(), settings::ALL.len());
