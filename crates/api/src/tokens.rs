@@ -1,7 +1,7 @@
 //! Tokens of workspaces and of organisations (`security.md` §2, §9). A token's text is in the answer that mints it and
 //! nowhere else.
 
-use std::{fmt::Display, time::Instant};
+use std::time::Instant;
 
 use axum::{Json as Answer, extract::State};
 use http::StatusCode;
@@ -85,7 +85,7 @@ pub(crate) async fn list(
 }
 
 /// A workspace may go between the look-up and the insert.
-fn not_minted(gone: bool, cause: &dyn Display) -> ApiError {
+fn not_minted(gone: bool, cause: &(dyn std::error::Error + 'static)) -> ApiError {
     if gone {
         ApiError::not_found("workspace not found")
     } else {

@@ -1,6 +1,6 @@
 //! The services: lifecycle, provisioning, registry, messaging, activity, events, orgs, templates, secrets, tokens.
 //!
-//! Each service is a struct that is handed what it uses; [`Platform`] puts them together. Nothing here knows HTTP.
+//! Each service is a struct that is handed what it uses; [`Platform`] puts them together. Nothing here knows axum.
 
 pub mod activity;
 pub mod config;
@@ -28,4 +28,6 @@ pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 pub use config::{AuthMode, Config};
+/// The cause that services' errors carry.
+pub use molecule_store::StoreError;
 pub use platform::{BuildError, Paths, Platform, Setup};

@@ -83,10 +83,9 @@ impl From<PatchError> for ApiError {
         match error {
             PatchError::BadDirectory => Self::bad_request(error.to_string()).with("detail", DIRECTORY_RULE),
             PatchError::BadAccess => Self::bad_request(error.to_string()).with("detail", ACCESS_RULE),
-            PatchError::BadRequest
-            | PatchError::BadField(_)
-            | PatchError::BadParent(_)
-            | PatchError::RuntimeKind => Self::bad_request(error.to_string()),
+            PatchError::BadRequest | PatchError::BadField(_) | PatchError::BadParent(_) | PatchError::RuntimeKind => {
+                Self::bad_request(error.to_string())
+            }
             PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
             PatchError::NotFound => Self::not_found(error.to_string()),
             PatchError::Store(_) => failed(&error),
@@ -386,7 +385,8 @@ mod tests {
             (503, Some("30"), &json!(true))
         );
         assert!(body.get("native_session").is_none());
-        let (status, retry, body) = answer(MessagingError::NotStored).await;
+        let (status, retry, body) =
+            answer(MessagingError::NotStored(molecule_platform::StoreError::WriterClosed)).await;
         assert_eq!(
             (status, retry.as_deref(), &body["retry_after"]),
             (503, Some("30"), &json!(30))

@@ -95,8 +95,7 @@ impl Registry {
         }
         match row {
             Some(row) => {
-                self.reregister(&row, identity.token(), mode, url, &card)
-                    .await?;
+                self.reregister(&row, identity.token(), mode, url, &card).await?;
             }
             None => self.insert_unknown(id, mode, url, &card).await?,
         }

@@ -62,7 +62,7 @@ both_engines! {
         assert!(matches!(refused, Err(HeartbeatError::Refused(GateRefusal::Invalid))), "{refused:?}");
         let again = Register {
             id: id.to_string(),
-            agent_card: json!({ "name": "old" }),
+            agent_card: raw(&json!({ "name": "old" })),
             url: String::new(),
             delivery_mode: String::new(),
         };
