@@ -26,8 +26,8 @@ pub struct Extensions {
 
 impl Extensions {
     /// Reads `<config_dir>/skills`, `<config_dir>/plugins` and `plugins_dir` for an engine called `runtime`. The
-    /// workspace's skills that `listed` names come first. Also returns what there is to warn about, a listed skill that does not exist included
-    /// (RUN-11).
+    /// workspace's skills that `listed` names come first. Also returns what there is to warn about, a listed skill that
+    /// does not exist included (RUN-11).
     #[must_use]
     pub fn load(config_dir: &Path, plugins_dir: &Path, listed: &[String], runtime: &str) -> (Self, Vec<String>) {
         let mut reader = Reader::new();

@@ -13,7 +13,7 @@ use tokio::{
     io::unix::AsyncFd,
     sync::watch,
     task::AbortHandle,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 
 use super::{
@@ -140,7 +140,8 @@ pub(super) struct Slot {
 }
 
 async fn watch(inner: Weak<Inner>, live: Arc<Live>, process: AsyncFd<OwnedFd>) {
-    let mut period = interval(LOG_PERIOD);
+    // The start has looked at the log already.
+    let mut period = interval_at(Instant::now() + LOG_PERIOD, LOG_PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

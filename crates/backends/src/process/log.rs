@@ -36,9 +36,8 @@ impl Log {
     }
 
     /// Opens the log for a new instance, after moving it aside if it exceeds `limit` bytes, or its end if it exceeds
-    /// them by far. The file is appended to,
-    /// so that every process of the instance can share it and [`Log::trim`] can empty it under them. Also returns
-    /// where this instance's output begins.
+    /// them by far. The file is appended to, so that every process of the instance can share it and [`Log::trim`] can
+    /// empty it under them. Also returns where this instance's output begins.
     pub(super) fn open(&self, limit: u64) -> io::Result<(File, u64)> {
         let size = size(&self.current)?;
         if size > limit.saturating_mul(2) {
