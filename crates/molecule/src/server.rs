@@ -8,11 +8,16 @@ mod starter;
 use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
+use molecule_backends::process::ProcessBackend;
+use molecule_platform::Platform;
+use molecule_store::ExclusiveLock;
 use secrecy::ExposeSecret;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::Mutex,
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     boot::{DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
@@ -32,87 +37,118 @@ pub enum Mode {
 /// Runs until SIGINT or SIGTERM, then drains and returns.
 ///
 /// # Errors
-/// What kept the server from starting; a text for the operator.
+/// What kept the server from starting, or ended it; a text for the operator.
 pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
     let begun = Instant::now();
     // Handled from here on: a signal during the boot is a wish to stop in order, not to be killed half-way.
     let mut signals = Signals::install()?;
-    // What needs no data directory comes first: a server that cannot start leaves nothing behind.
-    let backend = backend::choose(&config)?;
-    DataLock::look(&config.data_dir)?;
-    let listener = bind(config.listen()).await?;
-    let address = listener
-        .local_addr()
-        .context("the listening address could not be read")?;
-    tokio::select! {
-        reached = reach_database(&config.database_url) => reached?,
-        () = signals.received() => {
-            tracing::info!("stopped before the database answered");
-            return Ok(());
-        }
-    }
-    let dir = DataDir::create(&config.data_dir)?;
-    let _lock = DataLock::acquire(&dir)?;
-    dir.check_version()?;
-    let (store, database_lock) = compose::open_store(config.database_url.expose_secret()).await?;
-    // Held until nothing is written any more: see the end.
-    let database_lock = Arc::new(Mutex::new(database_lock));
-    let composed = compose::compose(&config, &dir, address, backend, store).await?;
-    let usurped = exclusive::watch(database_lock.clone(), &composed.platform.supervisor);
-    let endpoint = Endpoint::of(address);
-    let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
-
-    let stop = composed.platform.supervisor.stopping();
-    let api = composed.api.clone();
-    let serving = tokio::spawn(async move { api.serve(listener, stop.cancelled_owned()).await });
-    announce(&config, &composed, &endpoint.url, begun);
-
-    let recovered = composed
-        .platform
-        .begin()
-        .await
-        .context("the workspaces of an earlier run could not be settled")?;
-    tracing::info!(
-        adopted = recovered.adopted,
-        ended = recovered.ended,
-        restarted = recovered.restarted,
-        boot_ms = begun.elapsed().as_millis(),
-        "server ready"
-    );
+    let Some(server) = Server::boot(&config, begun, &mut signals).await? else {
+        tracing::info!("stopped before the database answered");
+        return Ok(());
+    };
     if mode == Mode::Up {
-        starter::import_into_empty(&composed.platform, &config).await;
+        starter::import_into_empty(&server.platform, &config).await;
     }
-
     tokio::select! {
         () = signals.received() => {}
-        () = usurped.cancelled() => {
+        () = server.usurped.cancelled() => {
             tracing::error!("another Molecule server has taken the database: this one stops");
         }
     }
-    tracing::info!("stopping: requests in flight are finished first");
-    let platform = composed.platform.clone();
-    let agents = composed.agents.clone();
-    drop(composed);
-    let drained = platform.shutdown().await;
-    drop(database_lock);
-    if mode == Mode::Up
-        && let Some(agents) = agents
-    {
-        match agents.stop_all().await {
-            Ok(ended) => report_stops(&ended),
-            Err(error) => tracing::error!(%error, "agents not stopped"),
+    server.shut_down(mode).await
+}
+
+/// A server that answers.
+struct Server {
+    platform: Platform,
+    agents: Option<Arc<ProcessBackend>>,
+    serving: JoinHandle<()>,
+    endpoint_file: EndpointFile,
+    /// Cancelled when another server has the database.
+    usurped: CancellationToken,
+    /// Held until nothing is written any more.
+    database_lock: Arc<Mutex<ExclusiveLock>>,
+    _data_lock: DataLock,
+}
+
+impl Server {
+    /// `None`: a signal came while the database was waited for.
+    async fn boot(config: &ServerConfig, begun: Instant, signals: &mut Signals) -> Result<Option<Self>> {
+        // What needs no data directory comes first: a server that cannot start leaves nothing behind.
+        let backend = backend::choose(config)?;
+        DataLock::look(&config.data_dir)?;
+        let listener = bind(config.listen()).await?;
+        let address = listener
+            .local_addr()
+            .context("the listening address could not be read")?;
+        tokio::select! {
+            reached = reach_database(&config.database_url) => reached?,
+            () = signals.received() => return Ok(None),
         }
+        let dir = DataDir::create(&config.data_dir)?;
+        let data_lock = DataLock::acquire(&dir)?;
+        dir.check_version()?;
+        let (store, database_lock) = compose::open_store(config.database_url.expose_secret()).await?;
+        let composed = compose::compose(config, &dir, address, backend, store).await?;
+        let database_lock = Arc::new(Mutex::new(database_lock));
+        let usurped = exclusive::watch(database_lock.clone(), &composed.platform.supervisor);
+        let endpoint = Endpoint::of(address);
+        let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
+
+        let stop = composed.platform.supervisor.stopping();
+        let api = composed.api.clone();
+        let serving = tokio::spawn(async move { api.serve(listener, stop.cancelled_owned()).await });
+        announce(config, &composed, &endpoint.url, begun);
+        let server = Self {
+            platform: composed.platform,
+            agents: composed.agents,
+            serving,
+            endpoint_file,
+            usurped,
+            database_lock,
+            _data_lock: data_lock,
+        };
+        server.settle(begun).await?;
+        Ok(Some(server))
     }
-    serving.await.context("the HTTP server ended abnormally")?;
-    endpoint_file.remove()?;
-    if !drained {
-        tracing::warn!("not everything in flight ended in time");
+
+    /// Takes over what an earlier server left running.
+    async fn settle(&self, begun: Instant) -> Result<()> {
+        let settled = self.platform.begin().await;
+        let recovered = settled.context("the workspaces of an earlier run could not be settled")?;
+        tracing::info!(
+            adopted = recovered.adopted,
+            ended = recovered.ended,
+            restarted = recovered.restarted,
+            boot_ms = begun.elapsed().as_millis(),
+            "server ready"
+        );
+        Ok(())
     }
-    tracing::info!("stopped");
-    if usurped.is_cancelled() {
-        bail!("another Molecule server has taken the database; there can be one per database");
+
+    async fn shut_down(self, mode: Mode) -> Result<()> {
+        tracing::info!("stopping: requests in flight are finished first");
+        let drained = self.platform.shutdown().await;
+        drop(self.database_lock);
+        if mode == Mode::Up
+            && let Some(agents) = self.agents
+        {
+            match agents.stop_all().await {
+                Ok(ended) => report_stops(&ended),
+                Err(error) => tracing::error!(%error, "agents not stopped"),
+            }
+        }
+        self.serving.await.context("the HTTP server ended abnormally")?;
+        self.endpoint_file.remove()?;
+        if !drained {
+            tracing::warn!("not everything in flight ended in time");
+        }
+        tracing::info!("stopped");
+        if self.usurped.is_cancelled() {
+            bail!("another Molecule server has taken the database; there can be one per database");
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn report_stops(ended: &molecule_backends::process::StopAll) {

@@ -115,6 +115,14 @@ pub(crate) fn secrets_key(text: &str) -> Result<[u8; 32], String> {
         .ok_or_else(|| "expected the base64 of 32 bytes (openssl rand -base64 32), or 32 characters".to_owned())
 }
 
+/// Keys in a row; one that holds a space or a comma is written in base64.
+pub(super) fn secrets_keys(text: &str) -> Result<Vec<[u8; 32]>, String> {
+    text.split([' ', ','])
+        .filter(|key| !key.is_empty())
+        .map(secrets_key)
+        .collect()
+}
+
 /// Resolves `~/` and relative paths; nothing needs to exist.
 pub(super) fn path(text: &str, base: &Path, home: Option<&str>) -> Result<PathBuf, String> {
     if let Some(rest) = text.strip_prefix("~/") {
@@ -139,6 +147,13 @@ mod tests {
             let error = secrets_key(bad).unwrap_err();
             assert!(!error.contains(bad), "{error}");
         }
+        // D5
+        assert_eq!(
+            secrets_keys(&format!("{base64}, {raw}")),
+            Ok(vec![[7; 32], *b"abcdefghijklmnopqrstuvwxyzABCDEF"])
+        );
+        assert_eq!(secrets_keys(" "), Ok(Vec::new()));
+        assert!(secrets_keys(&format!("{base64},short")).is_err());
     }
 
     #[test]

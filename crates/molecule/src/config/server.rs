@@ -112,6 +112,8 @@ pub struct ServerConfig {
     pub admin_token: Option<SecretString>,
     /// Key of stored secrets, if configured.
     pub secrets_key: Option<SecretBox<[u8; 32]>>,
+    /// Keys that only open what they once sealed.
+    pub retired_secrets_keys: Vec<SecretBox<[u8; 32]>>,
     /// Backend.
     pub backend: BackendChoice,
     /// Sandbox of process agents.
@@ -224,9 +226,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         database_url: database_url(&mut read, &data_dir),
         auth: read.value(&s::AUTH, auth),
         admin_token: read.optional(&s::ADMIN_TOKEN, secret),
-        secrets_key: read.optional(&s::SECRETS_ENCRYPTION_KEY, |text| {
-            parse::secrets_key(text).map(|key| SecretBox::new(Box::new(key)))
-        }),
+        secrets_key: read.optional(&s::SECRETS_ENCRYPTION_KEY, |text| parse::secrets_key(text).map(boxed)),
+        retired_secrets_keys: read
+            .optional(&s::SECRETS_RETIRED_KEYS, parse::secrets_keys)
+            .unwrap_or_default()
+            .into_iter()
+            .map(boxed)
+            .collect(),
         backend: read.value(&s::BACKEND, backend),
         sandbox: read.value(&s::SANDBOX, sandbox),
         environment: read
@@ -270,6 +276,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         entries,
         warnings,
     })
+}
+
+fn boxed(key: [u8; 32]) -> SecretBox<[u8; 32]> {
+    SecretBox::new(Box::new(key))
 }
 
 fn data_dir(read: &mut Reader<'_>) -> PathBuf {

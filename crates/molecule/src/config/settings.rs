@@ -103,6 +103,8 @@ settings! {
     ADMIN_TOKEN = Setting::new("admin_token", "ADMIN_TOKEN", Secret, "", "Admin bearer; generated into the data directory when unset");
     /// Key of stored secrets (SEC-130, D5).
     SECRETS_ENCRYPTION_KEY = Setting::new("secrets_encryption_key", "SECRETS_ENCRYPTION_KEY", Secret, "", "Key of stored secrets: base64 of 32 bytes, or 32 characters; generated into the data directory when unset");
+    /// Keys that stored secrets were sealed with before (D5).
+    SECRETS_RETIRED_KEYS = Setting::new("secrets_retired_keys", "SECRETS_RETIRED_KEYS", Secret, "", "Earlier values of secrets_encryption_key, separated by spaces or commas; they open what they once sealed and seal nothing");
     /// Which backend runs workspaces (D12).
     BACKEND = Setting::new("backend", "MOLECULE_BACKEND", Choice(&["auto", "control-plane", "kubernetes", "docker", "process", "none"]), "auto", "What runs the workspaces").flag();
     /// Sandbox of process agents (D18).

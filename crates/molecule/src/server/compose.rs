@@ -43,7 +43,10 @@ pub(super) async fn compose(
     choice: backend::Choice,
     store: Store,
 ) -> Result<Composed> {
-    let key = secrets_key(dir, config)?;
+    let keyring = config.retired_secrets_keys.iter().fold(
+        Keyring::of(secrets_key(dir, config)?.expose_secret()),
+        |keyring, retired| keyring.with_retired(retired.expose_secret()),
+    );
     let chosen = backend::open(choice, config, dir)?;
     let paths = templates(config, dir)?;
     let working_dir = std::env::current_dir().unwrap_or_default();
@@ -54,7 +57,7 @@ pub(super) async fn compose(
     let platform = Platform::build(Setup {
         config: platform_config(config, dir, address)?,
         store,
-        keyring: Keyring::of(key.expose_secret()),
+        keyring,
         backend: chosen.backend,
         paths,
         allowlist: runtimes.allowlist,

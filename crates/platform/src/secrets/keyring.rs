@@ -2,10 +2,9 @@ use aes_gcm::{
     Aes256Gcm, KeyInit,
     aead::{Aead, Nonce},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use molecule_store::secrets::Sealed;
 use rand::{TryRngCore, rngs::OsRng};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 /// Bytes of a key (SEC-130).
@@ -16,11 +15,6 @@ const NONCE_BYTES: usize = 12;
 const GCM: i32 = 1;
 /// `encryption_version` of rows an older product left unencrypted; readable, never written (D5).
 const PLAIN: i32 = 0;
-
-/// `SECRETS_ENCRYPTION_KEY` is unusable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("SECRETS_ENCRYPTION_KEY must be the base64 of 32 bytes, or 32 raw bytes")]
-pub struct KeyError;
 
 /// A value could not be sealed or opened. Says nothing of the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,17 +69,6 @@ impl Key {
 }
 
 impl Keyring {
-    /// A ring with one key, given as `SECRETS_ENCRYPTION_KEY` is (SEC-130).
-    ///
-    /// # Errors
-    /// [`KeyError`].
-    pub fn new(key: &SecretString) -> Result<Self, KeyError> {
-        Ok(Self {
-            current: Key::new(&parse(key.expose_secret())?),
-            retired: Vec::new(),
-        })
-    }
-
     /// A ring with one key.
     #[must_use]
     pub fn of(key: &[u8; KEY_BYTES]) -> Self {
@@ -95,23 +78,11 @@ impl Keyring {
         }
     }
 
-    /// Adds a key that opens what it sealed before.
-    ///
-    /// # Errors
-    /// [`KeyError`].
-    pub fn with_retired(mut self, key: &SecretString) -> Result<Self, KeyError> {
-        self.retired.push(Key::new(&parse(key.expose_secret())?));
-        Ok(self)
-    }
-
-    /// A fresh key, in the form [`Keyring::new`] takes.
-    ///
-    /// # Errors
-    /// [`SealError::NoRandomness`].
-    pub fn generate() -> Result<SecretString, SealError> {
-        let mut bytes = [0; KEY_BYTES];
-        OsRng.try_fill_bytes(&mut bytes).map_err(|_| SealError::NoRandomness)?;
-        Ok(STANDARD.encode(bytes).into())
+    /// Adds a key that opens what it sealed before and seals nothing.
+    #[must_use]
+    pub fn with_retired(mut self, key: &[u8; KEY_BYTES]) -> Self {
+        self.retired.push(Key::new(key));
+        self
     }
 
     /// Encrypts a value.
@@ -163,42 +134,20 @@ impl Keyring {
     }
 }
 
-/// Base64 of 32 bytes, else 32 raw bytes. A 32-character text that decodes to another length is raw (SEC-130).
-fn parse(text: &str) -> Result<[u8; KEY_BYTES], KeyError> {
-    let text = text.trim();
-    let decoded = STANDARD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes).ok());
-    decoded.or_else(|| text.as_bytes().try_into().ok()).ok_or(KeyError)
-}
-
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
-
-    fn ring(key: &str) -> Keyring {
-        Keyring::new(&key.to_owned().into()).unwrap()
-    }
-
-    #[test]
-    fn keys_are_base64_or_raw() {
-        // SEC-130
-        assert!(Keyring::new(&STANDARD.encode([1; 32]).into()).is_ok());
-        assert!(Keyring::new(&"abcdefghijklmnopqrstuvwxyzABCDEF".to_owned().into()).is_ok());
-        for bad in ["", "short", &STANDARD.encode([1; 16])] {
-            assert_eq!(Keyring::new(&bad.to_owned().into()).unwrap_err(), KeyError);
-        }
-    }
 
     #[test]
     fn opens_what_it_sealed_and_nothing_else() {
         // SEC-131, SEC-132
-        let ours = ring(&"a".repeat(32));
+        let ours = Keyring::of(&[b'a'; KEY_BYTES]);
         let sealed = ours.seal("hunter2").unwrap();
         assert_eq!(ours.open(&sealed).unwrap().expose_secret(), "hunter2");
         assert_ne!(ours.seal("hunter2").unwrap().bytes, sealed.bytes, "nonces differ");
-        assert!(ring(&"b".repeat(32)).open(&sealed).is_err());
+        assert!(Keyring::of(&[b'b'; KEY_BYTES]).open(&sealed).is_err());
         let mut tampered = sealed.clone();
         *tampered.bytes.last_mut().unwrap() ^= 1;
         assert!(ours.open(&tampered).is_err());
@@ -221,16 +170,23 @@ mod tests {
             version: 0,
             key_id: String::new(),
         };
-        assert_eq!(ring(&"a".repeat(32)).open(&sealed).unwrap().expose_secret(), "plain");
+        assert_eq!(
+            Keyring::of(&[b'a'; KEY_BYTES]).open(&sealed).unwrap().expose_secret(),
+            "plain"
+        );
     }
 
     #[test]
     fn retired_keys_still_open() {
         // D5
-        let old = ring(&"a".repeat(32));
+        let old = Keyring::of(&[b'a'; KEY_BYTES]);
         let sealed = old.seal("x").unwrap();
-        let new = ring(&"b".repeat(32)).with_retired(&"a".repeat(32).into()).unwrap();
+        let new = Keyring::of(&[b'b'; KEY_BYTES]).with_retired(&[b'a'; KEY_BYTES]);
         assert_eq!(new.open(&sealed).unwrap().expose_secret(), "x");
+        assert!(
+            old.open(&new.seal("y").unwrap()).is_err(),
+            "what is stored anew is out of the old key's reach"
+        );
         assert!(!format!("{new:?}").contains("aaaa"));
     }
 }

@@ -3,5 +3,5 @@
 mod keyring;
 mod service;
 
-pub use keyring::{KeyError, Keyring, SealError};
+pub use keyring::{Keyring, SealError};
 pub use service::{SecretError, SecretScope, Secrets, StoredSetting};
