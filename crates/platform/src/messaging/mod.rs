@@ -14,7 +14,7 @@ pub use deliver::{Delivered, Message};
 pub use frames::{FrameStream, ReaderTooSlow};
 pub use push::{BodyFailure, PushFailure};
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, ops::Deref, sync::Arc};
 
 use molecule_a2a::NormaliseError;
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, limits};
@@ -110,21 +110,21 @@ impl fmt::Debug for Messenger {
 }
 
 struct Inner {
-    config: Arc<Config>,
-    store: Store,
-    directory: Directory,
-    events: Events,
-    inbound: InboundSecrets,
-    provisioner: Provisioner,
-    pulses: Pulses,
-    overrides: Overrides,
+    parts: Parts,
     log: ActivityLog,
     dialer: Dialer,
-    supervisor: Supervisor,
     /// When workspaces last reached another one, flushed with the pulses.
     outbound: Mutex<HashMap<WorkspaceId, Timestamp>>,
     /// Holds the replies that are in memory at once to a limit (D15).
     memory: ReplyMemory,
+}
+
+impl Deref for Inner {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 /// What the messenger is made of.
@@ -147,21 +147,12 @@ impl Messenger {
     /// Puts the messenger together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let log = ActivityLog::new(parts.store.clone(), parts.writer, parts.events.clone());
         let inner = Inner {
+            log: ActivityLog::new(parts.store.clone(), parts.writer.clone(), parts.events.clone()),
             dialer: Dialer::new(parts.config.netguard),
-            config: parts.config,
-            store: parts.store,
-            directory: parts.directory,
-            events: parts.events,
-            inbound: parts.inbound,
-            provisioner: parts.provisioner,
-            pulses: parts.pulses,
-            overrides: parts.overrides,
-            log,
-            supervisor: parts.supervisor,
             outbound: Mutex::default(),
             memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),
+            parts,
         };
         Self { inner: Arc::new(inner) }
     }

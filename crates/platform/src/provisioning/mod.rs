@@ -12,7 +12,7 @@ pub use failure::StartFailure;
 pub use plan::{StartFiles, StartPlan};
 pub use recover::{RecoverError, Recovered};
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
+use std::{collections::HashMap, fmt, ops::Deref, sync::Arc, time::Instant};
 
 use molecule_backends::{Backend, BackendError, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
@@ -50,24 +50,20 @@ impl fmt::Debug for Provisioner {
 }
 
 struct Inner {
-    config: Arc<Config>,
-    store: Store,
-    directory: Directory,
-    lifecycle: Lifecycle,
-    credentials: Credentials,
-    inbound: InboundSecrets,
-    secrets: Secrets,
-    catalogue: Arc<Catalogue>,
-    allowlist: Arc<Allowlist>,
-    timeouts: Arc<ProvisionTimeouts>,
-    supervisor: Supervisor,
-    /// `None` is the only way to say that there is none (LIFE-50).
-    backend: Option<Arc<dyn Backend>>,
+    parts: Parts,
     slots: slots::Slots,
     starts: Semaphore,
     crashes: Mutex<HashMap<WorkspaceId, Crashes>>,
     /// Ends of instances. A backend hands them out once, but the loop that reads them may be begun again.
     exits: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
+}
+
+impl Deref for Inner {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 /// Ends in quick succession, for the pause before the next start.
@@ -91,6 +87,7 @@ pub struct Parts {
     pub allowlist: Arc<Allowlist>,
     pub timeouts: Arc<ProvisionTimeouts>,
     pub supervisor: Supervisor,
+    /// `None` is the only way to say that there is none (LIFE-50).
     pub backend: Option<Arc<dyn Backend>>,
 }
 
@@ -106,18 +103,7 @@ impl Provisioner {
     pub fn new(parts: Parts) -> Self {
         let exits = parts.backend.as_ref().and_then(|backend| backend.exits());
         let inner = Inner {
-            config: parts.config,
-            store: parts.store,
-            directory: parts.directory,
-            lifecycle: parts.lifecycle,
-            credentials: parts.credentials,
-            inbound: parts.inbound,
-            secrets: parts.secrets,
-            catalogue: parts.catalogue,
-            allowlist: parts.allowlist,
-            timeouts: parts.timeouts,
-            supervisor: parts.supervisor,
-            backend: parts.backend,
+            parts,
             slots: slots::Slots::default(),
             starts: Semaphore::new(CONCURRENT_STARTS),
             crashes: Mutex::default(),
