@@ -67,8 +67,6 @@ pub const REPORT_WORD_BYTES: usize = 255;
 pub const REPORT_TEXT_BYTES: usize = 64 << 10;
 /// Largest stored monthly spend, USD cents (record table of `lifecycle.md`).
 pub const MONTHLY_SPEND_CENTS: i64 = 1_000_000_000_000;
-/// Bytes of an initial memory before redaction (LIFE-67).
-pub const INITIAL_MEMORY_BYTES: usize = 100_000;
 /// Nesting of `!include` in org templates (PROV-127).
 pub const INCLUDE_DEPTH: usize = 16;
 /// Files of an imported template (PROV-105).

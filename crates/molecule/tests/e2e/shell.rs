@@ -80,7 +80,8 @@ async fn an_organisation_is_run_from_the_shell() {
     assert_eq!(ok(&site, &["ws", "restart", "Scribe", "--wait"]).await, "online\n");
     let answer = ok_with(&site, &["send", &scribe.to_string(), "-"], "still there?").await;
     assert!(answer.contains("still there?"), "{answer}");
-    ok(&site, &["ws", "logs", "Scribe"]).await;
+    let logs = ok(&site, &["ws", "logs", "Scribe"]).await;
+    assert!(logs.contains("registered with the platform"), "{logs}");
 
     refused(&site, &["ws", "rm", "Lead"], 2, "--yes").await;
     assert_eq!(ok(&site, &["ws", "rm", "Scribe"]).await, "removed\n");
