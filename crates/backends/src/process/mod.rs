@@ -337,7 +337,8 @@ impl Inner {
         found.await.map_err(io_error("reading the instance record"))
     }
 
-    /// Clears a record away whose process is gone or that is damaged and so names none, unless an operation on the workspace is under way, which does so.
+    /// Clears a record away whose process is gone or that is damaged and so names none, unless an operation on the
+    /// workspace is under way, which does so.
     async fn clear_record(self: Arc<Self>, id: WorkspaceId) {
         let slot = self.slot(id);
         let Ok(_operation) = slot.operation.try_lock() else {

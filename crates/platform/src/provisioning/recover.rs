@@ -53,8 +53,8 @@ enum Found {
 
 impl Provisioner {
     /// Adopts instances of the current generation, ends the others, and starts again what ought to run and does not
-    /// (D17, D19), then whatever has not read its latest settings (PROV-122). Restarts of rows that were being started are written when it returns. Requests are served meanwhile:
-    /// what they begin is left alone.
+    /// (D17, D19), then whatever has not read its latest settings (PROV-122). Restarts of rows that were being started
+    /// are written when it returns. Requests are served meanwhile: what they begin is left alone.
     ///
     /// # Errors
     /// [`RecoverError`]; what was settled so far stays so.
