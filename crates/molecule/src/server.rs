@@ -34,7 +34,7 @@ pub enum Mode {
     Server,
 }
 
-/// Runs until SIGINT or SIGTERM, then drains and returns.
+/// Runs until SIGINT, SIGTERM or SIGHUP, then drains and returns.
 ///
 /// # Errors
 /// What kept the server from starting, or ended it; a text for the operator.
@@ -47,7 +47,7 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
         return Ok(());
     };
     if mode == Mode::Up {
-        starter::import_into_empty(&server.platform, &config).await;
+        starter::import_into_empty(&server.platform, &config, &server.dir).await;
     }
     tokio::select! {
         () = signals.received() => {}
@@ -60,6 +60,7 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
 
 /// A server that answers.
 struct Server {
+    dir: DataDir,
     platform: Platform,
     agents: Option<Arc<ProcessBackend>>,
     serving: JoinHandle<()>,
@@ -100,6 +101,7 @@ impl Server {
         let serving = tokio::spawn(async move { api.serve(listener, stop.cancelled_owned()).await });
         announce(config, &composed, &endpoint.url, begun);
         let server = Self {
+            dir,
             platform: composed.platform,
             agents: composed.agents,
             serving,
@@ -179,20 +181,39 @@ fn announce(config: &ServerConfig, composed: &compose::Composed, url: &str, begu
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// The terminal was closed. Nobody handles it whom its parent told to ignore it, as `nohup` does.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     fn install() -> Result<Self> {
+        let hangup = (!hangup_is_ignored()).then(|| signal(SignalKind::hangup()));
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?,
             interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?,
+            hangup: hangup.transpose().context("SIGHUP cannot be handled")?,
         })
     }
 
     async fn received(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = hangup => {}
         }
     }
+}
+
+/// The mask of ignored signals begins with SIGHUP.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

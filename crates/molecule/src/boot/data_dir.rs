@@ -64,7 +64,7 @@ impl DataDir {
         self.root.join("workspaces")
     }
 
-    pub(super) fn server_file(&self, name: &str) -> PathBuf {
+    pub(crate) fn server_file(&self, name: &str) -> PathBuf {
         self.server().join(name)
     }
 

@@ -6,6 +6,7 @@ use molecule_wire::orgs::ImportOrg;
 use secrecy::ExposeSecret;
 
 use crate::{
+    boot::DataDir,
     config::{LlmConfig, ServerConfig},
     output,
 };
@@ -27,17 +28,37 @@ const CLAUDE_CODE_ONLY: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 /// How long a local endpoint has to name its models.
 const ENDPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// File below `server/` that is there while the starter is being imported. Found at a start, it tells that the import
+/// was cut short.
+const MARK_FILE: &str = "starter_import";
+
 /// Imports the starter if there is no workspace at all. A failure is reported and leaves the server running: the
 /// operator can import by hand.
-pub(super) async fn import_into_empty(platform: &Platform, config: &ServerConfig) {
+pub(super) async fn import_into_empty(platform: &Platform, config: &ServerConfig, dir: &DataDir) {
+    let mark = dir.server_file(MARK_FILE);
     match platform.is_empty().await {
-        Ok(true) => {}
+        Ok(true) => {
+            if let Err(error) = std::fs::write(&mark, "") {
+                tracing::warn!(file = %mark.display(), %error, "an import that is cut short would not be noticed");
+            }
+            import(platform, config).await;
+        }
+        Ok(false) if mark.exists() => output::line(
+            "The starter organisation was not imported completely: the server was ended while it was at it. Remove \
+             what is there (molecule ws rm NAME), then: molecule org import starter",
+        ),
         Ok(false) => return,
         Err(error) => {
             tracing::error!(%error, "the starter organisation was not imported");
             return;
         }
     }
+    if let Err(error) = std::fs::remove_file(&mark) {
+        tracing::warn!(file = %mark.display(), %error, "not removed");
+    }
+}
+
+async fn import(platform: &Platform, config: &ServerConfig) {
     let choice = choose(&config.llm).await;
     output::line(&format!(
         "Importing the starter organisation on `{}`: {}",

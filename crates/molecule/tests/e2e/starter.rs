@@ -145,6 +145,39 @@ async fn a_running_organisation_is_adopted_not_duplicated() {
     assert_eq!(agent_pids(site.data.path()), before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_the_terminal_ends_the_organisation() {
+    // D19
+    let site = Site::new(None);
+    let mut server = site.start("up");
+    online(&server.client(), 3).await;
+    assert_eq!(agent_pids(site.data.path()).len(), 3);
+    let hangup = rustix::process::Signal::HUP;
+    assert_eq!(server.signal(hangup), Some(0), "{}", server.log_tail());
+    assert_eq!(agent_pids(site.data.path()), Vec::<i32>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_starter_that_was_cut_short_is_told_of_once() {
+    let site = Site::new(None);
+    let mut server = site.start("up");
+    online(&server.client(), 3).await;
+    assert_eq!(server.terminate(), Some(0), "{}", server.log_tail());
+    let mark = site.data.path().join("server/starter_import");
+    assert!(!mark.exists(), "it was imported");
+    std::fs::write(&mark, "").unwrap();
+    let mut server = site.start("up");
+    server.line_with("not imported completely");
+    let told = || async {
+        if mark.exists() {
+            Err("the mark is there".to_owned())
+        } else {
+            Ok(())
+        }
+    };
+    eventually("it is told once", told).await;
+}
+
 fn agent_of(site: &Site, id: WorkspaceId) -> i32 {
     let record = site.data.path().join(format!("server/instances/{id}.json"));
     let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
