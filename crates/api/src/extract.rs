@@ -11,7 +11,7 @@ use http::{StatusCode, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use molecule_core::{WorkspaceId, limits};
 use molecule_platform::credentials::Identity;
-use molecule_wire::{activity, auth, orgs, registry, secrets, workspaces};
+use molecule_wire::{activity, auth, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::form_urlencoded;
@@ -56,6 +56,7 @@ impl Payload for secrets::SetModel {}
 impl Payload for secrets::SetProvider {}
 impl Payload for activity::ReportActivity {}
 impl Payload for orgs::ImportOrg {}
+impl Payload for templates::ImportTemplate {}
 impl Payload for auth::Login {
     const LIMIT: usize = limits::LOGIN_BODY_BYTES;
 }

@@ -78,6 +78,7 @@ use crate::{
         registry::discover,
         registry::peers,
         templates::list,
+        templates::import,
         orgs::templates,
         orgs::import,
         events::list,

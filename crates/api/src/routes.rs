@@ -198,6 +198,7 @@ routes! {
     Get "/registry/{id}/peers" Peer => registry::peers;
 
     Get "/templates" Admin => templates::list;
+    Post "/templates/import" Admin => templates::import;
     Get "/org/templates" Admin => orgs::templates;
     Post "/org/import" Admin => orgs::import;
     Get "/org/tokens" Admin => tokens::list_org;

@@ -11,6 +11,7 @@ pub mod orgs;
 pub mod patch;
 pub mod registry;
 pub mod secrets;
+pub mod templates;
 pub mod workspaces;
 
 pub use patch::Patch;

@@ -9,6 +9,7 @@ use molecule_platform::{
     orgs::ImportError,
     registry::{DiscoverError, HeartbeatError, RegisterError},
     secrets::SecretError,
+    templates,
     workspaces::{CreateError, DeleteError, LogsError, PatchError, RestartError},
 };
 use molecule_wire::a2a::A2aUnavailable;
@@ -148,6 +149,19 @@ impl From<ImportError> for ApiError {
             ImportError::NotFound(_) => Self::not_found(error.to_string()),
             ImportError::MissingEnv(body) => Self::json(StatusCode::PRECONDITION_FAILED, &body),
             ImportError::Unverified(_) => failed(&error),
+        }
+    }
+}
+
+impl From<templates::ImportError> for ApiError {
+    fn from(error: templates::ImportError) -> Self {
+        use templates::ImportError;
+        match error {
+            ImportError::Invalid | ImportError::TooManyFiles(_) => Self::bad_request(error.to_string()),
+            ImportError::Exists { ref id } => {
+                Self::new(StatusCode::CONFLICT, error.to_string()).with("id", id.as_str())
+            }
+            ImportError::NoDirectory | ImportError::Write(_) => failed(&error),
         }
     }
 }

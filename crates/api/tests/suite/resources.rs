@@ -244,6 +244,32 @@ both_engines! {
         server.get("/templates").bearer(ADMIN).send().await.expect(200);
     }
 
+    // PROV-105, PROV-106
+    async fn template_import(url: String) {
+        let root = tempfile::tempdir().unwrap();
+        let templates = vec![root.path().to_owned()];
+        let server = Server::with(&url, Options { templates, ..Options::default() }).await;
+        let import = |body: Value| server.post("/templates/import", &body).bearer(ADMIN).send();
+        for bad in [
+            json!({ "name": "a" }),
+            json!({ "name": "a", "files": {} }),
+            json!({ "name": "a", "files": { "../x": "" } }),
+            json!({ "name": "a", "files": { "x": 1 } }),
+        ] {
+            import(bad).await.refused(400, "invalid request body");
+        }
+        let many: serde_json::Map<_, _> = (0..201).map(|n| (n.to_string(), json!(""))).collect();
+        import(json!({ "name": "a", "files": many })).await.refused(400, "too many files (201), max 200");
+        let body = json!({ "name": "Night Watch", "files": { "system-prompt.md": "Watch.", "skills/look/SKILL.md": "Look." } });
+        let imported = import(body.clone()).await.expect(201);
+        assert_eq!(imported, json!({ "status": "imported", "id": "night-watch", "name": "Night Watch" }));
+        let listed = server.get("/templates").bearer(ADMIN).send().await.expect(200);
+        assert_eq!((&listed[0]["id"], &listed[0]["name"]), (&json!("night-watch"), &json!("Night Watch")));
+        let refused = import(body).await;
+        assert_eq!(refused.json()["id"], "night-watch");
+        refused.refused(409, "template already exists");
+    }
+
     // SEC-213
     async fn liveness(url: String) {
         let server = Server::new(&url).await;

@@ -1,7 +1,7 @@
 //! The workspace templates on disk (provisioning.md §3, §9).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use yaml_serde::Value;
 
 use super::{
     config::{ModelEntry, ProviderEntry, TemplateConfig},
+    import::{ImportError, Imported, import},
     paths::{self, Escape},
 };
 
@@ -103,6 +104,15 @@ impl Catalogue {
     #[must_use]
     pub fn roots(&self) -> &[PathBuf] {
         &self.roots
+    }
+
+    /// Adds a template to the first root (PROV-105…107).
+    ///
+    /// # Errors
+    /// [`ImportError`]; nothing was added.
+    pub fn import(&self, name: &str, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
+        let (root, others) = self.roots.split_first().ok_or(ImportError::NoDirectory)?;
+        import(root, others, name, files)
     }
 
     /// Every template that has a readable `config.yaml`, ascending by id (PROV-100…104). One that does not decode is

@@ -27,6 +27,9 @@ pub enum ImportError {
         /// The directory name.
         id: String,
     },
+    /// There is no directory of templates.
+    #[error("this server has no directory of templates")]
+    NoDirectory,
     /// Writing failed; nothing is left behind.
     #[error("failed to write config.yaml")]
     Write(#[source] io::Error),
@@ -41,12 +44,18 @@ pub struct Imported {
     pub dir: PathBuf,
 }
 
-/// Writes `files` as a new template below `root`. All paths are checked before the first write, and the template
-/// appears whole or not at all: a partial one would block the retry (PROV-105, PROV-106).
+/// Writes `files` as a new template below `root`, unless there or in one of `others` is one of its name. All paths are
+/// checked before the first write, and the template appears whole or not at all: a partial one would block the retry
+/// (PROV-105, PROV-106).
 ///
 /// # Errors
 /// [`ImportError`].
-pub fn import(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
+pub(super) fn import(
+    root: &Path,
+    others: &[PathBuf],
+    name: &str,
+    files: &BTreeMap<String, String>,
+) -> Result<Imported, ImportError> {
     if name.is_empty() || files.is_empty() || !files.keys().all(|path| is_file_path(path)) {
         return Err(ImportError::Invalid);
     }
@@ -55,7 +64,8 @@ pub fn import(root: &Path, name: &str, files: &BTreeMap<String, String>) -> Resu
     }
     let id = directory_name(name);
     let dir = root.join(&id);
-    if dir.symlink_metadata().is_ok() {
+    let taken = |root: &Path| root.join(&id).symlink_metadata().is_ok();
+    if taken(root) || others.iter().any(|other| taken(other)) {
         return Err(ImportError::Exists { id });
     }
     fs::create_dir_all(root).map_err(ImportError::Write)?;
@@ -182,32 +192,42 @@ mod tests {
         // PROV-105, PROV-106, PROV-O17
         let root = tempfile::tempdir().unwrap();
         for bad in ["", ".", "/abs", "../x", "a/../../b", "a..b", "dir/"] {
-            let result = import(root.path(), "A", &files(&[("ok.md", ""), (bad, "x")]));
+            let result = import(root.path(), &[], "A", &files(&[("ok.md", ""), (bad, "x")]));
             assert!(matches!(result, Err(ImportError::Invalid)), "{bad}");
         }
         assert!(matches!(
-            import(root.path(), "", &files(&[("a", "")])),
+            import(root.path(), &[], "", &files(&[("a", "")])),
             Err(ImportError::Invalid)
         ));
         assert!(matches!(
-            import(root.path(), "A", &files(&[])),
+            import(root.path(), &[], "A", &files(&[])),
             Err(ImportError::Invalid)
         ));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 
         // A file that is also a directory fails half way; nothing stays, and the retry is not blocked.
-        let clash = import(root.path(), "A", &files(&[("a", "x"), ("a/b", "y")]));
+        let clash = import(root.path(), &[], "A", &files(&[("a", "x"), ("a/b", "y")]));
         assert!(matches!(clash, Err(ImportError::Write(_))));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 
-        let done = import(root.path(), "My Agent-2 (é)", &files(&[("s/x.sh", "1")])).unwrap();
+        let done = import(root.path(), &[], "My Agent-2 (é)", &files(&[("s/x.sh", "1")])).unwrap();
         assert_eq!(done.id, "my-agent-2-");
         let mode = |path: &str| fs::metadata(done.dir.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode("s/x.sh"), 0o600);
         assert_eq!(mode("s") & 0o700, 0o700);
-        let again = import(root.path(), "my agent-2 ", &files(&[("a", "")]));
+        let again = import(root.path(), &[], "my agent-2 ", &files(&[("a", "")]));
         assert!(matches!(again, Err(ImportError::Exists { id }) if id == "my-agent-2-"));
         assert_eq!(directory_name("é"), "unnamed");
+
+        // One that would hide another of a later root, or be hidden.
+        let first = tempfile::tempdir().unwrap();
+        let hidden = import(
+            first.path(),
+            &[root.path().to_owned()],
+            "My Agent-2 ",
+            &files(&[("a", "")]),
+        );
+        assert!(matches!(hidden, Err(ImportError::Exists { .. })));
     }
 
     #[test]
@@ -219,8 +239,8 @@ mod tests {
                 .map(|i| (format!("f{i}"), String::new()))
                 .collect::<BTreeMap<_, _>>()
         };
-        assert!(import(root.path(), "ok", &many(200)).is_ok());
-        let error = import(root.path(), "no", &many(201)).unwrap_err();
+        assert!(import(root.path(), &[], "ok", &many(200)).is_ok());
+        let error = import(root.path(), &[], "no", &many(201)).unwrap_err();
         assert_eq!(error.to_string(), "too many files (201), max 200");
     }
 
@@ -247,7 +267,7 @@ mod tests {
         assert_eq!(value["env"]["required"][0], "ANTHROPIC_API_KEY");
 
         let root = tempfile::tempdir().unwrap();
-        let id = import(root.path(), "X", &files(&[("config.yaml", "name: own\n")]))
+        let id = import(root.path(), &[], "X", &files(&[("config.yaml", "name: own\n")]))
             .unwrap()
             .id;
         assert_eq!(

@@ -21,7 +21,7 @@ mod tests;
 pub use catalogue::{Catalogue, Found, InvalidTemplate, TemplateDefaults, TemplateSummary};
 pub use config::{ModelEntry, ProviderEntry, RuntimeConfig, SubWorkspace, TemplateConfig, required_env};
 pub use embedded::{MaterialiseError, Materialised, materialise_embedded, orgs_dir, workspaces_dir};
-pub use import::{ImportError, Imported, import};
+pub use import::{ImportError, Imported};
 pub use manifest::{LoadedAllowlist, load_allowlist, manifest_candidates};
 pub use paths::Escape;
 pub use source::{ConfigSource, CreateSource, RestartLookups, RestartRequest, choose_create, choose_restart};

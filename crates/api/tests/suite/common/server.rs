@@ -18,6 +18,8 @@ pub(crate) const ADMIN: &str = "the-operators-token";
 pub(crate) struct Options {
     pub(crate) config: Config,
     pub(crate) api: ApiConfig,
+    /// Roots of workspace templates.
+    pub(crate) templates: Vec<std::path::PathBuf>,
 }
 
 impl Default for Options {
@@ -40,6 +42,7 @@ impl Default for Options {
                 rates: unlimited,
                 ..ApiConfig::default()
             },
+            templates: Vec::new(),
         }
     }
 }
@@ -85,7 +88,10 @@ impl Server {
             store: store.clone(),
             keyring: Keyring::of(&[7; 32]),
             backend: None,
-            paths: Paths::default(),
+            paths: Paths {
+                templates: options.templates,
+                ..Paths::default()
+            },
             allowlist: Allowlist::fallback(),
         })
         .await
