@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use molecule_a2a::{ProtocolVersion, ReplyTranslator, assemble::Assembly, sse};
 use molecule_core::limits;
@@ -82,16 +81,7 @@ impl Relay {
         let mut share: Option<Share> = None;
         let mut active = Instant::now();
         let mut parsed = Vec::new();
-        loop {
-            let frame = tokio::select! {
-                biased;
-                frame = body.frame() => frame,
-                failure = messenger.expired(call, clocks, active) => return Err(BodyFailure::Expired(failure)),
-            };
-            let Some(frame) = frame else { break };
-            let Ok(data) = frame.map_err(|_| BodyFailure::Broken)?.into_data() else {
-                continue;
-            };
+        while let Some(data) = messenger.next_data(call, clocks, active, &mut body).await? {
             let pending = parser.pending() + data.len();
             if pending > share.as_ref().map_or(UNRESERVED_BYTES, Share::bytes) {
                 let size = size_class(pending).max(pending);

@@ -38,16 +38,7 @@ impl Messenger {
         let mut buffer = BytesMut::with_capacity(length.map_or(0, |length| length.min(UNRESERVED_BYTES)));
         let mut share: Option<Share> = None;
         let mut active = Instant::now();
-        loop {
-            let frame = tokio::select! {
-                biased;
-                frame = body.frame() => frame,
-                failure = self.expired(call, clocks, active) => return Err(BodyFailure::Expired(failure)),
-            };
-            let Some(frame) = frame else { break };
-            let Ok(data) = frame.map_err(|_| BodyFailure::Broken)?.into_data() else {
-                continue;
-            };
+        while let Some(data) = self.next_data(call, clocks, active, &mut body).await? {
             let read = buffer.len() + data.len();
             let expected = length.unwrap_or(read).max(read);
             if expected > limits::A2A_REPLY_BYTES {
@@ -73,6 +64,28 @@ impl Messenger {
             body: buffer.freeze(),
             share,
         })
+    }
+
+    /// The next piece of a body, `None` at its end. The idle timer runs since `active`.
+    pub(super) async fn next_data(
+        &self,
+        call: &Call,
+        clocks: &Clocks,
+        active: Instant,
+        body: &mut Incoming,
+    ) -> Result<Option<Bytes>, BodyFailure> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = body.frame() => frame,
+                failure = self.expired(call, clocks, active) => return Err(BodyFailure::Expired(failure)),
+            };
+            let Some(frame) = frame else { return Ok(None) };
+            // Trailers are no part of it.
+            if let Ok(data) = frame.map_err(|_| BodyFailure::Broken)?.into_data() {
+                return Ok(Some(data));
+            }
+        }
     }
 
     /// Waits for memory, as long as the call has time and no longer than [`limits::A2A_MEMORY_WAIT`].
