@@ -101,6 +101,19 @@ fn is_in_use(output: &Output) -> bool {
     !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("is being accessed by other users")
 }
 
+/// Creates a database for the test of that name, or reports it as skipped.
+///
+/// # Panics
+/// As [`database`] does.
+#[must_use]
+pub fn database_for(test: &str) -> Option<TestDatabase> {
+    let database = database();
+    if database.is_none() {
+        crate::skip(test, NOT_FOUND);
+    }
+    database
+}
+
 /// Creates a database with a name of its own, or `None` when there are no PostgreSQL programs; then the test is to be
 /// skipped with [`crate::skip`] and [`NOT_FOUND`].
 ///

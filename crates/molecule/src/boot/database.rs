@@ -82,11 +82,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_absent_database_is_named_without_its_password() {
-        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = free.local_addr().unwrap().port();
-        let url = format!("postgres://user:hunter2@127.0.0.1:{port}/m");
-        reach_database(&url.clone().into()).await.unwrap();
-        drop(free);
+        let url = |address: std::net::SocketAddr| format!("postgres://user:hunter2@{address}/m");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        reach_database(&url(listener.local_addr().unwrap()).into())
+            .await
+            .unwrap();
+        // Bound and never listening: nobody else can be given the port.
+        let silent = tokio::net::TcpSocket::new_v4().unwrap();
+        silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let url = url(silent.local_addr().unwrap());
         let parts = address(&url).unwrap();
         let text = reach(parts, Duration::ZERO).await.unwrap_err().to_string();
         assert!(

@@ -91,11 +91,9 @@ async fn a_killed_server_loses_nothing_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_loses_nothing_on_postgres() {
-    let Some(database) = molecule_testkit::postgres::database() else {
-        return molecule_testkit::skip(
-            "e2e::a_killed_server_loses_nothing_on_postgres",
-            molecule_testkit::postgres::NOT_FOUND,
-        );
+    let Some(database) = molecule_testkit::postgres::database_for("e2e::a_killed_server_loses_nothing_on_postgres")
+    else {
+        return;
     };
     a_killed_server_loses_nothing(Site::new(Some(database.url()))).await;
 }

@@ -81,8 +81,7 @@ async fn first_minute_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_minute_on_postgres() {
-    let Some(database) = molecule_testkit::postgres::database() else {
-        molecule_testkit::skip("e2e::first_minute_on_postgres", molecule_testkit::postgres::NOT_FOUND);
+    let Some(database) = molecule_testkit::postgres::database_for("e2e::first_minute_on_postgres") else {
         return;
     };
     first_minute(Site::new(Some(database.url()))).await;

@@ -362,11 +362,9 @@ fn ids_are_unique_and_sortable() {
 // PostgreSQL may be restarted at any time; no row is lost for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_cost_no_row() {
-    let Some(database) = molecule_testkit::postgres::database() else {
-        return molecule_testkit::skip(
-            "activity_writer::cut_connections_cost_no_row",
-            molecule_testkit::postgres::NOT_FOUND,
-        );
+    let Some(database) = molecule_testkit::postgres::database_for("activity_writer::cut_connections_cost_no_row")
+    else {
+        return;
     };
     let store = open(database.url()).await;
     let writer = ActivityWriter::start(&store).unwrap();
