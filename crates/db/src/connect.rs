@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, Statement, Value,
-    sqlx::sqlite::SqliteConnectOptions,
+    sqlx::{Connection as _, sqlite::SqliteConnectOptions},
 };
 
 use crate::{DbError, WriteGate, writer::Writer};
@@ -261,9 +261,15 @@ async fn open_sqlite(url: &str, access: Access) -> Result<DatabaseConnection, Db
             sqlite.pragma("query_only", "ON")
         }
     });
-    // A lone connection must not be closed and reopened behind the writer's back.
     if writes {
+        // A lone connection must not be closed and reopened behind the writer's back.
         options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        // But for one that does not know how its last transaction ended. SQLite itself rolls back when the disk is full,
+        // the driver's own attempt fails then, and it would take every later transaction for a part of that one:
+        // acknowledged, and never committed.
+        options.map_sqlx_sqlite_before_acquire(|connection, _| {
+            Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
+        });
     }
     Database::connect(options).await.map_err(DbError::Connect)
 }

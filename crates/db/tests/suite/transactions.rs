@@ -261,3 +261,28 @@ async fn full(db: &Db) -> DbErrorKind {
     };
     DbErrorKind::of(&error)
 }
+
+// When the disk is full, SQLite rolls back by itself, under the driver that believes to be in a transaction. What is
+// committed afterwards is committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_that_sqlite_ended_itself_leave_no_trace() {
+    let database = molecule_testkit::sqlite::database();
+    let db = open(database.url()).await;
+    for key in 1..=4 {
+        let ended: Result<(), DbErr> = db.tx(|tx| Box::pin(ends(tx, key))).await;
+        assert_eq!(ended.unwrap_err().to_string(), "Custom Error: full");
+        let ended: Result<(), DbErr> = db.tx_relaxed(|tx| Box::pin(ends(tx, key))).await;
+        assert_eq!(ended.unwrap_err().to_string(), "Custom Error: full");
+    }
+    db.tx(|tx| Box::pin(insert(tx, 10))).await.unwrap();
+    db.tx_relaxed(|tx| Box::pin(insert(tx, 11))).await.unwrap();
+    assert_eq!(keys(&db).await, [10, 11]);
+}
+
+async fn ends(tx: &DatabaseTransaction, key: i64) -> Result<(), DbErr> {
+    // Every other one is ended before it fails, as SQLite does it.
+    if key % 2 == 1 {
+        tx.execute_unprepared("ROLLBACK").await?;
+    }
+    Err(DbErr::Custom("full".to_owned()))
+}
