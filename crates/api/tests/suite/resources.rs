@@ -318,6 +318,8 @@ async fn a_full_disk() {
     full(&refused);
     let list = server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
     assert_eq!(list.as_array().unwrap().len(), created);
+    // The refused connection was given up, and the limit with it.
+    limit_pages(&server, "1").await;
     let secret = json!({ "key": "LARGE", "value": "v".repeat(60_000) });
     full(&server.post("/settings/secrets", &secret).bearer(ADMIN).send().await);
     limit_pages(&server, "1000000").await;
