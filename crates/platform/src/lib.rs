@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod dial;
 pub mod directory;
 pub mod events;
+pub mod ground;
 pub mod history;
 pub mod lifecycle;
 pub mod messaging;

@@ -1,4 +1,5 @@
 use std::{
+    ops::Deref,
     path::PathBuf,
     sync::{
         Arc,
@@ -15,8 +16,7 @@ use crate::{
     activity::ActivityLog,
     config::Config,
     credentials::{Credentials, InboundSecrets},
-    directory::Directory,
-    events::Events,
+    ground::Ground,
     history::EventHistory,
     lifecycle::Lifecycle,
     messaging::{self, Messenger},
@@ -25,7 +25,6 @@ use crate::{
     registry::{self, Overrides, Pulses, Registry, Watch},
     secrets::{Keyring, Secrets},
     settings::Settings,
-    supervise::Supervisor,
     templates::{Catalogue, ProvisionTimeouts},
     workspaces::{self, Workspaces},
 };
@@ -87,9 +86,7 @@ pub enum BuildError {
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "one field per service")]
 pub struct Platform {
-    pub config: Arc<Config>,
     pub credentials: Credentials,
-    pub events: Events,
     pub registry: Registry,
     pub messenger: Messenger,
     pub activity: ActivityLog,
@@ -100,10 +97,17 @@ pub struct Platform {
     pub catalogue: Arc<Catalogue>,
     pub history: EventHistory,
     pub provisioner: Provisioner,
-    pub supervisor: Supervisor,
+    ground: Ground,
     writer: ActivityWriter,
-    store: Store,
     ready: Arc<AtomicBool>,
+}
+
+impl Deref for Platform {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
 }
 
 impl Platform {
@@ -122,30 +126,21 @@ impl Platform {
             allowlist,
         } = setup;
         close_interrupted(&store).await?;
-        let config = Arc::new(config);
-        let supervisor = Supervisor::default();
-        let directory = Directory::new(store.clone());
-        let events = Events::open(store.clone(), directory.clone()).await?;
+        let ground = Ground::new(config, store).await?;
+        let Ground { config, store, .. } = &ground;
         let credentials = Credentials::new(store.clone(), &config.admin_token);
         let secrets = Secrets::new(store.clone(), keyring);
         let inbound = InboundSecrets::new(store.clone(), secrets.clone());
         let pulses = Pulses::new(store.clone());
-        let lifecycle = Lifecycle::new(
-            store.clone(),
-            events.clone(),
-            directory.clone(),
-            credentials.clone(),
-            pulses.clone(),
-        );
-        let writer = ActivityWriter::start(&store)?;
+        let overrides = Overrides::default();
+        let lifecycle = Lifecycle::new(ground.clone(), credentials.clone(), pulses.clone());
+        let writer = ActivityWriter::start(store)?;
         let catalogue = Arc::new(Catalogue::new(paths.templates));
         let library = Arc::new(OrgLibrary::new(paths.orgs));
         let allowlist = Arc::new(allowlist);
         let timeouts = Arc::new(ProvisionTimeouts::new((*catalogue).clone(), config.provision_timeout));
         let provisioner = Provisioner::new(provisioning::Parts {
-            config: config.clone(),
-            store: store.clone(),
-            directory: directory.clone(),
+            ground: ground.clone(),
             lifecycle: lifecycle.clone(),
             credentials: credentials.clone(),
             inbound: inbound.clone(),
@@ -153,15 +148,10 @@ impl Platform {
             catalogue: catalogue.clone(),
             allowlist: allowlist.clone(),
             timeouts,
-            supervisor: supervisor.clone(),
             backend,
         });
-        let overrides = Overrides::default();
         let registry = Registry::new(registry::Parts {
-            config: config.clone(),
-            store: store.clone(),
-            directory: directory.clone(),
-            events: events.clone(),
+            ground: ground.clone(),
             lifecycle,
             credentials: credentials.clone(),
             inbound: inbound.clone(),
@@ -170,22 +160,15 @@ impl Platform {
             overrides: overrides.clone(),
         });
         let messenger = Messenger::new(messaging::Parts {
-            config: config.clone(),
-            store: store.clone(),
+            ground: ground.clone(),
             writer: writer.clone(),
-            directory: directory.clone(),
-            events: events.clone(),
             inbound: inbound.clone(),
             provisioner: provisioner.clone(),
             pulses: pulses.clone(),
             overrides: overrides.clone(),
-            supervisor: supervisor.clone(),
         });
         let workspaces = Workspaces::new(workspaces::Parts {
-            config: config.clone(),
-            store: store.clone(),
-            directory: directory.clone(),
-            events: events.clone(),
+            ground: ground.clone(),
             credentials: credentials.clone(),
             inbound,
             secrets: secrets.clone(),
@@ -197,10 +180,7 @@ impl Platform {
             overrides,
         });
         let orgs = Orgs::new(orgs::Parts {
-            config: config.clone(),
-            store: store.clone(),
-            directory,
-            events: events.clone(),
+            ground: ground.clone(),
             secrets: secrets.clone(),
             provisioner: provisioner.clone(),
             catalogue: catalogue.clone(),
@@ -208,12 +188,11 @@ impl Platform {
             library,
         });
         Ok(Self {
-            activity: ActivityLog::new(store.clone(), writer.clone(), events.clone()),
+            activity: ActivityLog::new(&ground, writer.clone()),
             settings: Settings::new(secrets.clone(), provisioner.clone()),
-            history: EventHistory::new(store.clone()),
-            config,
+            history: EventHistory::new(ground.store.clone()),
+            ground,
             credentials,
-            events,
             registry,
             messenger,
             secrets,
@@ -221,9 +200,7 @@ impl Platform {
             orgs,
             catalogue,
             provisioner,
-            supervisor,
             writer,
-            store,
             ready: Arc::default(),
         })
     }

@@ -15,7 +15,7 @@ use molecule_wire::activity::{Notify, ReportActivity};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::events::Events;
+use crate::{events::Events, ground::Ground};
 
 /// Why a report or message was refused.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +105,14 @@ pub struct ActivityLog {
 }
 
 impl ActivityLog {
-    /// Over the store's writer and the bus.
+    /// Over the store's writer.
     #[must_use]
-    pub fn new(store: Store, writer: ActivityWriter, events: Events) -> Self {
-        Self { store, writer, events }
+    pub fn new(ground: &Ground, writer: ActivityWriter) -> Self {
+        Self {
+            store: ground.store.clone(),
+            events: ground.events.clone(),
+            writer,
+        }
     }
 
     /// Records a row and announces it once it is durable (ACT-104).

@@ -8,12 +8,12 @@ pub use recorded::{awaiting_agent, card_updated, degraded, offline, online, prov
 
 use molecule_core::{Facts, Runtime, Trigger, WorkspaceId, WorkspaceStatus, status};
 use molecule_store::{
-    Store, StoreError,
+    StoreError,
     events::NewEvent,
     workspaces::{Change, Guard, Moved, Transition, Workspace},
 };
 
-use crate::{credentials::Credentials, directory::Directory, events::Events, registry::Pulses};
+use crate::{credentials::Credentials, ground::Ground, registry::Pulses};
 
 /// How often a transition is tried again when the row moved between read and write.
 const RACES: usize = 4;
@@ -21,9 +21,7 @@ const RACES: usize = 4;
 /// Applies triggers to workspaces. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
-    store: Store,
-    events: Events,
-    directory: Directory,
+    ground: Ground,
     credentials: Credentials,
     pulses: Pulses,
 }
@@ -42,11 +40,9 @@ pub struct Applied {
 impl Lifecycle {
     /// Over a store and the bus its events go to.
     #[must_use]
-    pub fn new(store: Store, events: Events, directory: Directory, credentials: Credentials, pulses: Pulses) -> Self {
+    pub fn new(ground: Ground, credentials: Credentials, pulses: Pulses) -> Self {
         Self {
-            store,
-            events,
-            directory,
+            ground,
             credentials,
             pulses,
         }
@@ -87,7 +83,7 @@ impl Lifecycle {
         events: impl Fn(&Workspace, WorkspaceStatus) -> Vec<NewEvent>,
     ) -> Result<Option<Applied>, StoreError> {
         for _ in 0..RACES {
-            let Some(before) = self.store.workspace(id).await? else {
+            let Some(before) = self.ground.store.workspace(id).await? else {
                 return Ok(None);
             };
             let facts = Facts {
@@ -115,7 +111,7 @@ impl Lifecycle {
                 guard: ask.guard,
                 events: events(&before, to),
             };
-            if let Some(moved) = self.store.transition(transition).await? {
+            if let Some(moved) = self.ground.store.transition(transition).await? {
                 return Ok(Some(Applied { before, to, moved }));
             }
             if ask.guard.silent_since.is_some() || ask.guard.unchanged_since.is_some() {
@@ -123,7 +119,7 @@ impl Lifecycle {
                 return Ok(None);
             }
             if let Some(token) = ask.guard.token
-                && !self.store.is_unrevoked(token).await?
+                && !self.ground.store.is_unrevoked(token).await?
             {
                 return Ok(None);
             }
@@ -133,7 +129,7 @@ impl Lifecycle {
     }
 
     async fn settle(&self, id: WorkspaceId, change: &Change, applied: &Applied) {
-        self.directory.invalidate(id);
+        self.ground.directory.invalidate(id);
         self.pulses.changed(id, change);
         if change.restart {
             self.credentials.withdrawn();
@@ -143,7 +139,7 @@ impl Lifecycle {
             workspace = %id, from = %applied.before.status, to = %applied.to, generation = applied.moved.generation,
             "workspace status"
         );
-        self.events.passed(applied.moved.seq).await;
+        self.ground.events.passed(applied.moved.seq).await;
     }
 }
 

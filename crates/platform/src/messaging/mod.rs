@@ -18,20 +18,17 @@ use std::{collections::HashMap, fmt, ops::Deref, sync::Arc};
 
 use molecule_a2a::NormaliseError;
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, limits};
-use molecule_store::{Store, StoreError, activity::ActivityWriter};
+use molecule_store::{StoreError, activity::ActivityWriter};
 use parking_lot::Mutex;
 
 use self::memory::ReplyMemory;
 use crate::{
     activity::ActivityLog,
-    config::Config,
     credentials::InboundSecrets,
     dial::Dialer,
-    directory::Directory,
-    events::Events,
+    ground::Ground,
     provisioning::Provisioner,
     registry::{Overrides, Pulses},
-    supervise::Supervisor,
 };
 
 /// Why a message was not delivered. Each maps to one answer of the API (A2A §8–12).
@@ -131,16 +128,20 @@ impl Deref for Inner {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
-    pub config: Arc<Config>,
-    pub store: Store,
+    pub ground: Ground,
     pub writer: ActivityWriter,
-    pub directory: Directory,
-    pub events: Events,
     pub inbound: InboundSecrets,
     pub provisioner: Provisioner,
     pub pulses: Pulses,
     pub overrides: Overrides,
-    pub supervisor: Supervisor,
+}
+
+impl Deref for Parts {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
 }
 
 impl Messenger {
@@ -148,7 +149,7 @@ impl Messenger {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let inner = Inner {
-            log: ActivityLog::new(parts.store.clone(), parts.writer.clone(), parts.events.clone()),
+            log: ActivityLog::new(&parts.ground, parts.writer.clone()),
             dialer: Dialer::new(parts.config.netguard),
             outbound: Mutex::default(),
             memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),

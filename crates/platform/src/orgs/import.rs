@@ -1,8 +1,8 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use molecule_core::{DeliveryMode, EventType, Runtime, WorkspaceId, WorkspaceStatus, runtime::Allowlist};
 use molecule_store::{
-    Store, StoreError,
+    StoreError,
     events::NewEvent,
     secrets::{NewSecret, Origin},
     workspaces::{NewLayout, NewWorkspace},
@@ -17,9 +17,7 @@ use super::yaml::{
     PlanContext, config_files,
 };
 use crate::{
-    config::Config,
-    directory::Directory,
-    events::Events,
+    ground::Ground,
     lifecycle,
     provisioning::{Provisioner, StartFiles},
     secrets::{SecretError, Secrets},
@@ -65,15 +63,20 @@ pub struct Orgs {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
-    pub config: Arc<Config>,
-    pub store: Store,
-    pub directory: Directory,
-    pub events: Events,
+    pub ground: Ground,
     pub secrets: Secrets,
     pub provisioner: Provisioner,
     pub catalogue: Arc<Catalogue>,
     pub allowlist: Arc<Allowlist>,
     pub library: Arc<OrgLibrary>,
+}
+
+impl Deref for Parts {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
 }
 
 /// How one node failed; ends the walk (PROV-140).

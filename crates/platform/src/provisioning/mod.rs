@@ -16,17 +16,14 @@ use std::{collections::HashMap, fmt, ops::Deref, sync::Arc, time::Instant};
 
 use molecule_backends::{Backend, BackendError, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
-use molecule_store::Store;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    config::Config,
     credentials::{Credentials, InboundSecrets},
-    directory::Directory,
+    ground::Ground,
     lifecycle::Lifecycle,
     secrets::Secrets,
-    supervise::Supervisor,
     templates::{Catalogue, ProvisionTimeouts},
 };
 
@@ -76,9 +73,7 @@ struct Crashes {
 /// What the provisioner is made of.
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
-    pub config: Arc<Config>,
-    pub store: Store,
-    pub directory: Directory,
+    pub ground: Ground,
     pub lifecycle: Lifecycle,
     pub credentials: Credentials,
     pub inbound: InboundSecrets,
@@ -86,9 +81,16 @@ pub struct Parts {
     pub catalogue: Arc<Catalogue>,
     pub allowlist: Arc<Allowlist>,
     pub timeouts: Arc<ProvisionTimeouts>,
-    pub supervisor: Supervisor,
     /// `None` is the only way to say that there is none (LIFE-50).
     pub backend: Option<Arc<dyn Backend>>,
+}
+
+impl Deref for Parts {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
 }
 
 impl fmt::Debug for Parts {

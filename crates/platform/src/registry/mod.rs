@@ -14,15 +14,11 @@ pub use pulses::Pulses;
 pub use register::{RegisterError, RegisterReply};
 pub use sweep::Watch;
 
-use std::sync::Arc;
-
-use molecule_store::Store;
+use std::{ops::Deref, sync::Arc};
 
 use crate::{
-    config::Config,
     credentials::{Credentials, InboundSecrets},
-    directory::Directory,
-    events::Events,
+    ground::Ground,
     lifecycle::Lifecycle,
     provisioning::Provisioner,
 };
@@ -37,16 +33,21 @@ pub struct Registry {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
-    pub config: Arc<Config>,
-    pub store: Store,
-    pub directory: Directory,
-    pub events: Events,
+    pub ground: Ground,
     pub lifecycle: Lifecycle,
     pub credentials: Credentials,
     pub inbound: InboundSecrets,
     pub provisioner: Provisioner,
     pub pulses: Pulses,
     pub overrides: Overrides,
+}
+
+impl Deref for Parts {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
 }
 
 impl Registry {

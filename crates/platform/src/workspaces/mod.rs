@@ -13,16 +13,13 @@ pub use patch::PatchError;
 pub use read::{Seen, StateAnswer};
 pub use restart::{LogsError, RestartError};
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use molecule_core::runtime::Allowlist;
-use molecule_store::Store;
 
 use crate::{
-    config::Config,
     credentials::{Credentials, InboundSecrets},
-    directory::Directory,
-    events::Events,
+    ground::Ground,
     orgs::yaml::OrgLibrary,
     provisioning::Provisioner,
     registry::{Overrides, Pulses},
@@ -40,10 +37,7 @@ pub struct Workspaces {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
-    pub config: Arc<Config>,
-    pub store: Store,
-    pub directory: Directory,
-    pub events: Events,
+    pub ground: Ground,
     pub credentials: Credentials,
     pub inbound: InboundSecrets,
     pub secrets: Secrets,
@@ -53,6 +47,14 @@ pub struct Parts {
     pub orgs: Arc<OrgLibrary>,
     pub pulses: Pulses,
     pub overrides: Overrides,
+}
+
+impl Deref for Parts {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
 }
 
 impl Workspaces {

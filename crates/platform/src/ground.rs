@@ -1,0 +1,36 @@
+//! What every service stands on.
+
+use std::sync::Arc;
+
+use molecule_store::{Store, StoreError};
+
+use crate::{config::Config, directory::Directory, events::Events, supervise::Supervisor};
+
+/// Configuration, state, routes, events and background work: what nearly every service uses, handed to each as one.
+/// Cheap to clone. What a service needs beyond it is named in its own `Parts`. Store and routes stay inside this crate.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "one field per service")]
+pub struct Ground {
+    pub config: Arc<Config>,
+    pub(crate) store: Store,
+    pub(crate) directory: Directory,
+    pub events: Events,
+    pub supervisor: Supervisor,
+}
+
+impl Ground {
+    /// Over a store. Nothing runs yet.
+    ///
+    /// # Errors
+    /// The outbox could not be read.
+    pub async fn new(config: Config, store: Store) -> Result<Self, StoreError> {
+        let directory = Directory::new(store.clone());
+        Ok(Self {
+            config: Arc::new(config),
+            events: Events::open(store.clone(), directory.clone()).await?,
+            supervisor: Supervisor::default(),
+            directory,
+            store,
+        })
+    }
+}
