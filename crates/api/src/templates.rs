@@ -2,10 +2,9 @@
 
 use axum::{Json as Answer, extract::State};
 use http::StatusCode;
-use molecule_platform::templates::TemplateSummary;
 use molecule_wire::{
     ErrorBody,
-    templates::{ImportTemplate, ImportedTemplate},
+    templates::{ImportTemplate, ImportedTemplate, TemplateSummary},
 };
 
 use crate::{error::ApiError, extract::Json, state::ApiState};
@@ -16,9 +15,9 @@ use crate::{error::ApiError, extract::Json, state::ApiState};
     responses((status = 200, description = "Templates.", body = Vec<TemplateSummary>))
 )]
 pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<TemplateSummary>>, ApiError> {
-    let catalogue = state.platform().catalogue.clone();
+    let templates = state.platform().templates.clone();
     // Reads files.
-    let listed = tokio::task::spawn_blocking(move || catalogue.list()).await;
+    let listed = tokio::task::spawn_blocking(move || templates.list()).await;
     listed
         .map(Answer)
         .map_err(|error| ApiError::store("internal error", &error))
@@ -38,16 +37,9 @@ pub(crate) async fn import(
     State(state): State<ApiState>,
     Json(request): Json<ImportTemplate>,
 ) -> Result<(StatusCode, Answer<ImportedTemplate>), ApiError> {
-    let catalogue = state.platform().catalogue.clone();
-    let ImportTemplate { name, files } = request;
-    let written = tokio::task::spawn_blocking(move || catalogue.import(&name, &files).map(|imported| (imported, name)));
-    let (imported, name) = written
+    let templates = state.platform().templates.clone();
+    let added = tokio::task::spawn_blocking(move || templates.import(request))
         .await
         .map_err(|error| ApiError::store("internal error", &error))??;
-    let added = ImportedTemplate {
-        status: "imported".to_owned(),
-        id: imported.id,
-        name,
-    };
     Ok((StatusCode::CREATED, Answer(added)))
 }

@@ -11,6 +11,7 @@ use std::{
 use molecule_backends::Backend;
 use molecule_core::{limits, runtime::Allowlist};
 use molecule_store::{DbError, Store, StoreError, Trim, WalTrimmer, activity::ActivityWriter, now};
+use molecule_templates::{Catalogue, ProvisionTimeouts, orgs::OrgLibrary};
 
 use crate::{
     activity::ActivityLog,
@@ -20,12 +21,12 @@ use crate::{
     history::EventHistory,
     lifecycle::Lifecycle,
     messaging::{self, Messenger},
-    orgs::{self, Orgs, yaml::OrgLibrary},
+    orgs::{self, Orgs},
     provisioning::{self, Provisioner, RecoverError, Recovered},
     registry::{self, Overrides, Pulses, Registry, Watch},
     secrets::{Keyring, Secrets},
     settings::Settings,
-    templates::{Catalogue, ProvisionTimeouts},
+    templates::Templates,
     workspaces::{self, Workspaces},
 };
 
@@ -94,7 +95,7 @@ pub struct Platform {
     pub settings: Settings,
     pub workspaces: Workspaces,
     pub orgs: Orgs,
-    pub catalogue: Arc<Catalogue>,
+    pub templates: Templates,
     pub history: EventHistory,
     pub provisioner: Provisioner,
     ground: Ground,
@@ -198,7 +199,7 @@ impl Platform {
             secrets,
             workspaces,
             orgs,
-            catalogue,
+            templates: Templates::new(catalogue),
             provisioner,
             writer,
             ready: Arc::default(),

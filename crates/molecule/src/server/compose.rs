@@ -7,12 +7,9 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_backends::process::ProcessBackend;
 use molecule_core::{limits, netguard};
-use molecule_platform::{
-    AuthMode, Config, Paths, Platform, Setup,
-    secrets::Keyring,
-    templates::{load_allowlist, manifest_candidates, materialise_embedded, orgs_dir, workspaces_dir},
-};
+use molecule_platform::{AuthMode, Config, Paths, Platform, Setup, secrets::Keyring};
 use molecule_store::{ExclusiveLock, Store};
+use molecule_templates::{load_allowlist, manifest_candidates, materialise_embedded, orgs_dir, workspaces_dir};
 use secrecy::ExposeSecret;
 
 use super::backend;

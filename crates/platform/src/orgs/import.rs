@@ -7,21 +7,23 @@ use molecule_store::{
     secrets::{NewSecret, Origin},
     workspaces::{NewLayout, NewWorkspace},
 };
+use molecule_templates::{
+    Catalogue,
+    orgs::{
+        EnvRequirement, ImportOverrides, NodePlan, OrgErrorKind, OrgLibrary, OrgPlan, OrgTemplate, OrgYamlError,
+        PlanContext, config_files,
+    },
+};
 use molecule_wire::orgs::{ImportOrg, ImportedOrg, ImportedWorkspace, MissingEnv, OrgTemplateView};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::yaml::{
-    EnvRequirement, ImportOverrides, NodePlan, OrgErrorKind, OrgLibrary, OrgPlan, OrgTemplate, OrgYamlError,
-    PlanContext, config_files,
-};
 use crate::{
     ground::Ground,
     lifecycle,
     provisioning::{Provisioner, StartFiles},
     secrets::{SecretError, Secrets},
-    templates::Catalogue,
 };
 
 /// Why nothing was imported (PROV-133). `Display` is the wire's text.

@@ -16,6 +16,7 @@ use std::{collections::HashMap, fmt, ops::Deref, sync::Arc, time::Instant};
 
 use molecule_backends::{Backend, BackendError, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
+use molecule_templates::{Catalogue, ProvisionTimeouts};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -24,7 +25,6 @@ use crate::{
     ground::Ground,
     lifecycle::Lifecycle,
     secrets::Secrets,
-    templates::{Catalogue, ProvisionTimeouts},
 };
 
 /// The incarnation that a new workspace begins with.

@@ -13,16 +13,12 @@ use molecule_store::{
     StoreError,
     workspaces::{NewUrl, Workspace},
 };
+use molecule_templates::generate::GeneratedConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use super::{Provisioner, StartFailure, StartFiles, StartPlan, slots::Slot};
-use crate::{
-    credentials::InboundError,
-    secrets::SecretError,
-    supervise::panic_text,
-    templates::{self, generate::GeneratedConfig},
-};
+use crate::{credentials::InboundError, secrets::SecretError, supervise::panic_text};
 
 /// How long a registration waits for the start that led to it.
 const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -358,7 +354,7 @@ fn preflight(files: &BTreeMap<String, Vec<u8>>, env: &BTreeMap<String, SecretStr
     let Some(config) = files.get("config.yaml") else {
         return Ok(());
     };
-    let missing: Vec<String> = templates::required_env(config)
+    let missing: Vec<String> = molecule_templates::required_env(config)
         .into_iter()
         .filter(|name| env.get(name).is_none_or(|value| value.expose_secret().is_empty()))
         .collect();

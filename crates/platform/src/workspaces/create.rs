@@ -13,16 +13,12 @@ use molecule_store::{
     tokens::NewToken,
     workspaces::{NewLayout, NewWorkspace},
 };
+use molecule_templates::{CreateSource, choose_create};
 use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
 use serde_json::json;
 
 use super::{Workspaces, connection};
-use crate::{
-    dial, lifecycle,
-    provisioning::StartFiles,
-    secrets::SecretError,
-    templates::{CreateSource, choose_create},
-};
+use crate::{dial, lifecycle, provisioning::StartFiles, secrets::SecretError};
 
 /// Why a workspace was not created (LIFE §5). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]

@@ -16,15 +16,14 @@ pub use restart::{LogsError, RestartError};
 use std::{ops::Deref, sync::Arc};
 
 use molecule_core::runtime::Allowlist;
+use molecule_templates::{Catalogue, orgs::OrgLibrary};
 
 use crate::{
     credentials::{Credentials, InboundSecrets},
     ground::Ground,
-    orgs::yaml::OrgLibrary,
     provisioning::Provisioner,
     registry::{Overrides, Pulses},
     secrets::Secrets,
-    templates::Catalogue,
 };
 
 /// The workspaces service. Cheap to clone.

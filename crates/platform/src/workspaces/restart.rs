@@ -3,14 +3,13 @@ use std::collections::BTreeMap;
 use molecule_backends::BackendError;
 use molecule_core::{WorkspaceId, WorkspaceStatus};
 use molecule_store::StoreError;
+use molecule_templates::{RestartRequest, choose_restart, orgs::RestartSources};
 use molecule_wire::workspaces::{RestartWorkspace, RestartedWorkspace, WorkspaceLogs};
 
 use super::Workspaces;
 use crate::{
     lifecycle::is_external,
-    orgs::yaml::RestartSources,
     provisioning::{StartFiles, StartPlan},
-    templates::{RestartRequest, choose_restart},
 };
 
 /// Why a restart was refused (LIFE §9). `Display` is the wire's text.

@@ -3,7 +3,6 @@
 use std::{fs, path::Path, time::Duration};
 
 use molecule_core::{Runtime, runtime::Allowlist};
-use serde_json::json;
 
 use super::*;
 
@@ -27,38 +26,7 @@ impl Fixture {
 }
 
 fn ids(catalogue: &Catalogue) -> Vec<String> {
-    catalogue.list().into_iter().map(|summary| summary.id).collect()
-}
-
-#[test]
-fn list_has_the_shape_of_the_table() {
-    // PROV-100, PROV-101, PROV-102
-    let fixture = Fixture::new(&[
-        ("zz", "name: Z\n"),
-        (
-            "aa",
-            "name: A\ndescription: d\ntier: 2\nruntime: hermes\nskills: [s1, s2]\n\
-             providers:\n- {name: p2, auth_mode: api_key, model_prefixes: [x-], base_url: null, auth_env: [K]}\n- {name: p1}\n\
-             runtime_config:\n  model: rc\n  providers: [b, a]\n  required_env: [K]\n  provision_timeout_seconds: 30\n  \
-             models: [{id: m1, name: M, required_env: [K]}, {id: m2}]\n",
-        ),
-    ]);
-    assert_eq!(
-        serde_json::to_value(fixture.catalogue().list()).unwrap(),
-        json!([
-            {
-                "id": "aa", "name": "A", "description": "d", "tier": 2, "runtime": "hermes", "model": "rc",
-                "models": [{"id": "m1", "name": "M", "required_env": ["K"]}, {"id": "m2"}],
-                "required_env": ["K"], "providers": ["b", "a"],
-                "provider_registry": [
-                    {"name": "p2", "auth_mode": "api_key", "model_prefixes": ["x-"], "model_aliases": [], "base_url": "", "auth_env": ["K"]},
-                    {"name": "p1", "auth_mode": "", "model_prefixes": [], "model_aliases": [], "base_url": "", "auth_env": []}
-                ],
-                "skills": ["s1", "s2"], "skill_count": 2, "provision_timeout_seconds": 30
-            },
-            {"id": "zz", "name": "Z", "description": "", "tier": 0, "runtime": "", "model": "", "skills": [], "skill_count": 0}
-        ])
-    );
+    catalogue.list().into_iter().map(|(found, _)| found.id).collect()
 }
 
 #[test]
@@ -95,7 +63,7 @@ fn the_first_root_shadows_the_next() {
     let shipped = Fixture::new(&[("a", "name: theirs\n"), ("b", "name: B\n")]);
     fs::create_dir(operator.root.path().join("b")).unwrap();
     let catalogue = Catalogue::new([operator.root.path().to_owned(), shipped.root.path().to_owned()]);
-    let names: Vec<_> = catalogue.list().into_iter().map(|summary| summary.name).collect();
+    let names: Vec<_> = catalogue.list().into_iter().map(|(_, config)| config.name).collect();
     assert_eq!(
         names,
         ["mine", "B"],
@@ -248,7 +216,7 @@ fn every_shipped_template_is_complete() {
     let listed = catalogue.list();
     let on_disk = paths::subdirectories(&catalogue.roots()[0]);
     assert_eq!(
-        listed.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(),
+        listed.iter().map(|(found, _)| found.id.as_str()).collect::<Vec<_>>(),
         on_disk,
         "every directory decodes"
     );
@@ -256,38 +224,34 @@ fn every_shipped_template_is_complete() {
         let found = catalogue
             .recover(runtime)
             .unwrap_or_else(|| panic!("no template for {runtime}"));
-        let summary = listed.iter().find(|summary| summary.id == found.id).unwrap();
-        assert_eq!(summary.runtime, runtime.as_str());
+        let id = &found.id;
+        let (_, config) = listed.iter().find(|(listed, _)| listed.id == *id).unwrap();
+        assert_eq!(config.runtime, runtime.as_str());
+        assert!(!config.name.is_empty() && !config.description.is_empty(), "{id}");
         assert!(
-            !summary.name.is_empty() && !summary.description.is_empty(),
-            "{}",
-            summary.id
+            (1..=2).contains(&config.tier),
+            "{id}: privileged tiers are never a default (D20)"
         );
-        assert!(
-            (1..=2).contains(&summary.tier),
-            "{}: privileged tiers are never a default (D20)",
-            summary.id
-        );
-        let known: Vec<&str> = summary.models.iter().map(|model| model.id.as_str()).collect();
+        let models = &config.runtime_config.models;
+        let known: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
+        let default = config.listed_model();
         // RUN-6: `native` finds the model itself that fits the credential it has.
         let left_open = known.is_empty() || runtime == Runtime::Native;
         assert!(
             if left_open {
-                summary.model.is_empty()
+                default.is_empty()
             } else {
-                known.contains(&summary.model.as_str())
+                known.contains(&default)
             },
-            "{}: default model is listed",
-            summary.id
+            "{id}: default model is listed"
         );
         assert_eq!(
             known.is_empty(),
             matches!(runtime, Runtime::Echo | Runtime::Exec),
-            "{}",
-            summary.id
+            "{id}"
         );
         for file in prompt_files(&found.dir) {
-            assert!(found.dir.join(&file).is_file(), "{}/{file}", summary.id);
+            assert!(found.dir.join(&file).is_file(), "{id}/{file}");
         }
     }
 }
@@ -301,22 +265,17 @@ fn shipped_templates_use_only_keys_the_agent_knows() {
                sub_workspaces a2a delegation sandbox rbac hitl governance security_scan compliance effort task_budget env \
                template_schema_version memory";
     let inner = "command args required_env timeout model provider provision_timeout_seconds models providers";
-    for summary in catalogue.list() {
-        let dir = catalogue.resolve(&summary.id).unwrap().unwrap().dir;
+    for (Found { id, dir }, _) in catalogue.list() {
         let config: yaml_serde::Value = yaml_serde::from_slice(&fs::read(dir.join("config.yaml")).unwrap()).unwrap();
         let check = |value: &yaml_serde::Value, allowed: &str| {
             for key in value.as_mapping().unwrap().keys() {
                 let key = key.as_str().unwrap();
-                assert!(
-                    allowed.split_whitespace().any(|known| known == key),
-                    "{}: {key}",
-                    summary.id
-                );
+                assert!(allowed.split_whitespace().any(|known| known == key), "{id}: {key}");
             }
         };
         check(&config, top);
         check(&config["runtime_config"], inner);
-        assert_eq!(config["runtime_config"]["timeout"], 0, "{}: PROV-44", summary.id);
+        assert_eq!(config["runtime_config"]["timeout"], 0, "{id}: PROV-44");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::plan::NodePlan;
-use crate::templates::generate::{self, GeneratedConfig};
+use crate::generate::{self, GeneratedConfig};
+use crate::orgs::plan::NodePlan;
 
 /// Bytes taken of one plugin; a larger one is skipped.
 const PLUGIN_BYTES: u64 = 16 << 20;

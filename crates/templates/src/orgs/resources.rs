@@ -8,13 +8,13 @@ use std::{
 use molecule_core::text::Quoted;
 use secrecy::SecretString;
 
-use super::{
+use crate::orgs::{
     document::{ChannelDoc, ScheduleDoc},
     error::OrgYamlError,
     prompts::{Base, Source},
     vars::expand,
 };
-use crate::templates::paths;
+use crate::paths;
 
 /// A recurring prompt. Whoever stores it checks the cron expression (PROV-147).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct PluginPlan {
 ///
 /// # Errors
 /// A file reference in an inline template.
-pub(super) fn schedules(docs: &[ScheduleDoc], base: Base<'_>) -> Result<Vec<SchedulePlan>, OrgYamlError> {
+pub(crate) fn schedules(docs: &[ScheduleDoc], base: Base<'_>) -> Result<Vec<SchedulePlan>, OrgYamlError> {
     let mut plans = Vec::new();
     for doc in docs {
         let source = Source {
@@ -94,7 +94,7 @@ pub(super) fn schedules(docs: &[ScheduleDoc], base: Base<'_>) -> Result<Vec<Sche
     Ok(plans)
 }
 
-pub(super) fn channel(doc: &ChannelDoc, mut lookup: impl FnMut(&str) -> Option<String>) -> ChannelPlan {
+pub(crate) fn channel(doc: &ChannelDoc, mut lookup: impl FnMut(&str) -> Option<String>) -> ChannelPlan {
     let mut missing_env = Vec::new();
     let config = doc
         .config
@@ -118,7 +118,7 @@ pub(super) fn channel(doc: &ChannelDoc, mut lookup: impl FnMut(&str) -> Option<S
 
 /// The plugins that exist in the registry; others are skipped with a log line. A name is one path component
 /// (PROV-40, PROV-O17).
-pub(super) fn plugins(names: &[String], registry: Option<&Path>) -> Vec<PluginPlan> {
+pub(crate) fn plugins(names: &[String], registry: Option<&Path>) -> Vec<PluginPlan> {
     let find = |name: &String| {
         let plain = !name.contains('/') && !name.starts_with('.');
         let dir = registry

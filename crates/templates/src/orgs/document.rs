@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::requirement::EnvRequirement;
-use crate::templates::lenient::{nullable, text, text_lists, text_map, texts};
+use crate::lenient::{nullable, text, text_lists, text_map, texts};
+use crate::orgs::requirement::EnvRequirement;
 
 /// A whole organisation, from YAML with its includes expanded or from the JSON of an inline template.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use molecule_core::{Runtime, limits};
 
-use super::Catalogue;
+use crate::catalogue::Catalogue;
 
 /// The one accessor of provision deadlines: the sweep and the API both ask here, so that spinner and killer agree
 /// (PROV-94, LIFE-191).
@@ -51,7 +51,7 @@ impl ProvisionTimeouts {
 
 fn declared_by(catalogue: &Catalogue) -> BTreeMap<Runtime, Duration> {
     let mut longest = BTreeMap::new();
-    for (_, config) in catalogue.configs() {
+    for (_, config) in catalogue.list() {
         let Some(runtime) = Runtime::parse(config.runtime.trim()) else {
             continue;
         };

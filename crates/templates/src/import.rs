@@ -10,7 +10,7 @@ use std::{
 
 use molecule_core::limits;
 
-use super::generate::one_line;
+use crate::generate::one_line;
 
 /// Why an import was refused. Texts of the first four are what the API answers.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`ImportError`].
-pub(super) fn import(
+pub(crate) fn import(
     root: &Path,
     others: &[PathBuf],
     name: &str,
@@ -178,7 +178,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::templates::{Catalogue, TemplateConfig};
+    use crate::config::TemplateConfig;
 
     fn files(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         entries
@@ -267,12 +267,8 @@ mod tests {
         assert_eq!(value["env"]["required"][0], "ANTHROPIC_API_KEY");
 
         let root = tempfile::tempdir().unwrap();
-        let id = import(root.path(), &[], "X", &files(&[("config.yaml", "name: own\n")]))
-            .unwrap()
-            .id;
-        assert_eq!(
-            Catalogue::new([root.path().to_owned()]).config(&id).unwrap().name,
-            "own"
-        );
+        let own = import(root.path(), &[], "X", &files(&[("config.yaml", "name: own\n")])).unwrap();
+        let config = fs::read(own.dir.join("config.yaml")).unwrap();
+        assert_eq!(TemplateConfig::parse(&config).unwrap().name, "own");
     }
 }

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::*;
-use crate::templates::Catalogue;
+use crate::Catalogue;
 
 /// A directory of organisation templates, workspace templates and plugins.
 struct Fixture(tempfile::TempDir);

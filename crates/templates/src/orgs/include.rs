@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use molecule_core::limits;
 use yaml_serde::Value;
 
-use super::error::{IncludeFault, OrgYamlError};
-use crate::templates::paths;
+use crate::orgs::error::{IncludeFault, OrgYamlError};
+use crate::paths;
 
 /// Includes in one template. Without it sixteen levels of files that include the next one twice are 65 536 reads.
 const MAX_INCLUDES: usize = 1_000;
@@ -18,7 +18,7 @@ const MAX_NESTING: usize = 128;
 ///
 /// # Errors
 /// Unreadable or unparseable files; faulty includes.
-pub(super) fn load(root: &Path, file: &Path) -> Result<Value, OrgYamlError> {
+pub(crate) fn load(root: &Path, file: &Path) -> Result<Value, OrgYamlError> {
     let bytes = paths::read_bounded(file).map_err(|source| OrgYamlError::Unreadable {
         file: file.to_owned(),
         source,
@@ -46,7 +46,7 @@ pub(super) fn load(root: &Path, file: &Path) -> Result<Value, OrgYamlError> {
 }
 
 /// The path of `file` as an operator would write it.
-pub(super) fn display(root: &Path, file: &Path) -> String {
+pub(crate) fn display(root: &Path, file: &Path) -> String {
     let root_name = root.file_name().unwrap_or_default();
     match file.strip_prefix(root) {
         Ok(relative) => Path::new(root_name).join(relative).display().to_string(),

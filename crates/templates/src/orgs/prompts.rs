@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::error::OrgYamlError;
-use crate::templates::paths;
+use crate::orgs::error::OrgYamlError;
+use crate::paths;
 
 /// Where file references of one level are resolved.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Base<'a> {
+pub(crate) enum Base<'a> {
     /// Below this directory of the template.
     Dir(&'a Path),
     /// The level's `files_dir` is unusable: every reference fails, and none reaches another directory.
@@ -18,10 +18,10 @@ pub(super) enum Base<'a> {
 
 /// One level's pair of keys.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) inline: &'a str,
-    pub(super) file: &'a str,
-    pub(super) base: Base<'a>,
+pub(crate) struct Source<'a> {
+    pub(crate) inline: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) base: Base<'a>,
 }
 
 impl Source<'_> {
@@ -29,7 +29,7 @@ impl Source<'_> {
     ///
     /// # Errors
     /// A file reference in an inline template.
-    pub(super) fn text(&self) -> Result<Option<String>, OrgYamlError> {
+    pub(crate) fn text(&self) -> Result<Option<String>, OrgYamlError> {
         self.check()?;
         Ok(self.content())
     }
@@ -74,7 +74,7 @@ impl Source<'_> {
 ///
 /// # Errors
 /// A file reference at any level of an inline template.
-pub(super) fn first(levels: &[Source<'_>]) -> Result<String, OrgYamlError> {
+pub(crate) fn first(levels: &[Source<'_>]) -> Result<String, OrgYamlError> {
     levels.iter().try_for_each(Source::check)?;
     Ok(levels.iter().find_map(Source::content).unwrap_or_default())
 }

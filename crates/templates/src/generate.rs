@@ -182,7 +182,7 @@ mod tests {
     use yaml_serde::Value;
 
     use super::*;
-    use crate::templates::required_env;
+    use crate::config::required_env;
 
     fn keys(value: &Value) -> Vec<&str> {
         value

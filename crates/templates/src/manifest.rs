@@ -8,7 +8,7 @@ use std::{
 use molecule_core::runtime::Allowlist;
 use serde::Deserialize;
 
-use super::paths;
+use crate::paths;
 
 /// Where container images keep their manifest (PROV-90).
 const IMAGE_MANIFEST: &str = "/app/manifest.json";

@@ -1,8 +1,8 @@
 //! The keys of `config.yaml` that the platform reads; all others are the agent's business (PROV-98).
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::lenient::{nullable, text, texts};
+use crate::lenient::{nullable, text, texts};
 
 /// A template's `config.yaml` as far as the platform reads it. `shared_context` and every other key is ignored
 /// (PROV-98, PROV-99), so a template can neither name nor influence a backend (PROV-164).
@@ -60,22 +60,22 @@ pub struct RuntimeConfig {
 }
 
 /// A model a user may choose (PROV-100).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ModelEntry {
     /// Model id.
     #[serde(deserialize_with = "text")]
     pub id: String,
     /// Display name.
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Credentials this model needs.
-    #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "texts")]
     pub required_env: Vec<String>,
 }
 
 /// One entry of the top-level `providers` list (PROV-100). `base_url: null` is the empty string (PROV-102).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ProviderEntry {
     /// Provider name.
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(config.name, "42");
         assert_eq!(config.tier, 0);
         assert!(config.skills.is_empty());
-        assert_eq!(serde_json::to_value(&config.providers[0]).unwrap()["base_url"], "");
+        assert_eq!(config.providers[0].base_url, "");
     }
 
     #[test]

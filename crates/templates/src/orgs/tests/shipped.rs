@@ -6,8 +6,9 @@ use molecule_core::Runtime;
 
 use super::{config, plan};
 use crate::{
-    orgs::yaml::{ImportOverrides, Mount, NodePlan, OrgLibrary},
-    templates::{Catalogue, materialise_embedded, orgs_dir, workspaces_dir},
+    Catalogue, materialise_embedded,
+    orgs::{ImportOverrides, Mount, NodePlan, OrgLibrary},
+    orgs_dir, workspaces_dir,
 };
 
 struct Shipped {

@@ -5,17 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use molecule_core::{Runtime, text::Quoted};
 use serde::Serialize;
 
-use super::{
-    document::OrgDocument,
-    error::OrgYamlError,
-    include,
-    plan::{self, OrgPlan, PlanContext},
-    requirement::{EnvRequirement, Requirements, aggregate},
+use crate::{
+    catalogue::Found,
+    orgs::{
+        document::OrgDocument,
+        environment::{Requirements, aggregate},
+        error::OrgYamlError,
+        requirement::EnvRequirement,
+        template::OrgTemplate,
+    },
+    paths,
 };
-use crate::templates::{Catalogue, Found, RestartLookups, paths};
 
 /// Accepted names of the file, in order (PROV-132, PROV-O14).
 const FILES: [&str; 2] = ["org.yaml", "org.yml"];
@@ -27,7 +29,7 @@ pub struct OrgLibrary {
 }
 
 /// One row of `GET /org/templates` (PROV-131).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OrgSummary {
     /// Directory name; what an import names.
     pub dir: String,
@@ -41,14 +43,6 @@ pub struct OrgSummary {
     pub required_env: Vec<EnvRequirement>,
     /// Better with these.
     pub recommended_env: Vec<EnvRequirement>,
-}
-
-/// A parsed organisation template.
-#[derive(Debug, Clone)]
-pub struct OrgTemplate {
-    pub(super) dir: Option<PathBuf>,
-    /// What it says, includes expanded.
-    pub document: OrgDocument,
 }
 
 impl OrgLibrary {
@@ -128,67 +122,6 @@ impl OrgLibrary {
     }
 }
 
-impl OrgTemplate {
-    /// A template sent with the request; it has no directory, so it can neither include nor name files (PROV-127,
-    /// PROV-144).
-    ///
-    /// # Errors
-    /// Not the shape of an organisation, or without a name (PROV-133).
-    pub fn inline(template: &serde_json::Value) -> Result<Self, OrgYamlError> {
-        let invalid = |message: String| OrgYamlError::invalid("inline template", None, message);
-        let document: OrgDocument =
-            serde_path_to_error::deserialize(template).map_err(|error| invalid(error.to_string()))?;
-        if document.name.trim().is_empty() {
-            return Err(invalid("name is missing".to_owned()));
-        }
-        Ok(Self { dir: None, document })
-    }
-
-    /// Resolves every workspace: inheritance, prompts, files, secrets, positions.
-    ///
-    /// # Errors
-    /// A workspace without a name; a file reference in an inline template.
-    pub fn plan(&self, context: PlanContext<'_>) -> Result<OrgPlan, OrgYamlError> {
-        plan::resolve(self, context)
-    }
-
-    fn read(dir: PathBuf, file: &Path) -> Result<Self, OrgYamlError> {
-        let value = include::load(&dir, file)?;
-        let document = serde_path_to_error::deserialize(value).map_err(|error| {
-            let line = error_line(file);
-            OrgYamlError::invalid(include::display(&dir, file), line, error.to_string())
-        })?;
-        Ok(Self {
-            dir: Some(dir),
-            document,
-        })
-    }
-
-    fn role_files(&self, org: &str, files_dir: &str) -> Option<Found> {
-        let dir = paths::dir_inside(self.dir.as_deref()?, files_dir).ok()??;
-        Some(Found {
-            id: format!("org-templates/{org}/{files_dir}"),
-            dir,
-        })
-    }
-}
-
-/// The line of a shape error. The expanded tree has lost its positions, but the file alone has them, unless the error is
-/// in what it includes.
-fn error_line(file: &Path) -> Option<usize> {
-    let bytes = paths::read_bounded(file).ok()?;
-    let error = yaml_serde::from_slice::<OrgDocument>(&bytes).err()?;
-    // With an include in the way the parser may stop at that instead.
-    let includes = bytes.windows(8).any(|part| part == b"!include");
-    error.location().filter(|_| !includes).map(|at| at.line())
-}
-
-fn org_file(dir: &Path) -> Option<PathBuf> {
-    FILES
-        .iter()
-        .find_map(|name| paths::existing_inside(dir, name).ok()?.filter(|path| path.is_file()))
-}
-
 impl OrgSummary {
     fn new(dir: String, document: &OrgDocument) -> Self {
         let Requirements { required, recommended } = aggregate(document);
@@ -203,33 +136,8 @@ impl OrgSummary {
     }
 }
 
-/// The look-ups of a restart's configuration source, on disk.
-#[derive(Debug, Clone, Copy)]
-pub struct RestartSources<'a> {
-    /// Workspace templates.
-    pub catalogue: &'a Catalogue,
-    /// Organisation templates.
-    pub orgs: &'a OrgLibrary,
-}
-
-impl RestartLookups for RestartSources<'_> {
-    fn template(&self, template: &str) -> Option<Found> {
-        let found = self.catalogue.resolve(template).unwrap_or_default();
-        if found.is_none() {
-            tracing::warn!(template = %Quoted(template), "template of a restart is invalid or missing; falling through");
-        }
-        found
-    }
-
-    fn by_name(&self, name: &str) -> Option<Found> {
-        self.catalogue.by_name(name)
-    }
-
-    fn org_role(&self, name: &str) -> Option<Found> {
-        self.orgs.role_dir(name)
-    }
-
-    fn runtime_default(&self, runtime: Runtime) -> Option<Found> {
-        self.catalogue.runtime_default(runtime)
-    }
+fn org_file(dir: &Path) -> Option<PathBuf> {
+    FILES
+        .iter()
+        .find_map(|name| paths::existing_inside(dir, name).ok()?.filter(|path| path.is_file()))
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::Fixture;
 use crate::{
-    orgs::yaml::{OrgErrorKind, OrgLibrary, RestartSources},
-    templates::{ConfigSource, RestartRequest, choose_restart},
+    ConfigSource, RestartRequest, choose_restart,
+    orgs::{OrgErrorKind, OrgLibrary, RestartSources},
 };
 
 #[test]

@@ -111,7 +111,7 @@ impl OrgYamlError {
         }
     }
 
-    pub(super) fn invalid(file: impl Into<String>, line: Option<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(file: impl Into<String>, line: Option<usize>, message: impl Into<String>) -> Self {
         Self::Invalid {
             file: file.into(),
             line,

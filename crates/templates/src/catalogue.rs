@@ -6,11 +6,10 @@ use std::{
 };
 
 use molecule_core::{Runtime, text::Quoted};
-use serde::{Deserialize, Serialize};
 use yaml_serde::Value;
 
-use super::{
-    config::{ModelEntry, ProviderEntry, TemplateConfig},
+use crate::{
+    config::TemplateConfig,
     import::{ImportError, Imported, import},
     paths::{self, Escape},
 };
@@ -27,7 +26,7 @@ impl From<Escape> for InvalidTemplate {
 }
 
 /// Workspace templates in one or more root directories, looked up in order: what an operator put into `CONFIGS_DIR`
-/// shadows what ships in the binary (see [`super::materialise_embedded`]).
+/// shadows what ships in the binary (see [`crate::materialise_embedded`]).
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     roots: Vec<PathBuf>,
@@ -40,47 +39,6 @@ pub struct Found {
     pub id: String,
     /// The directory, symbolic links resolved.
     pub dir: PathBuf,
-}
-
-/// One row of `GET /templates` (PROV-100).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct TemplateSummary {
-    /// Directory name.
-    pub id: String,
-    /// Display name.
-    pub name: String,
-    /// One line for people.
-    pub description: String,
-    /// Privilege and size class.
-    pub tier: i64,
-    /// Runtime name as written.
-    pub runtime: String,
-    /// Top-level `model`, else `runtime_config.model`.
-    pub model: String,
-    /// Models to choose from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub models: Vec<ModelEntry>,
-    /// Credentials, one of several acceptable ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub required_env: Vec<String>,
-    /// Provider slugs from `runtime_config.providers`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub providers: Vec<String>,
-    /// The top-level `providers` list; neither list is made from the other (PROV-101).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub provider_registry: Vec<ProviderEntry>,
-    /// Skill ids.
-    pub skills: Vec<String>,
-    /// Length of `skills`.
-    pub skill_count: usize,
-    /// Declared start time limit, seconds.
-    #[serde(default, skip_serializing_if = "is_undeclared")]
-    pub provision_timeout_seconds: i64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_undeclared(seconds: &i64) -> bool {
-    *seconds <= 0
 }
 
 /// What a template fills in when a creation names neither (PROV-42, LIFE-65).
@@ -118,10 +76,11 @@ impl Catalogue {
     /// Every template that has a readable `config.yaml`, ascending by id (PROV-100…104). One that does not decode is
     /// skipped with a log line that names it.
     #[must_use]
-    pub fn list(&self) -> Vec<TemplateSummary> {
-        self.configs()
-            .into_iter()
-            .map(|(found, config)| TemplateSummary::new(found.id, config))
+    pub fn list(&self) -> Vec<(Found, TemplateConfig)> {
+        let ids: BTreeSet<String> = self.roots.iter().flat_map(|root| paths::subdirectories(root)).collect();
+        ids.into_iter()
+            .filter_map(|id| self.with_config(&id))
+            .filter_map(|found| read_config(&found).map(|config| (found, config)))
             .collect()
     }
 
@@ -177,7 +136,7 @@ impl Catalogue {
             return Some(found);
         }
         let wanted = name.to_lowercase();
-        self.configs()
+        self.list()
             .into_iter()
             .filter(|(found, _)| !found.id.starts_with("ws-"))
             .find(|(_, config)| !wanted.is_empty() && config.name.to_lowercase() == wanted)
@@ -212,15 +171,6 @@ impl Catalogue {
         read_config(&found)
     }
 
-    /// Every template that decodes, ascending by id.
-    pub(super) fn configs(&self) -> Vec<(Found, TemplateConfig)> {
-        let ids: BTreeSet<String> = self.roots.iter().flat_map(|root| paths::subdirectories(root)).collect();
-        ids.into_iter()
-            .filter_map(|id| self.with_config(&id))
-            .filter_map(|found| read_config(&found).map(|config| (found, config)))
-            .collect()
-    }
-
     /// The first directory of that plain name.
     fn directory(&self, id: &str) -> Option<Found> {
         self.directories(id).next()
@@ -241,39 +191,8 @@ impl Catalogue {
     }
 }
 
-impl TemplateSummary {
-    fn new(id: String, config: TemplateConfig) -> Self {
-        let model = config.listed_model().to_owned();
-        let TemplateConfig {
-            name,
-            description,
-            tier,
-            runtime,
-            skills,
-            providers,
-            runtime_config,
-            ..
-        } = config;
-        Self {
-            id,
-            name,
-            description,
-            tier,
-            runtime,
-            model,
-            models: runtime_config.models,
-            required_env: runtime_config.required_env,
-            providers: runtime_config.providers,
-            provider_registry: providers,
-            skill_count: skills.len(),
-            skills,
-            provision_timeout_seconds: runtime_config.provision_timeout_seconds.max(0),
-        }
-    }
-}
-
 /// A template dir is a configuration source when it has a regular `config.yaml` (PROV-28).
-pub(super) fn has_config(dir: &Path) -> bool {
+pub(crate) fn has_config(dir: &Path) -> bool {
     matches!(paths::existing_inside(dir, "config.yaml"), Ok(Some(path)) if path.is_file())
 }
 

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use molecule_core::{Runtime, runtime::Allowlist};
 
-use super::{Catalogue, Found, InvalidTemplate};
+use crate::catalogue::{Catalogue, Found, InvalidTemplate};
 
 /// Configuration of a new workspace (PROV-41, LIFE-69).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreateSource {
     /// This template directory, and no generated files.
     Template(Found),
-    /// No template: a generated `config.yaml` (see [`super::generate`]).
+    /// No template: a generated `config.yaml` (see [`crate::generate`]).
     Generated,
 }
 

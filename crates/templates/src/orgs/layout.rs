@@ -31,13 +31,13 @@ impl std::ops::Add for Point {
 
 /// The box a workspace takes with everything below it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Size {
-    pub(super) width: f64,
-    pub(super) height: f64,
+pub(crate) struct Size {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
 }
 
 /// The box of a parent, or of a leaf if it has no children.
-pub(super) fn subtree(children: &[Size]) -> Size {
+pub(crate) fn subtree(children: &[Size]) -> Size {
     if children.is_empty() {
         return CELL;
     }
@@ -50,7 +50,7 @@ pub(super) fn subtree(children: &[Size]) -> Size {
 }
 
 /// Positions of the children inside their parent, in order.
-pub(super) fn slots(children: &[Size]) -> Vec<Point> {
+pub(crate) fn slots(children: &[Size]) -> Vec<Point> {
     let columns = columns(children.len());
     let column_width = widest(children) + GUTTER;
     let mut tops = Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn slots(children: &[Size]) -> Vec<Point> {
 }
 
 /// Positions of the roots: as the template says, else beside the root before, so that two never cover each other.
-pub(super) fn roots(roots: &[(Option<Point>, Size)]) -> Vec<Point> {
+pub(crate) fn roots(roots: &[(Option<Point>, Size)]) -> Vec<Point> {
     let mut next = Point::default();
     roots
         .iter()

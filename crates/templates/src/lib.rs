@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod catalogue;
+mod config;
+pub mod generate;
+mod import;
+mod lenient;
+mod manifest;
+pub mod orgs;
+mod paths;
+mod shipped;
+mod source;
+mod timeouts;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{Catalogue, Found, InvalidTemplate, TemplateDefaults};
+pub use config::{ModelEntry, ProviderEntry, RuntimeConfig, SubWorkspace, TemplateConfig, required_env};
+pub use import::{ImportError, Imported};
+pub use manifest::{LoadedAllowlist, load_allowlist, manifest_candidates};
+pub use paths::Escape;
+pub use shipped::{MaterialiseError, Materialised, materialise_embedded, orgs_dir, workspaces_dir};
+pub use source::{ConfigSource, CreateSource, RestartLookups, RestartRequest, choose_create, choose_restart};
+pub use timeouts::ProvisionTimeouts;

@@ -1,0 +1,70 @@
+//! One organisation template, parsed.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    catalogue::Found,
+    orgs::{document::OrgDocument, error::OrgYamlError, include},
+    paths,
+};
+
+/// A parsed organisation template.
+#[derive(Debug, Clone)]
+pub struct OrgTemplate {
+    /// Where it was read; `None` for an inline one.
+    pub(crate) dir: Option<PathBuf>,
+    /// What it says, includes expanded.
+    pub document: OrgDocument,
+}
+
+impl OrgTemplate {
+    /// A template sent with the request; it has no directory, so it can neither include nor name files (PROV-127,
+    /// PROV-144).
+    ///
+    /// # Errors
+    /// Not the shape of an organisation, or without a name (PROV-133).
+    pub fn inline(template: &serde_json::Value) -> Result<Self, OrgYamlError> {
+        let invalid = |message: String| OrgYamlError::invalid("inline template", None, message);
+        let document: OrgDocument =
+            serde_path_to_error::deserialize(template).map_err(|error| invalid(error.to_string()))?;
+        if document.name.trim().is_empty() {
+            return Err(invalid("name is missing".to_owned()));
+        }
+        Ok(Self { dir: None, document })
+    }
+
+    /// Reads `file`, which is in `dir`, and what it includes.
+    ///
+    /// # Errors
+    /// Unreadable, not YAML, not an organisation, or a faulty include.
+    pub(crate) fn read(dir: PathBuf, file: &Path) -> Result<Self, OrgYamlError> {
+        let value = include::load(&dir, file)?;
+        let document = serde_path_to_error::deserialize(value).map_err(|error| {
+            let line = error_line(file);
+            OrgYamlError::invalid(include::display(&dir, file), line, error.to_string())
+        })?;
+        Ok(Self {
+            dir: Some(dir),
+            document,
+        })
+    }
+
+    /// The files of a role, labelled by the template's directory name (LIFE-130).
+    pub(crate) fn role_files(&self, org: &str, files_dir: &str) -> Option<Found> {
+        let dir = paths::dir_inside(self.dir.as_deref()?, files_dir).ok()??;
+        Some(Found {
+            id: format!("org-templates/{org}/{files_dir}"),
+            dir,
+        })
+    }
+}
+
+/// The line of a shape error. The expanded tree has lost its positions, but the file alone has them, unless the error is
+/// in what it includes.
+fn error_line(file: &Path) -> Option<usize> {
+    let bytes = paths::read_bounded(file).ok()?;
+    let error = yaml_serde::from_slice::<OrgDocument>(&bytes).err()?;
+    // With an include in the way the parser may stop at that instead.
+    let includes = bytes.windows(8).any(|part| part == b"!include");
+    error.location().filter(|_| !includes).map(|at| at.line())
+}
