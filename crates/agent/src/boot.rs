@@ -1,6 +1,6 @@
 //! From an environment to a serving agent, and its end (RUN-10…17, D18).
 
-use std::{io::ErrorKind, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, os::fd::AsFd, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use molecule_a2a::jsonrpc::{AgentCapabilities, AgentCard, AgentSkill};
 use molecule_core::{Runtime, limits};
@@ -187,6 +187,7 @@ impl Agent {
             .await
             .map_err(|error| failed(&format!("cannot listen on {bind}"), &error))?;
         let address = listener.local_addr().map_err(|error| failed("listener", &error))?;
+        keep_port(&listener).map_err(|error| failed("listener", &error))?;
         Ok(Self {
             settings,
             config,
@@ -362,6 +363,13 @@ fn checked(settings: &Settings, config: &Config) -> Result<Engine, Exit> {
             report.failures.join("; ")
         ))),
     }
+}
+
+/// Keeps the port for as long as the process lives, whatever becomes of the server on it: the platform takes the life of
+/// the process for proof that the port is the agent's, and nobody may have it before (D32).
+fn keep_port(listener: &TcpListener) -> std::io::Result<()> {
+    std::mem::forget(listener.as_fd().try_clone_to_owned()?);
+    Ok(())
 }
 
 /// Best effort (RUN-10). Open to all only where the directory is the container's own: elsewhere it may be somebody's

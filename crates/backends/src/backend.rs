@@ -151,7 +151,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Something may still run.
     async fn stop(&self, id: WorkspaceId) -> Result<(), BackendError>;
 
-    /// Is an instance running?
+    /// Is an instance running? Yes must hold at the moment of the question, not only until the end has got about: a
+    /// connection that was made to the instance's address just before is trusted to lead to the instance (D32).
     async fn running(&self, id: WorkspaceId) -> Running;
 
     /// Instances that exist, those started by an earlier server included, so that they can be adopted or killed.

@@ -17,6 +17,7 @@ use crate::{
     activity::ActivityLog,
     config::Config,
     credentials::{Credentials, InboundSecrets},
+    dial::LiveInstances,
     ground::Ground,
     history::EventHistory,
     lifecycle::Lifecycle,
@@ -140,6 +141,7 @@ impl Platform {
         let library = Arc::new(OrgLibrary::new(paths.orgs));
         let allowlist = Arc::new(allowlist);
         let timeouts = Arc::new(ProvisionTimeouts::new((*catalogue).clone(), config.provision_timeout));
+        let instances = LiveInstances::new(backend.clone());
         let provisioner = Provisioner::new(provisioning::Parts {
             ground: ground.clone(),
             lifecycle: lifecycle.clone(),
@@ -149,6 +151,7 @@ impl Platform {
             catalogue: catalogue.clone(),
             allowlist: allowlist.clone(),
             timeouts,
+            instances: instances.clone(),
             backend,
         });
         let registry = Registry::new(registry::Parts {
@@ -165,6 +168,7 @@ impl Platform {
             writer: writer.clone(),
             inbound: inbound.clone(),
             provisioner: provisioner.clone(),
+            instances,
             pulses: pulses.clone(),
             overrides: overrides.clone(),
         });

@@ -247,7 +247,7 @@ impl From<MessagingError> for ApiError {
             MessagingError::NoUrl { status } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text).with("status", status.as_str())
             }
-            MessagingError::Restarting => unavailable(
+            MessagingError::NotLive(_) | MessagingError::Restarting => unavailable(
                 A2aUnavailable {
                     error: text,
                     restarting: Some(true),

@@ -28,7 +28,13 @@ pub(super) struct Stat {
     pub(super) group: i32,
     /// It still runs; a zombie does not, though it has its entry.
     pub(super) alive: bool,
+    /// Its first thread is on its way out. The process keeps its descriptors, ports among them, until all threads have
+    /// passed this point: as long as this is false it holds them.
+    pub(super) exiting: bool,
 }
+
+/// `PF_EXITING` among the flags of a thread: set before the kernel closes anything.
+const EXITING: u32 = 0x4;
 
 impl Stat {
     /// Reads one process. `None`: there is no such process.
@@ -61,6 +67,7 @@ impl Stat {
             parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
             alive,
+            exiting: fields.get(6)?.parse::<u32>().ok()? & EXITING != 0,
         })
     }
 }
@@ -74,6 +81,12 @@ impl ProcessKey {
     /// Does exactly this process run?
     pub(super) fn is_alive(self) -> io::Result<bool> {
         Ok(Stat::read(self.pid)?.is_some_and(|stat| stat.key == self && stat.alive))
+    }
+
+    /// Does this process run at this moment, all its descriptors open? Exact to the instant, where the news of an end
+    /// takes a while.
+    pub(super) fn holds_its_ports(self) -> io::Result<bool> {
+        Ok(Stat::read(self.pid)?.is_some_and(|stat| stat.key == self && stat.alive && !stat.exiting))
     }
 }
 
@@ -164,7 +177,9 @@ mod tests {
                 start_ticks: 12345
             }
         );
-        assert_eq!((stat.parent, stat.group, stat.alive), (7, 8, true));
+        assert_eq!((stat.parent, stat.group, stat.alive, stat.exiting), (7, 8, true, false));
+        let exiting = String::from_utf8(text.to_vec()).unwrap().replace("4194560", "4194564");
+        assert!(Stat::parse(42, exiting.as_bytes()).unwrap().exiting);
         for (state, threads, alive) in [("Z", 1, false), ("Z", 2, true), ("X", 0, false), ("T", 1, true)] {
             let text = format!("42 (a) {state} 7 8 9 0 -1 4 1 0 0 0 0 0 0 0 20 0 {threads} 0 1 1");
             assert_eq!(Stat::parse(42, text.as_bytes()).unwrap().alive, alive, "{text}");

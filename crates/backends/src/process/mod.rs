@@ -172,7 +172,11 @@ impl Backend for ProcessBackend {
     async fn running(&self, id: WorkspaceId) -> Running {
         let live = self.inner.slot(id).live.lock().clone();
         if let Some(live) = live {
-            return if live.has_ended() { Running::No } else { Running::Yes };
+            return match live.key.holds_its_ports() {
+                Ok(true) if !live.has_ended() => Running::Yes,
+                Ok(_) => Running::No,
+                Err(error) => Running::Unknown(io_error("looking at the agent's process")(error)),
+            };
         }
         match self.inner.recorded_process(id).await {
             Ok(Some(_)) => Running::Yes,

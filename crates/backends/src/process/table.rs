@@ -167,6 +167,7 @@ mod tests {
                 parent,
                 group,
                 alive: true,
+                exiting: false,
             },
             instance,
             state_dir: None,

@@ -7,3 +7,4 @@ mod native;
 mod server;
 mod shell;
 mod starter;
+mod stranger;

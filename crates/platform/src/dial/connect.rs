@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 type Tcp = TokioIo<TcpStream>;
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a name led nowhere.
 #[derive(Debug, thiserror::Error)]
@@ -52,18 +52,28 @@ pub(super) struct Connector {
 }
 
 impl Connector {
+    /// For addresses that were reported: each is judged.
+    pub(super) fn guarded(policy: Policy) -> Self {
+        Self::new(Some(policy), Self::tls(), limits::A2A_TLS_TIMEOUT)
+    }
+
+    /// For addresses that the backend assigned.
+    pub(super) fn trusting(tls: Arc<ClientConfig>) -> Self {
+        Self::new(None, tls, limits::A2A_TLS_TIMEOUT)
+    }
+
+    /// Whom to believe who an agent is; one for all connectors, because its list of roots is long.
+    pub(super) fn tls() -> Arc<ClientConfig> {
+        Arc::new(ClientConfig::builder().with_webpki_roots().with_no_client_auth())
+    }
+
     /// `None` trusts every address.
-    pub(super) fn new(policy: Option<Policy>, tls_timeout: Duration) -> Self {
+    pub(super) fn new(policy: Option<Policy>, tls: Arc<ClientConfig>, tls_timeout: Duration) -> Self {
         let mut http = HttpConnector::new_with_resolver(GuardedResolver { policy });
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(limits::A2A_CONNECT_TIMEOUT));
-        let tls = ClientConfig::builder().with_webpki_roots().with_no_client_auth();
-        Self {
-            http,
-            tls: Arc::new(tls),
-            tls_timeout,
-        }
+        Self { http, tls, tls_timeout }
     }
 }
 

@@ -1,21 +1,24 @@
 //! The one connector for calls to agents: parse, resolve, filter, connect to the address that passed (D13, SEC-177).
 
 mod connect;
+mod live;
 
 pub(crate) use connect::{ResolveError, TlsError};
+pub use live::{Instance, LiveInstances, NotLive};
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{Uri, uri::InvalidUri};
 use http_body_util::Full;
 use hyper_util::{
-    client::legacy::Client,
+    client::legacy::{Client, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
-use molecule_core::{
-    limits,
-    netguard::{self, Check, Policy, Refusal, Target},
-};
+use molecule_core::netguard::{self, Check, Policy, Refusal, Target};
 
 use self::connect::Connector;
+use crate::directory::Route;
 
 /// Connections kept idle per agent.
 const IDLE_PER_HOST: usize = 64;
@@ -46,34 +49,61 @@ pub async fn check(url: &str, check: Check, policy: Policy) -> Result<(), Refusa
     }
 }
 
-/// Who gave the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a request to an agent goes.
+#[derive(Debug, Clone)]
 pub enum Endpoint {
-    /// The backend that started the agent; trusted.
-    Assigned,
-    /// The agent itself; judged at every dial.
-    Reported,
+    /// To the instance that the backend started, at the address it was given; trusted.
+    Assigned(Arc<Instance>),
+    /// Where the agent says it is; judged at every dial.
+    Reported(Arc<str>),
 }
 
-type Pool = Client<Connector, Full<Bytes>>;
+impl Endpoint {
+    /// The address.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn uri(&self) -> Result<Uri, InvalidUri> {
+        match self {
+            Self::Assigned(instance) => Ok(instance.uri().clone()),
+            Self::Reported(url) => url.parse(),
+        }
+    }
+}
 
-/// Clients for both kinds of endpoint, with pools of their own: a connection made on trust is never reused for an
-/// address that has to be judged. No proxy environment, no redirects. Cheap to clone.
+type Pool<C> = Client<C, Full<Bytes>>;
+
+/// Clients for both kinds of endpoint. Every instance has a pool of its own, and so have the reported addresses
+/// together: a connection made on trust is never reused for anybody else. No proxy environment, no redirects. Cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct Dialer {
-    assigned: Pool,
-    reported: Pool,
+    instances: LiveInstances,
+    reported: Pool<Connector>,
     policy: Policy,
 }
 
 impl Dialer {
     /// Pools under a policy.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, instances: LiveInstances) -> Self {
         Self {
-            assigned: pool(Connector::new(None, limits::A2A_TLS_TIMEOUT)),
-            reported: pool(Connector::new(Some(policy), limits::A2A_TLS_TIMEOUT)),
+            instances,
+            reported: pool(Connector::guarded(policy)),
             policy,
+        }
+    }
+
+    /// Where a workspace is reached.
+    ///
+    /// # Errors
+    /// Its address is assigned, and its instance is not known to live.
+    pub fn endpoint(&self, route: &Route) -> Result<Endpoint, NotLive> {
+        if route.url_assigned {
+            let instance = self.instances.find(route.id, route.generation)?;
+            Ok(Endpoint::Assigned(instance))
+        } else {
+            Ok(Endpoint::Reported(route.url.clone()))
         }
     }
 
@@ -83,17 +113,17 @@ impl Dialer {
     /// [`DialError`].
     pub async fn send(
         &self,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         request: http::Request<Full<Bytes>>,
     ) -> Result<http::Response<hyper::body::Incoming>, DialError> {
-        let pool = match endpoint {
-            Endpoint::Assigned => &self.assigned,
-            Endpoint::Reported => {
+        let sent = match endpoint {
+            Endpoint::Assigned(instance) => instance.pool.request(request),
+            Endpoint::Reported(_) => {
                 netguard::parse(&request.uri().to_string(), Check::Dispatch, self.policy)?;
-                &self.reported
+                self.reported.request(request)
             }
         };
-        pool.request(request).await.map_err(DialError::Transport)
+        sent.await.map_err(DialError::Transport)
     }
 }
 
@@ -108,7 +138,10 @@ pub enum DialError {
     Transport(#[source] hyper_util::client::legacy::Error),
 }
 
-fn pool(connector: Connector) -> Pool {
+fn pool<C>(connector: C) -> Pool<C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -121,6 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use molecule_a2a::upstream::TransportFailure;
+    use molecule_core::limits;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -129,7 +163,7 @@ mod tests {
     /// How a call to an address fails.
     async fn failure(url: &str, tls_timeout: Duration) -> PushFailure {
         let request = http::Request::post(url).body(Full::default()).unwrap();
-        let error = pool(Connector::new(None, tls_timeout))
+        let error = pool(Connector::new(None, Connector::tls(), tls_timeout))
             .request(request)
             .await
             .unwrap_err();

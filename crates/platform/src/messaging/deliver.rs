@@ -5,7 +5,7 @@ use molecule_a2a::{Normalised, ProtocolVersion, normalise};
 use molecule_core::{DeliveryMode, WorkspaceId};
 
 use super::{Caller, CallerRefusal, FrameStream, MessagingError, Messenger};
-use crate::{config::AuthMode, credentials::Identity, directory::Route};
+use crate::{config::AuthMode, credentials::Identity, dial::Endpoint, directory::Route};
 
 /// A message as it came in.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ pub enum Delivered {
 pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) route: Arc<Route>,
+    pub(super) endpoint: Endpoint,
     pub(super) request: Arc<Normalised>,
     pub(super) target_version: ProtocolVersion,
     pub(super) ceiling: Option<Duration>,
@@ -82,6 +83,7 @@ impl Messenger {
         if route.url.is_empty() {
             return Err(MessagingError::NoUrl { status: route.status });
         }
+        let endpoint = self.inner.dialer.endpoint(&route)?;
         let ceiling = match (message.timeout, caller) {
             (Some(asked), _) => asked,
             (None, Caller::Canvas) => None,
@@ -91,6 +93,7 @@ impl Messenger {
         self.dispatch(Call {
             caller,
             route,
+            endpoint,
             request,
             target_version,
             ceiling,

@@ -25,7 +25,7 @@ use self::memory::ReplyMemory;
 use crate::{
     activity::ActivityLog,
     credentials::InboundSecrets,
-    dial::Dialer,
+    dial::{Dialer, LiveInstances, NotLive},
     ground::Ground,
     provisioning::Provisioner,
     registry::{Overrides, Pulses},
@@ -58,6 +58,10 @@ pub enum MessagingError {
     /// The guard (A2A-62).
     #[error("workspace URL is not publicly routable")]
     NotRoutable,
+    /// The address is assigned, and its instance is not known to live: it has just ended, or the server has just begun
+    /// and not settled yet what runs (D32). Nothing was sent.
+    #[error("workspace agent is not known to be running; try again in a moment")]
+    NotLive(#[from] NotLive),
     /// The agent was found dead; a restart has begun (A2A-81).
     #[error("workspace agent is not running; it is being restarted")]
     Restarting,
@@ -132,6 +136,7 @@ pub struct Parts {
     pub writer: ActivityWriter,
     pub inbound: InboundSecrets,
     pub provisioner: Provisioner,
+    pub instances: LiveInstances,
     pub pulses: Pulses,
     pub overrides: Overrides,
 }
@@ -150,7 +155,7 @@ impl Messenger {
     pub fn new(parts: Parts) -> Self {
         let inner = Inner {
             log: ActivityLog::new(&parts.ground, parts.writer.clone()),
-            dialer: Dialer::new(parts.config.netguard),
+            dialer: Dialer::new(parts.config.netguard, parts.instances.clone()),
             outbound: Mutex::default(),
             memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),
             parts,

@@ -17,13 +17,15 @@ use molecule_core::limits;
 use secrecy::ExposeSecret;
 
 use super::{Delivered, MessagingError, Messenger, deliver::Call, relay, reply::Upstream};
-use crate::dial::{DialError, Endpoint, ResolveError, TlsError};
+use crate::dial::{DialError, Endpoint, NotLive, ResolveError, TlsError};
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushFailure {
     /// The guard refused the address.
     NotRoutable,
+    /// The instance at the assigned address is not known to live (D32).
+    NotLive,
     /// No answer.
     Transport(TransportFailure),
     /// Headers came, the body was not read to its end.
@@ -54,6 +56,7 @@ impl PushFailure {
     pub fn describe(self) -> &'static str {
         match self {
             Self::NotRoutable => "address not allowed",
+            Self::NotLive => "agent not known to run",
             Self::Transport(failure) => describe_transport(failure),
             Self::Body { cause, .. } => cause.describe(),
         }
@@ -148,12 +151,12 @@ impl Messenger {
     }
 
     async fn send(&self, call: &Call, clocks: &Clocks) -> Result<http::Response<Incoming>, PushFailure> {
-        let (endpoint, request) = self.request(call).await?;
-        let answer = self.inner.dialer.send(endpoint, request);
+        let request = self.request(call).await?;
+        let answer = self.inner.dialer.send(&call.endpoint, request);
         // Assigned endpoints are governed by the idle timer alone (D13).
-        let header_timeout = match endpoint {
-            Endpoint::Reported => Some(self.inner.config.a2a_header_timeout),
-            Endpoint::Assigned => None,
+        let header_timeout = match call.endpoint {
+            Endpoint::Reported(_) => Some(self.inner.config.a2a_header_timeout),
+            Endpoint::Assigned(_) => None,
         };
         tokio::select! {
             biased;
@@ -164,18 +167,16 @@ impl Messenger {
     }
 
     /// No inbound header is forwarded (A2A-13); the platform proves itself to agents it started (D13).
-    async fn request(&self, call: &Call) -> Result<(Endpoint, Request<Full<Bytes>>), PushFailure> {
+    async fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>, PushFailure> {
         let body = call.request.body_for(call.target_version);
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri(&*call.route.url)
+            .uri(call.endpoint.uri().map_err(|_| PushFailure::NotRoutable)?)
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if call.target_version.wire() != molecule_a2a::ProtocolVersion::V0_3 {
             request = request.header(VERSION_HEADER, call.target_version.header());
         }
-        let mut endpoint = Endpoint::Reported;
-        if call.route.url_assigned {
-            endpoint = Endpoint::Assigned;
+        if let Endpoint::Assigned(_) = call.endpoint {
             match self.inner.inbound.read_or_heal(call.route.id).await {
                 Ok(healed) => {
                     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", healed.secret.expose_secret()))
@@ -187,8 +188,7 @@ impl Messenger {
                 Err(error) => tracing::error!(target = %call.route.id, %error, "no inbound secret"),
             }
         }
-        let request = request.body(Full::new(body)).map_err(|_| PushFailure::NotRoutable)?;
-        Ok((endpoint, request))
+        request.body(Full::new(body)).map_err(|_| PushFailure::NotRoutable)
     }
 
     /// Resolves when the call has run out of time: its ceiling, or silence. Any event of the target resets the idle
@@ -252,35 +252,32 @@ impl Messenger {
         })
     }
 
-    /// Transport failure: look at the agent, record, then answer (A2A-91).
+    /// No whole answer: look at the agent unless it has answered, record, then answer (A2A-91).
     pub(super) async fn failed(&self, call: &Call, clocks: &Clocks, failure: PushFailure) -> MessagingError {
-        let PushFailure::Transport(transport) = failure else {
-            self.record_failure(call, clocks.begun.elapsed(), failure).await;
-            return match failure {
-                PushFailure::Body {
-                    delivery_confirmed,
-                    cause,
-                } => MessagingError::UnreadableReply {
-                    delivery_confirmed,
-                    detail: cause.describe(),
-                },
-                _ => MessagingError::NotRoutable,
-            };
-        };
-        let dead = self
-            .inner
-            .provisioner
-            .found_dead(call.route.id, call.route.generation)
-            .await;
+        let unheard = matches!(failure, PushFailure::Transport(_) | PushFailure::NotLive);
+        let dead = unheard
+            && self
+                .inner
+                .provisioner
+                .found_dead(call.route.id, call.route.generation)
+                .await;
         self.record_failure(call, clocks.begun.elapsed(), failure).await;
-        if dead {
-            MessagingError::Restarting
-        } else if !transport.is_busy() {
-            MessagingError::Unreachable
-        } else if self.inner.overrides.of(call.route.id).session {
-            MessagingError::BusyNativeSession
-        } else {
-            MessagingError::Busy
+        match failure {
+            _ if dead => MessagingError::Restarting,
+            PushFailure::NotRoutable => MessagingError::NotRoutable,
+            PushFailure::NotLive => MessagingError::NotLive(NotLive),
+            PushFailure::Body {
+                delivery_confirmed,
+                cause,
+            } => MessagingError::UnreadableReply {
+                delivery_confirmed,
+                detail: cause.describe(),
+            },
+            PushFailure::Transport(failure) if !failure.is_busy() => MessagingError::Unreachable,
+            PushFailure::Transport(_) if self.inner.overrides.of(call.route.id).session => {
+                MessagingError::BusyNativeSession
+            }
+            PushFailure::Transport(_) => MessagingError::Busy,
         }
     }
 }
@@ -325,6 +322,9 @@ impl PushFailure {
 
 /// What a single error of the chain stands for, if it says so.
 fn failure_of(cause: &(dyn std::error::Error + 'static), connecting: bool) -> Option<PushFailure> {
+    if cause.is::<NotLive>() {
+        return Some(PushFailure::NotLive);
+    }
     if cause.is::<TlsError>() {
         return Some(PushFailure::Transport(TransportFailure::Tls));
     }

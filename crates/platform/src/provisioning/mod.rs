@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     credentials::{Credentials, InboundSecrets},
+    dial::LiveInstances,
     ground::Ground,
     lifecycle::Lifecycle,
     secrets::Secrets,
@@ -81,6 +82,7 @@ pub struct Parts {
     pub catalogue: Arc<Catalogue>,
     pub allowlist: Arc<Allowlist>,
     pub timeouts: Arc<ProvisionTimeouts>,
+    pub instances: LiveInstances,
     /// `None` is the only way to say that there is none (LIFE-50).
     pub backend: Option<Arc<dyn Backend>>,
 }

@@ -269,6 +269,9 @@ impl Provisioner {
 
     /// After a start: store where it is, unless the workspace has moved on (D17).
     async fn settle(&self, row: &Workspace, started: Started) {
+        self.inner
+            .instances
+            .began(row.id, row.generation, started.endpoint.as_deref());
         let url = started.endpoint.map(|url| NewUrl { url, assigned: true });
         let kept = match self
             .inner
@@ -319,6 +322,7 @@ impl Provisioner {
         let Some(backend) = &self.inner.backend else {
             return Ok(());
         };
+        self.inner.instances.ended(id);
         backend.stop(id).await.inspect_err(|error| {
             tracing::error!(workspace = %id, %error, "LEAK-SUSPECT: the instance could not be stopped");
         })

@@ -154,6 +154,9 @@ impl Provisioner {
             tracing::warn!(workspace = %row.id, %error, "instance not adopted");
             return false;
         }
+        self.inner
+            .instances
+            .began(row.id, row.generation, instance.endpoint.as_deref());
         let url = instance.endpoint.clone().map(|url| NewUrl { url, assigned: true });
         if url.as_ref().is_some_and(|url| url.url != row.url) {
             if let Err(error) = self.inner.store.set_instance(row.id, row.generation, url, None).await {

@@ -85,6 +85,7 @@ impl Provisioner {
     }
 
     async fn exited(&self, exit: Exit) {
+        self.inner.instances.ended_of(exit.id, exit.generation);
         tracing::warn!(workspace = %exit.id, generation = exit.generation, reason = exit.reason, "instance ended");
         match self.inner.store.workspace(exit.id).await {
             Ok(Some(row)) if row.generation != exit.generation => {}
@@ -99,6 +100,7 @@ impl Provisioner {
     }
 
     pub(super) async fn gone(&self, id: WorkspaceId, generation: i64, reason: &str) {
+        self.inner.instances.ended_of(id, generation);
         let change = Change {
             url: Some(NewUrl::none()),
             sample_error: Some(format!("agent stopped: {}", declared(reason))),

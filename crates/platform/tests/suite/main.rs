@@ -15,6 +15,7 @@ mod registry;
 mod restart;
 mod secrets;
 mod start;
+mod stranger;
 mod sweep;
 mod upstream;
 mod watch;
