@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, net::SocketAddr, os::fd::AsFd, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use molecule_a2a::jsonrpc::{AgentCapabilities, AgentCard, AgentSkill};
-use molecule_core::{Runtime, limits};
+use molecule_core::{Runtime, contract, limits};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -62,7 +62,7 @@ pub struct Tuning {
 /// the calling thread and what it starts (D18).
 #[must_use]
 pub fn main(vars: Vars) -> ExitCode {
-    let state_dir = vars.get("MOLECULE_STATE_DIR").map(std::path::PathBuf::from);
+    let state_dir = vars.get(contract::env::STATE_DIR).map(std::path::PathBuf::from);
     let settings = match Settings::from_vars(vars) {
         Ok(settings) => settings,
         Err(error) => return end(state_dir.as_deref(), &Exit::failed(error.to_string())),
@@ -160,13 +160,10 @@ impl Agent {
             .map_err(|error| failed("native", &error))?;
         let engine = checked(&settings, &config)?;
         prepare_work_dir(&settings);
-        let tokens = TokenStore::new(
-            &settings.credentials_dir,
-            settings.vars.secret("MOLECULE_WORKSPACE_TOKEN"),
-        );
+        let tokens = TokenStore::new(&settings.credentials_dir, settings.vars.secret(contract::env::TOKEN));
         let inbound = InboundSecret::new(&settings.credentials_dir);
         let platform = Platform::new(&settings.platform_url, settings.workspace_id, tokens, inbound)
-            .map_err(|error| failed("PLATFORM_URL", &error))?;
+            .map_err(|error| failed(contract::env::PLATFORM_URL, &error))?;
         let platform = Arc::new(platform);
         std::fs::create_dir_all(&settings.state_dir).map_err(|error| failed("state directory", &error))?;
         let journal = Journal::open(&settings.state_dir).map_err(|error| failed("journal", &error))?;
@@ -277,7 +274,7 @@ impl Agent {
 
     /// Where the platform finds this agent. One that the backend bound to loopback is known to it anyway (D13).
     fn url(&self) -> String {
-        if let Some(url) = self.settings.vars.get("AGENT_URL") {
+        if let Some(url) = self.settings.vars.get(contract::env::AGENT_URL) {
             return url.to_owned();
         }
         if !self.address.ip().is_unspecified() {
@@ -310,7 +307,7 @@ impl Agent {
     }
 
     fn write_agents_md(&self) {
-        let endpoint = self.settings.vars.get("AGENT_URL").map_or_else(
+        let endpoint = self.settings.vars.get(contract::env::AGENT_URL).map_or_else(
             || format!("http://localhost:{}/a2a", self.address.port()),
             str::to_owned,
         );

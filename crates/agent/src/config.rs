@@ -189,7 +189,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(dir: &Path) -> Result<Self, ConfigError> {
-        let path = dir.join("config.yaml");
+        let path = dir.join(molecule_core::contract::file::CONFIG);
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable {
             path: shown.clone(),

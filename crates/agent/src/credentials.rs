@@ -5,16 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use molecule_core::credential::{parse_bearer, secrets_equal};
+use molecule_core::{
+    contract::file,
+    credential::{parse_bearer, secrets_equal},
+};
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::fsio;
-
-/// Name of the token file in the credentials directory (RUN-3).
-pub const TOKEN_FILE: &str = ".auth_token";
-/// Name of the inbound secret's file (RUN-5).
-pub const INBOUND_FILE: &str = ".platform_inbound_secret";
 
 /// The workspace's own token: file first, `MOLECULE_WORKSPACE_TOKEN` when the file is absent (D3).
 pub struct TokenStore {
@@ -28,7 +26,7 @@ impl TokenStore {
     #[must_use]
     pub fn new(dir: &Path, fallback: Option<SecretString>) -> Self {
         Self {
-            file: dir.join(TOKEN_FILE),
+            file: dir.join(file::AUTH_TOKEN),
             fallback,
             cached: Mutex::new(None),
         }
@@ -102,7 +100,7 @@ impl InboundSecret {
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
-            file: dir.join(INBOUND_FILE),
+            file: dir.join(file::INBOUND_SECRET),
         }
     }
 
@@ -148,9 +146,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = TokenStore::new(dir.path(), Some("from-env".into()));
         assert_eq!(store.current().unwrap().expose_secret(), "from-env");
-        std::fs::write(dir.path().join(TOKEN_FILE), " \n").unwrap();
+        std::fs::write(dir.path().join(file::AUTH_TOKEN), " \n").unwrap();
         assert!(!store.reload(), "a blank file is no token");
-        std::fs::write(dir.path().join(TOKEN_FILE), "from-file\n").unwrap();
+        std::fs::write(dir.path().join(file::AUTH_TOKEN), "from-file\n").unwrap();
         assert_eq!(store.current().unwrap().expose_secret(), "from-env", "cached");
         assert!(store.reload()); // RUN-4
         assert_eq!(store.current().unwrap().expose_secret(), "from-file");
@@ -163,9 +161,9 @@ mod tests {
         let store = TokenStore::new(dir.path(), None);
         assert!(store.save("  ").is_err());
         store.save("abc").unwrap();
-        let before = std::fs::metadata(dir.path().join(TOKEN_FILE)).unwrap();
+        let before = std::fs::metadata(dir.path().join(file::AUTH_TOKEN)).unwrap();
         store.save("abc\n").unwrap();
-        let after = std::fs::metadata(dir.path().join(TOKEN_FILE)).unwrap();
+        let after = std::fs::metadata(dir.path().join(file::AUTH_TOKEN)).unwrap();
         assert_eq!(
             std::os::unix::fs::MetadataExt::ino(&before),
             std::os::unix::fs::MetadataExt::ino(&after)
@@ -178,7 +176,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let secret = InboundSecret::new(dir.path());
         assert!(!secret.admits(Some("Bearer x")), "no file");
-        std::fs::write(dir.path().join(INBOUND_FILE), "  ").unwrap();
+        std::fs::write(dir.path().join(file::INBOUND_SECRET), "  ").unwrap();
         assert!(!secret.admits(Some("Bearer ")), "empty file");
         assert!(!secret.admits(Some("Bearer x")));
         secret.save("s3cret");

@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use molecule_core::{WorkspaceId, validate::WorkspaceAccess};
+use molecule_core::{
+    WorkspaceId,
+    contract::{Sandbox, env},
+    validate::WorkspaceAccess,
+};
 use secrecy::SecretString;
 
 /// The environment's variables, read once. Empty values count as absent. Values may be secrets, so `Debug` prints
@@ -61,18 +65,6 @@ impl fmt::Debug for Vars {
     }
 }
 
-/// How much confinement the operator demands (D18).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SandboxMode {
-    /// Refuse to run unconfined.
-    Required,
-    /// Confine where the kernel can, say so where it cannot.
-    #[default]
-    BestEffort,
-    /// Do not confine.
-    Off,
-}
-
 /// The environment cannot be used; the process must not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvError {
@@ -114,7 +106,7 @@ pub struct Settings {
     /// Address to listen on; `None` means `0.0.0.0:<a2a.port>` (RUN-51).
     pub bind: Option<String>,
     /// Confinement.
-    pub sandbox: SandboxMode,
+    pub sandbox: Sandbox,
     /// Engine chosen by the platform; wins over `config.yaml` (RUN-15).
     pub runtime: Option<String>,
     /// The parent workspace, if any.
@@ -129,30 +121,30 @@ impl Settings {
     /// # Errors
     /// See [`EnvError`].
     pub fn from_vars(vars: Vars) -> Result<Self, EnvError> {
-        let id = vars.get("WORKSPACE_ID").ok_or(EnvError::NoWorkspaceId)?;
+        let id = vars.get(env::WORKSPACE_ID).ok_or(EnvError::NoWorkspaceId)?;
         let workspace_id = id.parse().map_err(|_| EnvError::BadWorkspaceId)?;
         let platform_url = vars
-            .get("PLATFORM_URL")
-            .or_else(|| vars.get("MOLECULE_URL"))
+            .get(env::PLATFORM_URL)
+            .or_else(|| vars.get(env::MOLECULE_URL))
             .map_or_else(
                 || default_platform_url(&vars).to_owned(),
                 |url| url.trim_end_matches('/').to_owned(),
             );
         let path = |name: &str| vars.get(name).map(PathBuf::from);
-        let credentials_dir = path("CONFIGS_DIR").unwrap_or_else(|| default_credentials_dir(&vars));
+        let credentials_dir = path(env::CREDENTIALS_DIR).unwrap_or_else(|| default_credentials_dir(&vars));
         Ok(Self {
             workspace_id,
             platform_url,
-            config_dir: path("WORKSPACE_CONFIG_PATH").unwrap_or_else(|| "/configs".into()),
-            work_dir: path("MOLECULE_WORKSPACE_DIR").unwrap_or_else(|| "/workspace".into()),
+            config_dir: path(env::CONFIG_DIR).unwrap_or_else(|| "/configs".into()),
+            work_dir: path(env::WORK_DIR).unwrap_or_else(|| "/workspace".into()),
             work_access: work_access(&vars)?,
-            state_dir: path("MOLECULE_STATE_DIR").unwrap_or_else(|| credentials_dir.join(".state")),
-            plugins_dir: path("PLUGINS_DIR").unwrap_or_else(|| "/plugins".into()),
+            state_dir: path(env::STATE_DIR).unwrap_or_else(|| credentials_dir.join(".state")),
+            plugins_dir: path(env::PLUGINS_DIR).unwrap_or_else(|| "/plugins".into()),
             credentials_dir,
-            bind: vars.get("MOLECULE_BIND").map(str::to_owned),
+            bind: vars.get(env::BIND).map(str::to_owned),
             sandbox: sandbox_mode(&vars)?,
-            runtime: vars.get("MOLECULE_AGENT_RUNTIME").map(str::to_owned),
-            parent_id: vars.get("PARENT_ID").map(str::to_owned),
+            runtime: vars.get(env::RUNTIME).map(str::to_owned),
+            parent_id: vars.get(env::PARENT_ID).map(str::to_owned),
             vars,
         })
     }
@@ -172,22 +164,20 @@ impl Settings {
 
 /// `none`, like no word at all, says that no *host* directory is mounted: the workspace has its own, which is writable.
 fn work_access(vars: &Vars) -> Result<WorkspaceAccess, EnvError> {
-    match vars.get("MOLECULE_WORKSPACE_ACCESS") {
+    match vars.get(env::WORK_ACCESS) {
         None => Ok(WorkspaceAccess::None),
         Some(text) => WorkspaceAccess::parse(text).ok_or(EnvError::BadChoice {
-            name: "MOLECULE_WORKSPACE_ACCESS",
+            name: env::WORK_ACCESS,
             expected: "none, read_only, read_write",
         }),
     }
 }
 
-fn sandbox_mode(vars: &Vars) -> Result<SandboxMode, EnvError> {
-    match vars.get("MOLECULE_SANDBOX") {
-        None | Some("best-effort") => Ok(SandboxMode::BestEffort),
-        Some("required") => Ok(SandboxMode::Required),
-        Some("off") => Ok(SandboxMode::Off),
-        Some(_) => Err(EnvError::BadChoice {
-            name: "MOLECULE_SANDBOX",
+fn sandbox_mode(vars: &Vars) -> Result<Sandbox, EnvError> {
+    match vars.get(env::SANDBOX) {
+        None => Ok(Sandbox::default()),
+        Some(text) => Sandbox::parse(text).ok_or(EnvError::BadChoice {
+            name: env::SANDBOX,
             expected: "required, best-effort, off",
         }),
     }
@@ -261,7 +251,7 @@ mod tests {
         assert_eq!(settings.plugins_dir, Path::new("/p"));
         assert_eq!(settings.work_dir, Path::new("/workspace"));
         assert_eq!(settings.state_dir, Path::new("/c/.state"));
-        assert_eq!(settings.sandbox, SandboxMode::Required);
+        assert_eq!(settings.sandbox, Sandbox::Required);
         assert_eq!(settings.runtime.as_deref(), Some("echo"));
         assert!(!settings.may_write_work_dir());
     }

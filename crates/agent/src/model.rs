@@ -1,6 +1,9 @@
 //! Which model and provider a turn uses (RUN-6, RUN-7).
 
-use molecule_core::model::{PROVIDER_DERIVED, PROVIDER_ORIGIN_VARIABLE, PROVIDER_VARIABLE};
+use molecule_core::{
+    contract::env,
+    model::{PROVIDER_DERIVED, PROVIDER_ORIGIN_VARIABLE, PROVIDER_VARIABLE},
+};
 
 use crate::{config::Config, env::Vars};
 
@@ -8,8 +11,8 @@ use crate::{config::Config, env::Vars};
 /// beats the template's file, otherwise the template's default boots and asks for the wrong credential.
 #[must_use]
 pub fn model(vars: &Vars, config: &Config) -> Option<String> {
-    vars.get("MODEL")
-        .or_else(|| vars.get("MODEL_PROVIDER"))
+    vars.get(env::MODEL)
+        .or_else(|| vars.get(env::OLDER_MODEL))
         .map(str::to_owned)
         .or_else(|| config.runtime_config.model.clone())
         .or_else(|| config.model.clone())

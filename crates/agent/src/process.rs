@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
 
+use molecule_core::contract::env as contract;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -220,9 +221,9 @@ pub fn clean_env<'a>(vars: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap
         "SHELL",
         "USER",
         "LOGNAME",
-        "WORKSPACE_ID",
-        "MOLECULE_INSTANCE",
-        "MOLECULE_WORKSPACE_DIR",
+        contract::WORKSPACE_ID,
+        contract::INSTANCE,
+        contract::WORK_DIR,
     ];
     let mut env: BTreeMap<_, _> = vars
         .filter(|(name, _)| {

@@ -11,8 +11,9 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
+use molecule_core::contract::Sandbox;
 
-use crate::env::{SandboxMode, Settings};
+use crate::env::Settings;
 
 /// Newest interface asked for; older kernels get what they have.
 const ABI_WANTED: ABI = ABI::V6;
@@ -69,18 +70,18 @@ pub enum SandboxError {
 /// # Errors
 /// Only in mode `required`.
 pub fn apply(settings: &Settings) -> Result<Confinement, SandboxError> {
-    if settings.sandbox == SandboxMode::Off {
+    if settings.sandbox == Sandbox::Off {
         return Ok(Confinement::Off);
     }
     let confinement = match restrict(settings) {
         Ok(status) => status,
-        Err(error) if settings.sandbox == SandboxMode::Required => return Err(error.into()),
+        Err(error) if settings.sandbox == Sandbox::Required => return Err(error.into()),
         Err(error) => {
             tracing::warn!(%error, "the kernel refused the sandbox");
             Confinement::Unavailable
         }
     };
-    if confinement == Confinement::Unavailable && settings.sandbox == SandboxMode::Required {
+    if confinement == Confinement::Unavailable && settings.sandbox == Sandbox::Required {
         return Err(SandboxError::Unavailable);
     }
     Ok(confinement)

@@ -16,8 +16,9 @@ use common::{ProcessHarness, exists};
 use molecule_backends::{
     Backend, BackendError, Exit, Instance, Running, WorkspaceSpec, backend_conformance,
     conformance::{Harness, PATIENCE, eventually, spec},
-    process::{ProcessBackend, ProcessConfig, Sandbox},
+    process::{ProcessBackend, ProcessConfig},
 };
+use molecule_core::contract::Sandbox;
 use molecule_core::{Runtime, WorkspaceId, validate::WorkspaceAccess};
 use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedReceiver;

@@ -4,6 +4,7 @@
 //! Nothing here is async, does I/O or reads a clock, so every rule is a table or property test.
 
 pub mod activity;
+pub mod contract;
 pub mod credential;
 pub mod delivery;
 pub mod event;

@@ -4,10 +4,8 @@
 
 use std::{path::Path, time::Duration};
 
-use molecule::config::{
-    AuthMode, BackendChoice, EXAMPLE, Flags, Loaded, LogFormat, SandboxChoice, Sources, load, settings,
-};
-use molecule_core::limits;
+use molecule::config::{AuthMode, BackendChoice, EXAMPLE, Flags, Loaded, LogFormat, Sources, load, settings};
+use molecule_core::{contract::Sandbox, limits};
 use secrecy::ExposeSecret;
 
 const HOME: (&str, &str) = ("HOME", "/home/u");
@@ -46,7 +44,7 @@ fn defaults_are_the_limits_of_the_specification() {
         (
             AuthMode::Required,
             BackendChoice::Auto,
-            SandboxChoice::BestEffort,
+            Sandbox::BestEffort,
             LogFormat::Pretty
         )
     );

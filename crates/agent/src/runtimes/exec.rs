@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
-use molecule_core::text::preview;
+use molecule_core::{contract::env, text::preview};
 
 use super::{Adapter, Category, Output, Reply, TurnError, TurnInput};
 use crate::{
@@ -50,7 +50,7 @@ impl Exec {
         let mut env: std::collections::BTreeMap<_, _> = self
             .vars
             .iter()
-            .filter(|(name, _)| !matches!(*name, "MOLECULE_WORKSPACE_TOKEN" | "WORKSPACE_AUTH_TOKEN"))
+            .filter(|(name, _)| !matches!(*name, env::TOKEN | env::OLDER_TOKEN))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         env.insert("MOLECULE_SESSION_ID".to_owned(), input.context_id.clone());

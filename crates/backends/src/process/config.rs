@@ -7,40 +7,7 @@ use std::{
     time::Duration,
 };
 
-use molecule_core::limits;
-
-/// Where the agent's own sandbox is switched (D18). The agent applies it; the backend only hands the choice over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sandbox {
-    /// The agent refuses to run without it.
-    Required,
-    /// Used where the kernel has it.
-    #[default]
-    BestEffort,
-    /// Not used.
-    Off,
-}
-
-impl Sandbox {
-    /// Every mode.
-    pub const ALL: [Self; 3] = [Self::Required, Self::BestEffort, Self::Off];
-
-    /// The spelling of `MOLECULE_SANDBOX`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::BestEffort => "best-effort",
-            Self::Off => "off",
-        }
-    }
-
-    /// Exact parse.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
-    }
-}
+use molecule_core::{contract::Sandbox, limits};
 
 /// How long an agent may take to report its port.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use molecule_core::{
+    contract::{LOOPBACK_BIND, env},
     text::Quoted,
     validate::{self, WorkspaceAccess},
 };
@@ -16,24 +17,19 @@ use uuid::Uuid;
 use super::{config::ProcessConfig, layout::Volume};
 use crate::{BackendError, WorkspaceSpec};
 
-/// Names the instance; by it its processes are found again (D19).
-pub(super) const INSTANCE: &str = "MOLECULE_INSTANCE";
-/// Where agent and server exchange `endpoint.json` and `exit.json`.
-pub(super) const STATE_DIR: &str = "MOLECULE_STATE_DIR";
-
 /// What an assembled environment cannot change: by these the backend finds and reaches its processes, the agent finds
 /// its credentials, and the sandbox knows its limits.
 const RESERVED: [&str; 13] = [
-    INSTANCE,
-    STATE_DIR,
-    "MOLECULE_GENERATION",
-    "MOLECULE_BIND",
-    "MOLECULE_SANDBOX",
-    "MOLECULE_WORKSPACE_DIR",
-    "MOLECULE_WORKSPACE_ACCESS",
-    "WORKSPACE_ID",
-    "WORKSPACE_CONFIG_PATH",
-    "CONFIGS_DIR",
+    env::INSTANCE,
+    env::STATE_DIR,
+    env::GENERATION,
+    env::BIND,
+    env::SANDBOX,
+    env::WORK_DIR,
+    env::WORK_ACCESS,
+    env::WORKSPACE_ID,
+    env::CONFIG_DIR,
+    env::CREDENTIALS_DIR,
     "HOME",
     "TMPDIR",
     "GLIBC_TUNABLES",
@@ -159,21 +155,21 @@ fn base(
             ("PATH", path),
             ("HOME", volume.home().into()),
             ("TMPDIR", volume.tmp().into()),
-            ("WORKSPACE_ID", spec.id.to_string().into()),
-            ("WORKSPACE_CONFIG_PATH", configs.clone()),
-            ("CONFIGS_DIR", configs),
-            ("PLUGINS_DIR", volume.configs().join("plugins").into()),
-            ("PLATFORM_URL", spec.platform_url.clone().into()),
-            ("MOLECULE_URL", spec.platform_url.clone().into()),
-            ("TIER", spec.tier.to_string().into()),
-            ("MOLECULE_AGENT_RUNTIME", spec.runtime.as_str().into()),
-            ("MOLECULE_WORKSPACE_DIR", work.path.clone().into()),
-            ("MOLECULE_WORKSPACE_ACCESS", work.access.as_str().into()),
-            (STATE_DIR, volume.state().into()),
-            ("MOLECULE_BIND", "127.0.0.1:0".into()),
-            (INSTANCE, instance.to_string().into()),
-            ("MOLECULE_GENERATION", spec.generation.to_string().into()),
-            ("MOLECULE_SANDBOX", config.sandbox.as_str().into()),
+            (env::WORKSPACE_ID, spec.id.to_string().into()),
+            (env::CONFIG_DIR, configs.clone()),
+            (env::CREDENTIALS_DIR, configs),
+            (env::PLUGINS_DIR, volume.configs().join("plugins").into()),
+            (env::PLATFORM_URL, spec.platform_url.clone().into()),
+            (env::MOLECULE_URL, spec.platform_url.clone().into()),
+            (env::TIER, spec.tier.to_string().into()),
+            (env::RUNTIME, spec.runtime.as_str().into()),
+            (env::WORK_DIR, work.path.clone().into()),
+            (env::WORK_ACCESS, work.access.as_str().into()),
+            (env::STATE_DIR, volume.state().into()),
+            (env::BIND, LOOPBACK_BIND.into()),
+            (env::INSTANCE, instance.to_string().into()),
+            (env::GENERATION, spec.generation.to_string().into()),
+            (env::SANDBOX, config.sandbox.as_str().into()),
         ]
         .map(|(key, value)| (key.to_owned(), value)),
     );

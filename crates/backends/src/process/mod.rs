@@ -31,7 +31,7 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::config::{INHERITED, LOG_LIMIT, ProcessConfig, READY_TIMEOUT, STOP_GRACE, Sandbox};
+pub use self::config::{INHERITED, LOG_LIMIT, ProcessConfig, READY_TIMEOUT, STOP_GRACE};
 use self::{
     files::Dir,
     identity::{ProcessHandle, Stat},

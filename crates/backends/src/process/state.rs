@@ -4,63 +4,43 @@
 
 use std::{io, path::Path};
 
+use molecule_core::contract::{Endpoint, Exit, file};
 use rustix::process::WaitIdStatus;
-use serde::Deserialize;
 
 use super::files::Dir;
-
-/// Written by the agent by rename once it listens.
-pub(super) const ENDPOINT: &str = "endpoint.json";
-/// Written by the agent before it leaves, if it can.
-pub(super) const EXIT: &str = "exit.json";
 
 const MAX_BYTES: u64 = 64 << 10;
 /// Characters of a reason that are kept.
 const REASON_CHARS: usize = 500;
-
-#[derive(Deserialize)]
-struct EndpointFile {
-    port: u16,
-}
-
-#[derive(Deserialize)]
-struct ExitFile {
-    code: i32,
-    #[serde(default)]
-    reason: String,
-}
 
 /// The address of an agent that is ready; `None` while it is not.
 ///
 /// # Errors
 /// The file is there and cannot be understood.
 pub(super) fn endpoint(state: &Path) -> io::Result<Option<String>> {
-    let Some(bytes) = read(state, ENDPOINT)? else {
+    let Some(bytes) = read(state, file::ENDPOINT)? else {
         return Ok(None);
     };
-    let EndpointFile { port } = serde_json::from_slice(&bytes)?;
-    if port == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "port 0 in endpoint.json"));
-    }
-    Ok(Some(format!("http://127.0.0.1:{port}")))
+    let endpoint: Endpoint = serde_json::from_slice(&bytes)?;
+    Ok(Some(endpoint.loopback_url()))
 }
 
 /// Why an agent ended, in words. `status` is known of the server's own children only.
 pub(super) fn exit_reason(state: &Path, status: Option<&WaitIdStatus>) -> String {
-    let file: Option<ExitFile> = match read(state, EXIT) {
+    let left: Option<Exit> = match read(state, file::EXIT) {
         Ok(bytes) => bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         Err(error) => {
             tracing::debug!(state = %state.display(), %error, "no usable exit file");
             None
         }
     };
-    let end = match (status, &file) {
+    let end = match (status, &left) {
         (Some(status), _) => describe(status),
-        (None, Some(file)) => format!("exit code {}", file.code),
+        (None, Some(exit)) => format!("exit code {}", exit.code),
         (None, None) => "ended; its exit status went to an earlier server".to_owned(),
     };
-    match file
-        .map(|file| one_line(&file.reason))
+    match left
+        .map(|exit| one_line(&exit.reason))
         .filter(|reason| !reason.is_empty())
     {
         Some(reason) => format!("{end}: {reason}"),
@@ -100,7 +80,7 @@ mod tests {
     fn endpoints() {
         // D13
         let state = tempfile::tempdir().unwrap();
-        let write = |text: &str| fs::write(state.path().join(ENDPOINT), text).unwrap();
+        let write = |text: &str| fs::write(state.path().join(file::ENDPOINT), text).unwrap();
         assert_eq!(endpoint(state.path()).unwrap(), None);
         assert_eq!(endpoint(&state.path().join("absent")).unwrap(), None);
         write(r#"{"port":4711,"pid":1}"#);
@@ -118,7 +98,7 @@ mod tests {
             exit_reason(state.path(), None),
             "ended; its exit status went to an earlier server"
         );
-        let write = |text: &str| fs::write(state.path().join(EXIT), text).unwrap();
+        let write = |text: &str| fs::write(state.path().join(file::EXIT), text).unwrap();
         write(r#"{"code":3,"reason":" no\nlogin\u001b "}"#);
         assert_eq!(exit_reason(state.path(), None), "exit code 3: no login");
         write(&format!(r#"{{"code":3,"reason":"{}"}}"#, "x".repeat(2_000)));

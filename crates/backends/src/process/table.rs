@@ -10,12 +10,12 @@ use std::{
     time::Instant,
 };
 
+use molecule_core::contract::env::{INSTANCE, STATE_DIR};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
     blocking,
-    environment::{INSTANCE, STATE_DIR},
     identity::{ProcessKey, Stat, is_gone},
 };
 

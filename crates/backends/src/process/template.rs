@@ -14,7 +14,7 @@ const ENTRIES: usize = 10_000;
 const TEXT: [&str; 3] = ["sh", "py", "md"];
 
 /// What tells that a configuration is there at all. Written last, so that an interrupted copy does not pass for one.
-pub(super) const CONFIG: &str = "config.yaml";
+pub(super) const CONFIG: &str = molecule_core::contract::file::CONFIG;
 
 /// Copies every file, durably. What cannot be copied, links that leave the template included, is logged and left out.
 ///

@@ -6,19 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use molecule_core::{Runtime, WorkspaceId, text::Quoted, validate};
+use molecule_core::{Runtime, WorkspaceId, contract::file, text::Quoted, validate};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    files::Dir,
-    layout::Volume,
-    state::{ENDPOINT, EXIT},
-    template,
-};
+use super::{files::Dir, layout::Volume, template};
 use crate::{BackendError, WorkspaceSpec};
 
-const AUTH_TOKEN: &str = ".auth_token";
-const INBOUND_SECRET: &str = ".platform_inbound_secret";
 /// Sessions of Claude Code below its home: the store named by PROV-59 and the transcripts that it resumes from.
 const CLAUDE_SESSIONS: [&str; 2] = ["sessions", "projects"];
 const RESET_VARIABLE: &str = "WORKSPACE_RESET_SESSION";
@@ -73,7 +66,7 @@ impl Contents {
             self.discard_sessions(&home);
         }
         let state = root.enter("state")?;
-        for stale in [ENDPOINT, EXIT] {
+        for stale in [file::ENDPOINT, file::EXIT] {
             state.remove(stale)?;
         }
         self.write_configs(&root.enter("configs")?)
@@ -91,7 +84,10 @@ impl Contents {
         for (path, content) in first.into_iter().chain(last) {
             configs.write(path, content, 0o600)?;
         }
-        for (name, secret) in [(AUTH_TOKEN, &self.auth_token), (INBOUND_SECRET, &self.inbound_secret)] {
+        for (name, secret) in [
+            (file::AUTH_TOKEN, &self.auth_token),
+            (file::INBOUND_SECRET, &self.inbound_secret),
+        ] {
             configs.write(name, secret.expose_secret().as_bytes(), 0o600)?;
         }
         Ok(())
@@ -168,8 +164,8 @@ mod tests {
         ];
         let gone = [
             volume.tmp().join("f"),
-            volume.state().join(ENDPOINT),
-            volume.state().join(EXIT).join("sub"),
+            volume.state().join(file::ENDPOINT),
+            volume.state().join(file::EXIT).join("sub"),
         ];
         for path in kept.iter().chain(&gone) {
             fs::create_dir_all(path).unwrap();

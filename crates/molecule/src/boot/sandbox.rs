@@ -1,8 +1,9 @@
 //! How well agents on this machine can be kept apart from the server (D18).
 
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
+use molecule_core::contract::Sandbox;
 
-use crate::config::{BackendChoice, SandboxChoice, ServerConfig};
+use crate::config::{BackendChoice, ServerConfig};
 
 /// What the kernel's Landlock offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ fn exposure_of(config: &ServerConfig, landlock: Landlock, root: bool) -> Option<
     if !matches!(config.backend, BackendChoice::Auto | BackendChoice::Process) {
         return None;
     }
-    let reason = if config.sandbox == SandboxChoice::Off {
+    let reason = if config.sandbox == Sandbox::Off {
         "the sandbox is off"
     } else if landlock == Landlock::Missing {
         "this kernel has no Landlock"

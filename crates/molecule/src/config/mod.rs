@@ -14,7 +14,7 @@ pub(crate) use parse::secrets_key;
 
 pub use file::ConfigFile;
 pub use reader::{ConfigErrors, Entry, Origin, Problem};
-pub use server::{AuthMode, BackendChoice, LlmConfig, Loaded, LogConfig, LogFormat, SandboxChoice, ServerConfig, load};
+pub use server::{AuthMode, BackendChoice, LlmConfig, Loaded, LogConfig, LogFormat, ServerConfig, load};
 pub use settings::{Kind, Setting};
 pub use sources::{Flags, Sources, default_data_dir};
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use molecule_core::contract::Sandbox;
 use secrecy::{SecretBox, SecretString};
 use url::Url;
 
@@ -43,29 +44,6 @@ pub enum BackendChoice {
     Process,
     /// Nothing: only external agents.
     None,
-}
-
-/// Sandbox of process agents (D18).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SandboxChoice {
-    /// Refuse to start agents without one.
-    Required,
-    /// Use what the kernel offers.
-    BestEffort,
-    /// None.
-    Off,
-}
-
-impl SandboxChoice {
-    /// As `MOLECULE_SANDBOX` spells it, for the environment of agents.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::BestEffort => "best-effort",
-            Self::Off => "off",
-        }
-    }
 }
 
 /// Form of the log.
@@ -117,7 +95,7 @@ pub struct ServerConfig {
     /// Backend.
     pub backend: BackendChoice,
     /// Sandbox of process agents.
-    pub sandbox: SandboxChoice,
+    pub sandbox: Sandbox,
     /// `MOLECULE_ENV`, lower case; see [`ServerConfig::is_production`].
     pub environment: String,
     /// Hosted by a control plane (SEC-170).
@@ -394,13 +372,8 @@ fn backend(text: &str) -> Result<BackendChoice, String> {
     }
 }
 
-fn sandbox(text: &str) -> Result<SandboxChoice, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "required" => Ok(SandboxChoice::Required),
-        "best-effort" => Ok(SandboxChoice::BestEffort),
-        "off" => Ok(SandboxChoice::Off),
-        _ => Err("unknown mode".to_owned()),
-    }
+fn sandbox(text: &str) -> Result<Sandbox, String> {
+    Sandbox::parse(&text.to_ascii_lowercase()).ok_or_else(|| "unknown mode".to_owned())
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

@@ -1,5 +1,7 @@
 //! Every setting there is: its names, its form, its default and what it means.
 
+use molecule_core::contract::Sandbox;
+
 /// Form of a value; decides the type that `molecule.toml` demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -108,7 +110,7 @@ settings! {
     /// Which backend runs workspaces (D12).
     BACKEND = Setting::new("backend", "MOLECULE_BACKEND", Choice(&["auto", "control-plane", "kubernetes", "docker", "process", "none"]), "auto", "What runs the workspaces").flag();
     /// Sandbox of process agents (D18).
-    SANDBOX = Setting::new("sandbox", "MOLECULE_SANDBOX", Choice(&["required", "best-effort", "off"]), "best-effort", "Sandbox of process agents: refuse to start without one, use it where the kernel has it, or none").flag();
+    SANDBOX = Setting::new("sandbox", "MOLECULE_SANDBOX", Choice(&Sandbox::NAMES), "best-effort", "Sandbox of process agents: refuse to start without one, use it where the kernel has it, or none").flag();
     /// Class of the installation.
     ENVIRONMENT = Setting::new("environment", "MOLECULE_ENV", Text, "", "Class of the installation: production or development; empty is neither");
     /// Hosted or self-hosted (SEC-170).

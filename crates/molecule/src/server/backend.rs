@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use molecule_backends::{
     Backend,
-    process::{ProcessBackend, ProcessConfig, Sandbox},
+    process::{ProcessBackend, ProcessConfig},
 };
 
 use crate::{
     boot::DataDir,
-    config::{BackendChoice, SandboxChoice, ServerConfig},
+    config::{BackendChoice, ServerConfig},
 };
 
 /// The chosen backend; the process backend also by its own type, because `up` stops what it started.
@@ -77,11 +77,7 @@ fn in_kubernetes() -> bool {
 
 fn processes(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
     let mut process = ProcessConfig::new(dir.root(), &config.agent_binary).inherit(std::env::vars_os());
-    process.sandbox = match config.sandbox {
-        SandboxChoice::Required => Sandbox::Required,
-        SandboxChoice::BestEffort => Sandbox::BestEffort,
-        SandboxChoice::Off => Sandbox::Off,
-    };
+    process.sandbox = config.sandbox;
     let backend = Arc::new(ProcessBackend::new(process).context("the process backend cannot be used")?);
     Ok(Chosen {
         backend: Some(backend.clone()),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::A
 use futures_util::FutureExt;
 use molecule_backends::{Backend, BackendError, Started, WorkspaceSpec};
 use molecule_core::{
-    Runtime, WorkspaceId, WorkspaceStatus, limits,
+    Runtime, WorkspaceId, WorkspaceStatus, contract, limits,
     model::{PROVIDER_DERIVED, PROVIDER_ORIGIN_VARIABLE},
     validate::WorkspaceAccess,
 };
@@ -182,14 +182,14 @@ impl Provisioner {
         };
         git_identity(&mut env, &row.name);
         let model = env
-            .get("MODEL_PROVIDER")
+            .get(contract::env::OLDER_MODEL)
             .filter(|model| !model.expose_secret().is_empty())
             .cloned();
         if let Some(model) = model {
             if runtime == Runtime::Hermes {
                 env.insert("HERMES_DEFAULT_MODEL".to_owned(), model.clone());
             }
-            env.insert("MODEL".to_owned(), model);
+            env.insert(contract::env::MODEL.to_owned(), model);
         }
         if let Some(role) = row.role.as_deref().filter(|role| !role.is_empty()) {
             env.insert("MOLECULE_AGENT_ROLE".to_owned(), role.into());
@@ -197,8 +197,8 @@ impl Provisioner {
         env.insert("MOLECULE_WORKSPACE_NAME".to_owned(), row.name.as_str().into());
         // Absent, never empty: agents read it at boot (LIFE-43, PROV-22).
         match row.parent_id {
-            Some(parent) => env.insert("PARENT_ID".to_owned(), parent.to_string().into()),
-            None => env.remove("PARENT_ID"),
+            Some(parent) => env.insert(contract::env::PARENT_ID.to_owned(), parent.to_string().into()),
+            None => env.remove(contract::env::PARENT_ID),
         };
         Ok(env)
     }
@@ -215,7 +215,7 @@ impl Provisioner {
         let (template_dir, files) = match files {
             StartFiles::Given { template_dir, files } => (template_dir, files),
             StartFiles::Generated => {
-                let model = env.get("MODEL").map(ExposeSecret::expose_secret);
+                let model = env.get(contract::env::MODEL).map(ExposeSecret::expose_secret);
                 let config = GeneratedConfig {
                     name: &row.name,
                     role: row.role.as_deref().unwrap_or_default(),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use molecule_client::Client;
+use molecule_core::contract::Sandbox;
 use rustix::fs::Access;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use super::{Check, Verdict};
 use crate::{
     boot::{DataDir, Landlock, exposure, landlock},
-    config::{BackendChoice, SandboxChoice, ServerConfig},
+    config::{BackendChoice, ServerConfig},
 };
 
 /// Time anything on the network has to answer.
@@ -160,7 +161,7 @@ fn sandbox(config: &ServerConfig) -> Check {
     let found = match landlock() {
         Landlock::Full => "Landlock for files, signals and sockets",
         Landlock::FilesOnly => "Landlock for files (signals and sockets need Linux 6.12)",
-        Landlock::Missing if config.sandbox == SandboxChoice::Required => {
+        Landlock::Missing if config.sandbox == Sandbox::Required => {
             let remedy = "use a kernel with Landlock (Linux 5.13 or newer), or --sandbox best-effort";
             return Check::bad(
                 NAME,
