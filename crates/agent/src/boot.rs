@@ -30,7 +30,7 @@ use crate::{
         echo::Echo,
         exec::Exec,
         native::{
-            Native, Toolbox, communication, endpoint,
+            Native, endpoint,
             llm::{Llm, Patience},
             local,
         },
@@ -39,6 +39,7 @@ use crate::{
     server::{self, Server},
     skills::Skill,
     state::{self, Exit},
+    tools,
     turns::Turns,
 };
 
@@ -399,7 +400,10 @@ fn build_adapter(
     journal: &Journal,
 ) -> Result<Arc<dyn Adapter>, Exit> {
     let directory = Arc::new(Directory::new(Arc::clone(platform)));
-    let delegator = Delegator::new(Arc::clone(platform), config.delegation.overridden(&settings.vars));
+    let delegator = Arc::new(Delegator::new(
+        Arc::clone(platform),
+        config.delegation.overridden(&settings.vars),
+    ));
     match engine.runtime {
         Runtime::Echo => Ok(Arc::new(Echo::new(
             config.name.clone(),
@@ -414,23 +418,17 @@ fn build_adapter(
             let endpoint = endpoint::resolve(&settings.vars, config).map_err(|error| failed("native", &error))?;
             tracing::info!(?endpoint, "model endpoint");
             let llm = Llm::new(&endpoint, tuning.patience).map_err(|error| failed("native", &error))?;
-            let tools = Toolbox::new(
-                Arc::clone(platform),
-                Arc::clone(&directory),
-                delegator,
-                settings,
-                config.command_timeout,
-            );
+            let tools = tools::toolbox(platform, &directory, &delegator, settings, config.command_timeout);
             let prompt = PromptBuilder::new(
                 directory,
                 settings,
                 config,
                 Arc::clone(&engine.extensions),
-                communication,
+                tools::communication,
             );
             Ok(Arc::new(Native::new(
                 llm,
-                tools,
+                Arc::new(tools),
                 prompt,
                 journal.clone(),
                 config.limits,

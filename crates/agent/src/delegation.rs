@@ -11,6 +11,7 @@ use molecule_core::{
     WorkspaceId,
     text::{cut_bytes, preview},
 };
+pub use molecule_tools::DelegationError;
 use molecule_wire::{a2a::A2aUnavailable, activity::ReportActivity, registry::Peer};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -35,16 +36,6 @@ pub enum Outcome {
     Answered(String),
     /// Accepted, but the answer will not come in this call.
     Queued(String),
-}
-
-/// A delegation that failed. `Display` is tagged so that agents tell errors from answers (RUN-40).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("[A2A_ERROR] {detail} [target={target}]")]
-pub struct DelegationError {
-    /// Why; never empty.
-    pub detail: String,
-    /// Name or id of the peer.
-    pub target: String,
 }
 
 /// Sends tasks to peers through the platform, so that access, budget and log apply.
@@ -347,15 +338,5 @@ mod tests {
             after: None,
         };
         assert!(matches!(outcome(judge(Err(timeout), true)), Ok(Outcome::Queued(_))));
-    }
-
-    #[test]
-    fn errors_are_tagged() {
-        // RUN-40
-        let error = DelegationError {
-            detail: "no".into(),
-            target: "Researcher".into(),
-        };
-        assert_eq!(error.to_string(), "[A2A_ERROR] no [target=Researcher]");
     }
 }

@@ -32,6 +32,7 @@ pub mod selfprompt;
 pub mod server;
 pub mod skills;
 pub mod state;
+pub mod tools;
 pub mod turns;
 
 pub use boot::{Tuning, main, run};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput};
 use crate::{
-    delegation::{DelegationError, Delegator, Outcome},
+    delegation::{Delegator, Outcome},
     peers::{self, Directory, Found},
     platform::Platform,
 };
@@ -31,7 +31,7 @@ pub struct Echo {
     name: String,
     platform: Arc<Platform>,
     directory: Arc<Directory>,
-    delegator: Delegator,
+    delegator: Arc<Delegator>,
 }
 
 /// A message, understood.
@@ -78,7 +78,7 @@ impl Command<'_> {
 impl Echo {
     /// An engine that answers as `name`.
     #[must_use]
-    pub fn new(name: String, platform: Arc<Platform>, directory: Arc<Directory>, delegator: Delegator) -> Self {
+    pub fn new(name: String, platform: Arc<Platform>, directory: Arc<Directory>, delegator: Arc<Delegator>) -> Self {
         Self {
             name,
             platform,
@@ -102,7 +102,7 @@ impl Echo {
         let (text, output) = match self.delegator.send(&peer, task, context_id).await {
             Ok(Outcome::Answered(answer)) => (format!("{}: {answer}", peer.name), answer),
             Ok(Outcome::Queued(note)) => (format!("{}: {note}", peer.name), note),
-            Err(error @ DelegationError { .. }) => (error.to_string(), error.to_string()),
+            Err(error) => (error.to_string(), error.to_string()),
         };
         let input = format!("{}: {task}", peer.name);
         Reply {

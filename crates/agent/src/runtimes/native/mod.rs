@@ -1,12 +1,9 @@
 //! `native`: an agent loop of our own against any OpenAI-compatible or Anthropic endpoint (D6).
 
 pub mod endpoint;
-mod files;
 pub mod llm;
 pub mod local;
 mod session;
-mod team;
-mod tools;
 
 use std::sync::Arc;
 
@@ -14,9 +11,9 @@ use async_trait::async_trait;
 use genai::chat::{ChatMessage, ChatRequest, ContentPart, MessageContent, StreamEnd, ToolCall, ToolResponse};
 use molecule_a2a::jsonrpc::Usage;
 use molecule_core::text::preview;
+use molecule_tools::{Arguments, Caller, Definition, ToolHost};
 use serde_json::{Value, json};
 
-pub use self::tools::{Toolbox, communication};
 use self::{
     llm::{Allowance, Llm},
     session::Session,
@@ -26,6 +23,8 @@ use crate::{config::TurnLimits, journal::Journal, prompt::PromptBuilder};
 
 /// Tries when the model says nothing at all (RUN-72).
 const EMPTY_RETRIES: u32 = 2;
+/// Bytes of one tool's result.
+const RESULT_BYTES: usize = 128 << 10;
 /// Characters of broken arguments that are kept in the conversation.
 const BROKEN_CHARS: usize = 500;
 /// Appended to an answer that the model's limit ended.
@@ -34,7 +33,7 @@ const CUT_OFF: &str = "\n\n[The answer was cut off at the model's output limit.]
 /// The engine.
 pub struct Native {
     llm: Llm,
-    tools: Arc<Toolbox>,
+    tools: Arc<dyn ToolHost>,
     prompt: PromptBuilder,
     journal: Journal,
     limits: TurnLimits,
@@ -54,10 +53,16 @@ struct Tally {
 impl Native {
     /// An engine whose turns stay within `limits`.
     #[must_use]
-    pub fn new(llm: Llm, tools: Toolbox, prompt: PromptBuilder, journal: Journal, limits: TurnLimits) -> Self {
+    pub fn new(
+        llm: Llm,
+        tools: Arc<dyn ToolHost>,
+        prompt: PromptBuilder,
+        journal: Journal,
+        limits: TurnLimits,
+    ) -> Self {
         Self {
             llm,
-            tools: Arc::new(tools),
+            tools,
             prompt,
             journal,
             limits,
@@ -72,7 +77,7 @@ impl Native {
         tally: &mut Tally,
     ) -> Result<String, TurnError> {
         let system = self.prompt.build().await;
-        let tools = self.tools.definitions().await;
+        let tools: Vec<_> = self.tools.definitions().await.into_iter().map(offered).collect();
         let mut allowance = Allowance::new(self.limits.duration);
         let mut used_up = false;
         let mut silent = 0;
@@ -140,6 +145,7 @@ impl Native {
         cut_off: bool,
         tally: &mut Tally,
     ) -> Vec<ToolResponse> {
+        let caller = Caller::in_context(&input.context_id);
         let mut results = Vec::with_capacity(calls.len());
         for call in calls {
             let over = tally.calls >= self.limits.tool_calls;
@@ -149,13 +155,13 @@ impl Native {
                     "Error: the limit of {} tool calls for this turn is used up. Answer now with what you have.",
                     self.limits.tool_calls
                 ),
-                Value::Object(arguments) => self.tools.call(&call.fn_name, arguments, &input.context_id).await,
-                Value::Null => {
-                    self.tools
-                        .call(&call.fn_name, &serde_json::Map::new(), &input.context_id)
-                        .await
-                }
-                broken => complaint(broken, cut_off),
+                arguments => match Arguments::from_json(arguments.clone()) {
+                    Ok(arguments) => {
+                        let end = self.tools.call(&call.fn_name, &arguments, &caller).await;
+                        molecule_tools::shown(end, RESULT_BYTES)
+                    }
+                    Err(_) => complaint(arguments, cut_off),
+                },
             };
             let arguments = call
                 .fn_arguments
@@ -166,6 +172,13 @@ impl Native {
         }
         results
     }
+}
+
+/// A tool as the library sends it.
+fn offered(tool: Definition) -> genai::chat::Tool {
+    genai::chat::Tool::new(tool.name)
+        .with_description(tool.description)
+        .with_schema(tool.input_schema)
 }
 
 /// Told to the model, which then usually does better.

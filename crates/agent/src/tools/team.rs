@@ -1,12 +1,18 @@
 //! Giving a task to the team (RUN-48).
 
-use genai::chat::Tool;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use molecule_core::WorkspaceId;
+use molecule_tools::{Arguments, Caller, Definition, Output, Tool, ToolError};
 use molecule_wire::registry::Peer;
 use serde_json::{Value, json};
 
-use super::tools::tool;
-use crate::peers::{self, Directory, Found};
+use super::talk::delegate;
+use crate::{
+    delegation::Delegator,
+    peers::{self, Directory, Found},
+};
 
 /// Name of the tool.
 pub(super) const TOOL: &str = "route_task_to_team";
@@ -17,33 +23,53 @@ pub(super) const IN_PROMPT: &str = "- `route_task_to_team` gives a task to a mem
 
 /// Where a task goes.
 #[derive(Debug)]
-pub(super) enum Route {
+enum Route {
     /// To this member.
     To(Box<Peer>),
     /// Nowhere yet; this is what the model is told.
     Choose(Value),
 }
 
-pub(super) fn definition() -> Tool {
-    tool(
-        TOOL,
-        "Give a task to a member of your team and wait for the answer. Without a preferred member, or with one that is not \
-         in the team, nothing is sent and you get the list of members to choose from.",
-        &json!({
-            "task": { "type": "string", "description": "What the member is to do, with all it needs to know" },
-            "preferred_member_id": { "type": "string", "description": "Id of the member" }
-        }),
-        &["task"],
-    )
+/// `route_task_to_team`
+pub(super) struct RouteTask {
+    pub(super) directory: Arc<Directory>,
+    pub(super) delegator: Arc<Delegator>,
+    pub(super) workspace: WorkspaceId,
 }
 
-/// The preferred member if it is one, else the members to choose from.
-pub(super) async fn route(directory: &Directory, workspace: WorkspaceId, preferred: Option<&str>) -> Route {
-    let found = match preferred {
-        Some(wanted) => Some(directory.find(wanted).await),
-        None => None,
-    };
-    decide(found, &directory.peers().await, workspace)
+#[async_trait]
+impl Tool for RouteTask {
+    fn definition(&self) -> Definition {
+        Definition::new(
+            TOOL,
+            "Give a task to a member of your team and wait for the answer. Without a preferred member, or with one that \
+             is not in the team, nothing is sent and you get the list of members to choose from.",
+            json!({
+                "task": { "type": "string", "description": "What the member is to do, with all it needs to know" },
+                "preferred_member_id": { "type": "string", "description": "Id of the member" }
+            }),
+            &["task"],
+        )
+    }
+
+    /// For whoever has a team.
+    async fn offered(&self) -> bool {
+        let peers = self.directory.peers().await;
+        peers::members(&peers, self.workspace).next().is_some()
+    }
+
+    /// To the preferred member if it is one, else back with the members to choose from.
+    async fn call(&self, arguments: &Arguments, caller: &Caller) -> Result<Output, ToolError> {
+        let task = arguments.text("task")?;
+        let found = match arguments.optional_text("preferred_member_id") {
+            Some(wanted) => Some(self.directory.find(wanted).await),
+            None => None,
+        };
+        match decide(found, &self.directory.peers().await, self.workspace) {
+            Route::To(member) => delegate(&self.delegator, &member, task, caller).await,
+            Route::Choose(answer) => Ok(Output::Json(answer)),
+        }
+    }
 }
 
 fn decide(preferred: Option<Found>, peers: &[Peer], workspace: WorkspaceId) -> Route {
