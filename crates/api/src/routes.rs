@@ -110,6 +110,8 @@ pub struct Route {
     pub built_in: bool,
     /// Tells a withdrawn bearer of the workspace in the path that it is gone (LIFE-89a, OP-17).
     pub tells_departed: bool,
+    /// A GET that leaves something behind; pages of other origins cannot make one.
+    pub mints: bool,
     handler: fn(Verb) -> MethodRouter<ApiState>,
 }
 
@@ -133,6 +135,7 @@ impl Route {
             unmetered: false,
             built_in: false,
             tells_departed: false,
+            mints: false,
             handler: |_| MethodRouter::new(),
         }
     }
@@ -170,7 +173,7 @@ routes! {
     Get "/workspaces/{id}/tokens" Workspace => tokens::list;
     Post "/workspaces/{id}/tokens" Workspace => tokens::mint;
     Delete "/workspaces/{id}/tokens/{tokenId}" Workspace => tokens::revoke;
-    Get "/admin/workspaces/{id}/test-token" TestToken => tokens::test_token;
+    Get "/admin/workspaces/{id}/test-token" TestToken [mints] => tokens::test_token;
 
     Get "/workspaces/{id}/secrets" Workspace => secrets::list;
     Post "/workspaces/{id}/secrets" Workspace => secrets::set;

@@ -65,6 +65,8 @@ pub(crate) struct Guarded {
     built_in: bool,
     /// Tells withdrawn bearers of the workspace that it is gone.
     tells_departed: bool,
+    /// Leaves something behind although it is a GET, which browsers send for any page without asking.
+    mints: bool,
     /// The path has an `{id}`.
     has_subject: bool,
     metrics: Arc<RouteMetrics>,
@@ -85,6 +87,7 @@ impl GuardLayer {
             unmetered: route.unmetered,
             built_in: route.built_in,
             tells_departed: route.tells_departed,
+            mints: route.mints,
             has_subject: route.path.contains("{id}"),
             metrics,
         }))
@@ -99,6 +102,7 @@ impl GuardLayer {
             unmetered: false,
             built_in: false,
             tells_departed: false,
+            mints: false,
             has_subject: false,
             metrics: state.metrics().route("any", UNMATCHED),
         }))
@@ -155,7 +159,8 @@ impl Guarded {
         let policy = headers::policy_of(request.uri().path());
         let verdict = self.state.origins().judge(request.headers());
         let mut allowance = None;
-        let mut response = if verdict == Verdict::Refused {
+        let by_other_page = self.mints && self.state.origins().is_foreign_page(request.headers());
+        let mut response = if verdict == Verdict::Refused || by_other_page {
             StatusCode::FORBIDDEN.into_response()
         } else if origin::is_preflight(&request) {
             let mut response = StatusCode::NO_CONTENT.into_response();

@@ -72,6 +72,12 @@ impl Origins {
         }
     }
 
+    /// A page of another origin asks, as far as the browser tells: by `Sec-Fetch-Site`, or by `Origin` or `Referer`.
+    pub(crate) fn is_foreign_page(&self, headers: &HeaderMap) -> bool {
+        let names_page = headers.contains_key(header::ORIGIN) || headers.contains_key(header::REFERER);
+        !is_fetched_from_here(headers) || (names_page && !self.is_own_page(headers))
+    }
+
     fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {
         is_host_of(origin, headers) || self.own.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(origin))
     }
@@ -99,13 +105,26 @@ fn origin_of(url: &str) -> Option<String> {
     plausible.then(|| format!("{scheme}://{authority}"))
 }
 
+/// What a browser says of the page that asks: our own, or none (an address that was typed in).
+const FROM_HERE: [&str; 2] = ["same-origin", "none"];
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+/// Was the request made by no other page? Browsers tell on every request, also where there is no `Origin`: an image, a
+/// link, a form that is sent by GET. `same-site` is another page too: cookies ignore ports, and so does "site", so that
+/// every development server on localhost is of our site.
+fn is_fetched_from_here(headers: &HeaderMap) -> bool {
+    let sites = headers.get_all(SEC_FETCH_SITE).iter();
+    sites.into_iter().all(|site| FROM_HERE.iter().any(|here| site == here))
+}
+
 /// Does the request come from this machine and mean it (D2)? Its peer is loopback, its `Host` is a loopback name, which
-/// a rebound DNS name is not, and its `Origin`, if any, is the server's own.
+/// a rebound DNS name is not, its `Origin`, if any, is the server's own, and its browser, if any, names no other page.
 pub(crate) fn is_local(peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
     let from_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
     let named = host(headers).is_some_and(is_loopback_name);
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str());
-    from_here && named && origin.is_none_or(|origin| origin.is_ok_and(|origin| is_host_of(origin, headers)))
+    let own = is_fetched_from_here(headers);
+    from_here && named && own && origin.is_none_or(|origin| origin.is_ok_and(|origin| is_host_of(origin, headers)))
 }
 
 /// `localhost`, 127/8 or `[::1]`, with or without a port.
@@ -218,6 +237,31 @@ mod tests {
     }
 
     #[test]
+    fn foreign_pages_by_what_the_browser_says() {
+        // D2
+        let origins = Origins::new(AuthMode::Open, None, None);
+        let foreign = |list| origins.is_foreign_page(&headers(list));
+        assert!(!foreign(&[("host", "h:1")]), "no browser");
+        assert!(!foreign(&[("host", "h:1"), ("sec-fetch-site", "none")]));
+        assert!(!foreign(&[
+            ("host", "h:1"),
+            ("sec-fetch-site", "same-origin"),
+            ("referer", "http://h:1/x")
+        ]));
+        assert!(foreign(&[("host", "h:1"), ("sec-fetch-site", "same-site")]));
+        assert!(foreign(&[("host", "h:1"), ("sec-fetch-site", "cross-site")]));
+        assert!(
+            foreign(&[("host", "h:1"), ("referer", "http://h:2/x")]),
+            "a browser that says no more"
+        );
+        assert!(foreign(&[
+            ("host", "h:1"),
+            ("origin", "http://e"),
+            ("sec-fetch-site", "none")
+        ]));
+    }
+
+    #[test]
     fn local_means_peer_host_and_origin() {
         // D2
         let loopback = Some(IpAddr::from([127, 0, 0, 1]));
@@ -255,5 +299,15 @@ mod tests {
             "listed pages are not this server"
         );
         assert!(!is_local(loopback, &with("null")));
+        let fetched = |site| headers(&[("host", "localhost:8080"), ("sec-fetch-site", site)]);
+        for own in ["same-origin", "none"] {
+            assert!(is_local(loopback, &fetched(own)), "{own}");
+        }
+        for other in ["cross-site", "same-site", "Same-Origin", "", "none, none"] {
+            assert!(!is_local(loopback, &fetched(other)), "{other}");
+        }
+        let mut twice = fetched("same-origin");
+        twice.append("sec-fetch-site", HeaderValue::from_static("cross-site"));
+        assert!(!is_local(loopback, &twice));
     }
 }

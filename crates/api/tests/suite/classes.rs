@@ -224,6 +224,45 @@ both_engines! {
         rebound().bearer("garbage").send().await.refused(401, "invalid caller auth token");
     }
 
+    // D2: a page of another origin asks as an image or a link does, without an `Origin`
+    async fn other_pages_are_nobody_in_open_mode(url: String) {
+        let server = Server::with(&url, open_mode()).await;
+        let workspace = server.workspace("w", None).await;
+        let listed = || server.get("/workspaces");
+        listed().header("sec-fetch-site", "same-origin").send().await.expect(200);
+        listed().header("sec-fetch-site", "none").send().await.expect(200);
+        for site in ["cross-site", "same-site"] {
+            listed().header("sec-fetch-site", site).send().await.refused(401, "admin auth required");
+            let beat = server.post("/registry/heartbeat", &json!({ "workspace_id": workspace.id }));
+            beat.header("sec-fetch-site", site).send().await.refused(401, "missing workspace auth token");
+            let socket = server.get("/ws").upgrade().header("sec-fetch-site", site);
+            socket.send().await.refused(401, "admin auth required");
+        }
+    }
+
+    // SEC-120, D2: what is minted by GET is not minted by a link
+    async fn no_page_of_another_origin_mints(url: String) {
+        let server = Server::with(&url, open_mode()).await;
+        let workspace = server.workspace("w", None).await;
+        let path = format!("/workspaces/{}/tokens", workspace.id);
+        let count = async || server.get(path.as_str()).send().await.expect(200)["count"].clone();
+        let before = count().await;
+        let mint = || server.get(format!("/admin/workspaces/{}/test-token", workspace.id));
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            // From a browser that says no more.
+            ("referer", "http://evil.example/"),
+        ] {
+            for call in [mint(), mint().bearer(ADMIN)] {
+                let reply = call.header(name, value).send().await;
+                assert_eq!((reply.status, reply.bytes.len()), (StatusCode::FORBIDDEN, 0), "{name} {value}");
+            }
+        }
+        assert_eq!(count().await, before);
+        mint().header("sec-fetch-site", "none").send().await.expect(200);
+    }
+
     // SEC-52, D2: a lookup that fails is no refusal
     async fn a_failed_lookup_is_503(url: String) {
         let server = Server::new(&url).await;
