@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use molecule_core::{DeliveryMode, WorkspaceId, limits};
+use molecule_core::{DeliveryMode, WorkspaceId};
 use molecule_platform::{
     credentials::Identity,
     messaging::{Delivered, FrameStream, Message, ReaderTooSlow},
@@ -23,7 +23,7 @@ use molecule_wire::{
 
 use crate::{
     error::ApiError,
-    extract::{Unreadable, WorkspacePath, read},
+    extract::{WorkspacePath, at_hand},
     state::ApiState,
 };
 
@@ -69,7 +69,7 @@ pub(crate) async fn send(
         caller_header: text(headers, "x-workspace-id"),
         version_header: text(headers, "a2a-version"),
         timeout: headers.get("x-timeout").and_then(timeout_of),
-        body: body_of(request.into_body()).await?,
+        body: at_hand(request).await?,
     };
     let platform = state.platform();
     Ok(
@@ -94,16 +94,6 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get(name)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
-
-/// A2A-2.
-async fn body_of(body: Body) -> Result<Bytes, ApiError> {
-    read(body, limits::A2A_REQUEST_BYTES)
-        .await
-        .map_err(|unreadable| match unreadable {
-            Unreadable::TooLong => ApiError::bad_request("invalid JSON"),
-            Unreadable::Broken => ApiError::bad_request("failed to read request body"),
-        })
 }
 
 /// `X-Timeout`: seconds, 0 for no ceiling; anything else is ignored (A2A-67).

@@ -1,19 +1,15 @@
 //! Extractors whose rejections have the envelope and the route's own text.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
-use axum::{
-    body::{Body, HttpBody},
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
-use http::{StatusCode, request::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use molecule_core::{WorkspaceId, limits};
+use http::request::Parts;
+use http_body_util::{BodyExt, Collected};
+use molecule_core::WorkspaceId;
 use molecule_platform::credentials::Identity;
 use molecule_wire::{activity, auth, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::{
@@ -22,15 +18,10 @@ use crate::{
     state::ApiState,
 };
 
-/// Time a body has to arrive; a client that trickles holds its connection no longer.
-const BODY_LIMIT: Duration = Duration::from_secs(120);
-
 /// A request body, with what its route answers to one that cannot be read.
 pub(crate) trait Payload: DeserializeOwned {
     /// Text of the 400.
     const INVALID: &'static str = "invalid request body";
-    /// Bytes it may have. What is read before a credential is checked stays small.
-    const LIMIT: usize = limits::JSON_BODY_BYTES;
 }
 
 impl Payload for workspaces::CreateWorkspace {
@@ -41,15 +32,9 @@ impl Payload for activity::Notify {
 }
 impl Payload for workspaces::UpdateWorkspace {}
 impl Payload for workspaces::RestartWorkspace {}
-impl Payload for registry::Register {
-    const LIMIT: usize = limits::CARD_BODY_BYTES;
-}
-impl Payload for registry::Heartbeat {
-    const LIMIT: usize = limits::HEARTBEAT_BODY_BYTES;
-}
-impl Payload for registry::UpdateCard {
-    const LIMIT: usize = limits::CARD_BODY_BYTES;
-}
+impl Payload for registry::Register {}
+impl Payload for registry::Heartbeat {}
+impl Payload for registry::UpdateCard {}
 impl Payload for registry::CheckAccess {}
 impl Payload for secrets::SetSecret {}
 impl Payload for secrets::SetModel {}
@@ -57,9 +42,7 @@ impl Payload for secrets::SetProvider {}
 impl Payload for activity::ReportActivity {}
 impl Payload for orgs::ImportOrg {}
 impl Payload for templates::ImportTemplate {}
-impl Payload for auth::Login {
-    const LIMIT: usize = limits::LOGIN_BODY_BYTES;
-}
+impl Payload for auth::Login {}
 impl Payload for auth::MintOrgToken {}
 
 /// A JSON object. `Content-Type` is not looked at.
@@ -70,7 +53,7 @@ impl<T: Payload> FromRequest<ApiState> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
-        let body = read(request.into_body(), T::LIMIT).await.map_err(Unreadable::answer)?;
+        let body = at_hand(request).await?;
         object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
     }
 }
@@ -83,7 +66,7 @@ impl<T: Payload + Default> FromRequest<ApiState> for Lenient<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
-        let body = read(request.into_body(), T::LIMIT).await.map_err(Unreadable::answer)?;
+        let body = at_hand(request).await?;
         Ok(Self(object(&body).unwrap_or_default()))
     }
 }
@@ -94,36 +77,10 @@ fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     (first == Some(&b'{')).then(|| serde_json::from_slice(body).ok())?
 }
 
-/// Why a body could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// More bytes than the route takes.
-    TooLong,
-    /// The connection broke, the encoding is wrong, or it took too long.
-    Broken,
-}
-
-impl Unreadable {
-    fn answer(self) -> ApiError {
-        match self {
-            Self::TooLong => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large").code("too_large"),
-            Self::Broken => ApiError::bad_request("failed to read request body"),
-        }
-    }
-}
-
-/// Reads a body of at most `limit` bytes. One that announces more is not read at all.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Unreadable> {
-    let announced = HttpBody::size_hint(&body).lower();
-    if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
-        return Err(Unreadable::TooLong);
-    }
-    // The timer is set only for a body that is not at hand.
-    match timeout(BODY_LIMIT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unreadable::TooLong),
-        Ok(Err(_)) | Err(_) => Err(Unreadable::Broken),
-    }
+/// The body, which the guard has read within the bounds of the route's row.
+pub(crate) async fn at_hand(request: Request) -> Result<Bytes, ApiError> {
+    let body = request.into_body().collect().await;
+    body.map(Collected::to_bytes).map_err(|_| ApiError::internal())
 }
 
 /// The workspace in the path, as the guard resolved it (SEC-106).
@@ -246,8 +203,6 @@ impl FromRequestParts<ApiState> for Peer {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
-
     use super::*;
 
     #[test]
@@ -274,26 +229,5 @@ mod tests {
         for bad in ["", "[]", "null", "3", r#""x""#, r#"{"name":3}"#, "{", "\u{feff}{}"] {
             assert!(!read(bad), "{bad}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_trickling_body_is_given_up() {
-        let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        assert_eq!(read(Body::from_stream(silent), 10).await, Err(Unreadable::Broken));
-    }
-
-    #[tokio::test]
-    async fn bodies_have_a_limit() {
-        // SEC-190
-        assert_eq!(read(Body::from(vec![0; 10]), 10).await.unwrap().len(), 10);
-        assert_eq!(read(Body::from(vec![0; 11]), 10).await, Err(Unreadable::TooLong));
-        let chunks = futures_util::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"12345"))));
-        assert_eq!(read(Body::from_stream(chunks), 10).await, Err(Unreadable::TooLong));
-        let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
-        assert_eq!(read(Body::from_stream(broken), 10).await, Err(Unreadable::Broken));
-        assert_eq!(
-            Unreadable::TooLong.answer().into_response().status(),
-            StatusCode::PAYLOAD_TOO_LARGE
-        );
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod extract;
 mod guard;
+mod limits;
 mod openapi;
 mod ops;
 mod orgs;

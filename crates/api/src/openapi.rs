@@ -204,9 +204,8 @@ fn complete(operation: &mut Operation, route: &Route) {
         Class::Socket => vec![with(TICKET), with(BEARER)],
         _ => vec![with(BEARER)],
     });
-    let takes_body = operation.request_body.is_some();
     let known = &mut operation.responses.responses;
-    for (status, description) in refusals(route, takes_body) {
+    for (status, description) in refusals(route) {
         known
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(refusal(description)));
@@ -219,23 +218,29 @@ fn complete(operation: &mut Operation, route: &Route) {
 }
 
 /// Refusals that no handler writes itself; a handler's own description of a status stands before these.
-fn refusals(route: &Route, takes_body: bool) -> Vec<(&'static str, &'static str)> {
+fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut refusals = vec![("429", "Too many requests; `retry_after` says when to come back.")];
     if names_workspace(route) {
         refusals.push(("400", "The id in the path is none: `invalid workspace ID`."));
     }
     // A message that is too long is no JSON-RPC request (A2A-2).
-    if takes_body && route.class != Class::Message {
+    if route.body > 0 && route.class != Class::Message {
         refusals.push(("413", "The body is too long."));
+    }
+    if route.body > 0 {
+        refusals.push(("408", "The body did not arrive in time."));
     }
     if !route.built_in {
         refusals.push(("500", "Something failed here; the log says what."));
     }
     if route.class != Class::Public {
         refusals.push(("401", "The credential is missing or proves nothing."));
+    }
+    if route.class != Class::Public || route.body > 0 {
         refusals.push((
             "503",
-            "Not now; `code` is `platform_unavailable` if a credential could not be looked up.",
+            "Not now; `code` is `platform_unavailable` if a credential could not be looked up, `out_of_memory` if \
+             others are sending large bodies.",
         ));
     }
     refusals
@@ -309,6 +314,7 @@ mod tests {
                 ("429", true),
                 ("400", described("400") || names_workspace(route)),
                 ("401", described("401") || route.class != Class::Public),
+                ("408", operation["requestBody"].is_object()),
                 (
                     "413",
                     operation["requestBody"].is_object() && route.class != Class::Message,

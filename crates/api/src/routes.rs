@@ -6,6 +6,7 @@ use axum::{
     handler::Handler,
     routing::{MethodFilter, MethodRouter, on},
 };
+use molecule_core::limits;
 
 use crate::{
     a2a, activity, auth, events, guard::GuardLayer, ops, orgs, pages, registry, secrets, settings, state::ApiState,
@@ -112,18 +113,40 @@ pub struct Route {
     pub tells_departed: bool,
     /// A GET that leaves something behind; pages of other origins cannot make one.
     pub mints: bool,
+    /// Bytes of a request body; 0 if none is read.
+    pub body: usize,
     handler: fn(Verb) -> MethodRouter<ApiState>,
 }
 
 macro_rules! routes {
-    ($($verb:ident $path:literal $class:ident $([$flag:ident])? => $($handler:ident)::+;)+) => {
+    ($($verb:ident $path:literal $class:ident $([$($fact:ident $(= $value:expr)?),+])? => $($handler:ident)::+;)+) => {
         /// Every route.
         pub static ROUTES: &[Route] = &[$(Route {
             handler: |verb| on(verb.filter(), $($handler)::+),
-            $($flag: true,)?
+            $($($fact: fact!($($value)?),)+)?
             ..Route::plain(Verb::$verb, $path, Class::$class)
         }),+];
     };
+}
+
+/// A fact without a value is one that holds.
+macro_rules! fact {
+    () => {
+        true
+    };
+    ($value:expr) => {
+        $value
+    };
+}
+
+/// Bytes that bodies have where a row says nothing else (SEC-190, A2A-2). What agents send stays small (D33).
+const fn body_of(verb: Verb, class: Class) -> usize {
+    match (verb, class) {
+        (Verb::Get | Verb::Delete, _) => 0,
+        (_, Class::Admin) => limits::JSON_BODY_BYTES,
+        (_, Class::Message) => limits::A2A_REQUEST_BYTES,
+        _ => limits::WORKSPACE_BODY_BYTES,
+    }
 }
 
 impl Route {
@@ -136,6 +159,7 @@ impl Route {
             built_in: false,
             tells_departed: false,
             mints: false,
+            body: body_of(verb, class),
             handler: |_| MethodRouter::new(),
         }
     }
@@ -151,10 +175,10 @@ routes! {
     Get "/openapi.json" Topology => ops::openapi;
     Get "/admin/liveness" Admin => ops::liveness;
 
-    Post "/auth/login" Public => auth::login;
-    Post "/auth/logout" Admin => auth::logout;
-    Post "/auth/login-codes" Admin => auth::login_code;
-    Post "/auth/tickets" Admin => auth::ticket;
+    Post "/auth/login" Public [body = limits::LOGIN_BODY_BYTES] => auth::login;
+    Post "/auth/logout" Admin [body = 0] => auth::logout;
+    Post "/auth/login-codes" Admin [body = 0] => auth::login_code;
+    Post "/auth/tickets" Admin [body = 0] => auth::ticket;
 
     Get "/workspaces" Admin => workspaces::list;
     Post "/workspaces" Admin => workspaces::create;
@@ -171,7 +195,7 @@ routes! {
     Post "/workspaces/{id}/notify" Workspace => activity::notify;
 
     Get "/workspaces/{id}/tokens" Workspace => tokens::list;
-    Post "/workspaces/{id}/tokens" Workspace => tokens::mint;
+    Post "/workspaces/{id}/tokens" Workspace [body = 0] => tokens::mint;
     Delete "/workspaces/{id}/tokens/{tokenId}" Workspace => tokens::revoke;
     Get "/admin/workspaces/{id}/test-token" TestToken [mints] => tokens::test_token;
 
@@ -193,9 +217,9 @@ routes! {
     Post "/admin/secrets" Admin => secrets::set_global;
     Delete "/admin/secrets/{key}" Admin => secrets::delete_global;
 
-    Post "/registry/register" Registry [unmetered] => registry::register;
-    Post "/registry/heartbeat" Registry [unmetered] => registry::heartbeat;
-    Post "/registry/update-card" Registry => registry::update_card;
+    Post "/registry/register" Registry [unmetered, body = limits::CARD_BODY_BYTES] => registry::register;
+    Post "/registry/heartbeat" Registry [unmetered, body = limits::HEARTBEAT_BODY_BYTES] => registry::heartbeat;
+    Post "/registry/update-card" Registry [body = limits::CARD_BODY_BYTES] => registry::update_card;
     Post "/registry/check-access" Topology => registry::check_access;
     Get "/registry/discover/{id}" Peer => registry::discover;
     Get "/registry/{id}/peers" Peer => registry::peers;

@@ -19,6 +19,9 @@ use crate::state::ApiState;
 /// Time a client has for the head of its next request. It also ends idle connections, so it is well above the 60 s
 /// after which the slowest agents beat again.
 const HEAD_LIMIT: Duration = Duration::from_secs(150);
+/// Bytes of a connection that are read ahead, and that the head of a request may have. What is sent before anybody reads
+/// it stays in the kernel (D33).
+const BUFFER: usize = 64 << 10;
 /// Pause after the system refused to hand out a connection, as when descriptors are used up.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
@@ -93,6 +96,7 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_LIMIT)
+            .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);

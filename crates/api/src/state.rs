@@ -23,6 +23,7 @@ use crate::{
     error::ApiError,
     events::Seats,
     guard::{HttpMetrics, Origins, Windows},
+    limits::BodyMemory,
 };
 
 /// What a ticket stands for: the bearer it was bought with, so that what it opened ends with that credential.
@@ -49,6 +50,7 @@ struct Inner {
     logins: OneTimeCodes<()>,
     tickets: OneTimeCodes<Grant>,
     seats: Arc<Seats>,
+    bodies: BodyMemory,
     metrics: Arc<HttpMetrics>,
     openapi: Bytes,
     closing: CancellationToken,
@@ -77,6 +79,7 @@ impl ApiState {
             logins: OneTimeCodes::new(limits::LOGIN_CODE_TTL),
             tickets: OneTimeCodes::new(limits::TICKET_TTL),
             seats: Seats::new(config.rates.sockets),
+            bodies: BodyMemory::default(),
             metrics: Arc::default(),
             openapi: crate::openapi::document_json().into(),
             closing: CancellationToken::new(),
@@ -134,6 +137,11 @@ impl ApiState {
     /// Open sockets by whose they are.
     pub(crate) fn seats(&self) -> &Arc<Seats> {
         &self.inner.seats
+    }
+
+    /// Memory for request bodies.
+    pub(crate) fn bodies(&self) -> &BodyMemory {
+        &self.inner.bodies
     }
 
     pub(crate) fn metrics(&self) -> &Arc<HttpMetrics> {

@@ -15,12 +15,14 @@ use molecule_platform::{
 use molecule_wire::a2a::A2aUnavailable;
 
 use super::{ApiError, Body};
-use crate::activity::FeedError;
+use crate::{activity::FeedError, limits::Unreadable};
 
 /// Seconds after which a dead agent may be back (A2A-81).
 const RETRY_RESTARTING: u32 = 15;
 /// Seconds after which a busy agent may be free (A2A-88, A2A-90).
 const RETRY_BUSY: u32 = 30;
+/// Seconds after which memory for a large body may be free (D33).
+const RETRY_MEMORY: u32 = 5;
 /// Seconds after which a store that refused a write may take it (open point 5 of a2a.md).
 const RETRY_STORE: u32 = 30;
 
@@ -33,6 +35,24 @@ const ACCESS_RULE: &str =
 /// 500 with the error's own text.
 fn failed(error: &(impl std::error::Error + 'static)) -> ApiError {
     ApiError::store(error.to_string(), error)
+}
+
+impl From<Unreadable> for ApiError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::TooLong => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large").code("too_large"),
+            Unreadable::Broken => Self::bad_request("failed to read request body"),
+            Unreadable::TooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive in time").code("body_too_slow")
+            }
+            Unreadable::NoMemory => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many large requests at once, retry shortly",
+            )
+            .code("out_of_memory")
+            .retry_after(RETRY_MEMORY),
+        }
+    }
 }
 
 impl From<GateRefusal> for ApiError {

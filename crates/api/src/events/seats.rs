@@ -3,34 +3,12 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
     sync::Arc,
 };
 
-use molecule_platform::credentials::{Identity, Principal};
 use parking_lot::Mutex;
 
-/// Who holds sockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Holder {
-    /// An operator, a session or an org token; or a workspace, however many tokens it has minted for itself.
-    Credential(u128),
-    /// Open mode knows nobody better.
-    Address(Option<IpAddr>),
-}
-
-impl Holder {
-    /// Whose socket a request opens.
-    pub(crate) fn of(identity: &Identity, peer: Option<IpAddr>) -> Self {
-        match &identity.principal {
-            Some(Principal::Admin) => Self::Credential(0),
-            Some(Principal::Session(id)) => Self::Credential(id.uuid().as_u128()),
-            Some(Principal::Org(org)) => Self::Credential(org.token.uuid().as_u128()),
-            Some(Principal::Workspace { workspace, .. }) => Self::Credential(workspace.uuid().as_u128()),
-            None => Self::Address(peer),
-        }
-    }
-}
+use crate::limits::Holder;
 
 /// Counts open sockets by holder.
 #[derive(Debug)]
@@ -83,15 +61,13 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use molecule_core::{TokenId, WorkspaceId};
-
     use super::*;
 
     #[test]
     fn seats_are_counted_and_given_back() {
         // D10
         let seats = Seats::new(2);
-        let (a, b) = (Holder::Credential(1), Holder::Address(None));
+        let (a, b) = (Holder::Admin(1), Holder::Address(None));
         let first = seats.take(a).unwrap();
         let _second = seats.take(a).unwrap();
         assert!(seats.take(a).is_none());
@@ -104,17 +80,5 @@ mod tests {
         let unlimited = Seats::new(0);
         let held: Vec<_> = (0..100).map(|_| unlimited.take(a).unwrap()).collect();
         assert_eq!(held.len(), 100);
-    }
-
-    #[test]
-    fn tokens_of_one_workspace_share_its_seats() {
-        let workspace = WorkspaceId::random();
-        let by = |token| Identity {
-            principal: Some(Principal::Workspace { token, workspace }),
-            presented: true,
-            open: false,
-        };
-        let (one, two) = (by(TokenId::random()), by(TokenId::random()));
-        assert_eq!(Holder::of(&one, None), Holder::of(&two, None));
     }
 }

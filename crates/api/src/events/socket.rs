@@ -20,11 +20,12 @@ use molecule_wire::{ErrorBody, events::EventEnvelope};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::seats::{Holder, Seat};
+use super::seats::Seat;
 use crate::{
     error::ApiError,
     extract::{Peer, Query, Who},
     guard::{OpenSocket, admin},
+    limits::Holder,
     state::ApiState,
 };
 

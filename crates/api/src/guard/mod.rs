@@ -28,9 +28,11 @@ use std::{
 };
 
 use axum::{
+    body::Body,
     extract::{FromRequestParts, RawPathParams, Request},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{StatusCode, request::Parts};
 use molecule_core::WorkspaceId;
@@ -40,6 +42,7 @@ use tower::{Layer, Service};
 
 use crate::{
     error::ApiError,
+    limits::{Holder, Share, Taken, Unreadable},
     routes::{Class, Route},
     state::ApiState,
 };
@@ -52,6 +55,12 @@ pub(crate) struct Departed;
 /// proves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject(pub Option<WorkspaceId>);
+
+/// A request that may be answered, and its part of the memory.
+struct Admitted {
+    request: Request,
+    share: Option<Arc<Share>>,
+}
 
 /// What a guard knows of its route.
 pub(crate) struct Guarded {
@@ -67,6 +76,8 @@ pub(crate) struct Guarded {
     tells_departed: bool,
     /// Leaves something behind although it is a GET, which browsers send for any page without asking.
     mints: bool,
+    /// Bytes of a request body; 0 if none is read.
+    body: usize,
     /// The path has an `{id}`.
     has_subject: bool,
     metrics: Arc<RouteMetrics>,
@@ -88,6 +99,7 @@ impl GuardLayer {
             built_in: route.built_in,
             tells_departed: route.tells_departed,
             mints: route.mints,
+            body: route.body,
             has_subject: route.path.contains("{id}"),
             metrics,
         }))
@@ -103,6 +115,7 @@ impl GuardLayer {
             built_in: false,
             tells_departed: false,
             mints: false,
+            body: 0,
             has_subject: false,
             metrics: state.metrics().route("any", UNMATCHED),
         }))
@@ -169,7 +182,7 @@ impl Guarded {
         } else {
             let admitted = self.admit(request, begun, &mut allowance).await;
             match admitted {
-                Ok(request) => self.call(inner, request).await,
+                Ok(Admitted { request, share: _share }) => self.call(inner, request).await,
                 Err(refusal) => refusal,
             }
         };
@@ -178,17 +191,19 @@ impl Guarded {
         response
     }
 
-    /// Credential, rate, tenant, gate: the request with its identity, or the refusal.
+    /// Credential, rate, tenant, gate, body: the request with its identity, or the refusal. What is handed on has its
+    /// body in memory, or none.
     async fn admit(
         &self,
         request: Request,
         now: Instant,
         allowance: &mut Option<Allowance>,
-    ) -> Result<Request, Response> {
+    ) -> Result<Admitted, Response> {
         // Apart from its body, which cannot be shared between threads.
         let (mut head, body) = request.into_parts();
         let identity = self.identify(&head).await.map_err(IntoResponse::into_response)?;
-        let granted = self.meter(&identity, peer_of(&head.extensions), now);
+        let peer = peer_of(&head.extensions);
+        let granted = self.meter(&identity, peer, now);
         *allowance = Some(granted);
         if granted.exceeded {
             return Err(ApiError::rate_limited(granted.reset).into_response());
@@ -203,8 +218,29 @@ impl Guarded {
         if let Some(departed) = departed {
             head.extensions.insert(departed);
         }
+        let taken = self.take(body, Holder::of(&identity, peer)).await;
+        let taken = taken.map_err(IntoResponse::into_response)?;
         head.extensions.insert(identity);
-        Ok(Request::from_parts(head, body))
+        Ok(Admitted {
+            request: Request::from_parts(head, Body::from(taken.bytes)),
+            share: taken.share,
+        })
+    }
+
+    /// The body of a request that passed its gate: whoever proves nothing makes the server hold nothing.
+    async fn take(&self, body: Body, holder: Holder) -> Result<Taken, ApiError> {
+        if self.body == 0 {
+            return Ok(Taken {
+                bytes: Bytes::new(),
+                share: None,
+            });
+        }
+        let read = self.state.bodies().read(body, self.body, holder).await;
+        read.map_err(|unreadable| match (unreadable, self.class) {
+            // A2A-2
+            (Unreadable::TooLong, Class::Message) => ApiError::bad_request("invalid JSON"),
+            (unreadable, _) => unreadable.into(),
+        })
     }
 
     async fn subject_of(&self, head: &mut Parts) -> Subject {
@@ -252,7 +288,7 @@ mod tests {
         });
         let mut guard = GuardLayer::unmatched(&state).layer(handler);
         let mut ask = async |path: &str| {
-            let request = Request::builder().uri(path).body(axum::body::Body::empty()).unwrap();
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
             guard.call(request).await.unwrap()
         };
         let response = ask("/panics").await;
