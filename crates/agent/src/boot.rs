@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     credentials::{InboundSecret, TokenStore},
     delegation::Delegator,
+    engine::Adapter,
     env::{Settings, Vars},
     heartbeat::{Cadence, Heart, Identity},
     journal::Journal,
@@ -23,24 +24,16 @@ use crate::{
     platform::Platform,
     plugins::Extensions,
     preflight,
-    prompt::PromptBuilder,
     pulse::Pulse,
     runtimes::{
-        Adapter,
-        echo::Echo,
-        exec::Exec,
-        native::{
-            Native, endpoint,
-            llm::{Llm, Patience},
-            local,
-        },
+        self, EngineContext,
+        native::{llm::Patience, local},
     },
     sandbox, selfprompt,
     server::{self, Server},
     skills::Skill,
     state::{self, Exit},
-    tools,
-    turns::Turns,
+    turns::{self, Turns},
 };
 
 /// What still hangs in a blocking call must not hold the process longer.
@@ -170,13 +163,12 @@ impl Agent {
         let journal = Journal::open(&settings.state_dir).map_err(|error| failed("journal", &error))?;
         let adapter = build_adapter(&engine, &settings, &config, tuning, &platform, &journal)?;
         let pulse = Pulse::default();
-        let turns = Turns::start(
-            Arc::clone(&adapter),
-            journal,
-            pulse.clone(),
-            config.runtime_config.timeout,
-        )
-        .map_err(|error| failed("journal", &error))?;
+        let limits = turns::Limits {
+            timeout: config.runtime_config.timeout,
+            at_once: settings.max_concurrent_tasks,
+        };
+        let turns = Turns::start(Arc::clone(&adapter), journal, pulse.clone(), limits)
+            .map_err(|error| failed("journal", &error))?;
         let bind = settings
             .bind
             .clone()
@@ -399,45 +391,18 @@ fn build_adapter(
     platform: &Arc<Platform>,
     journal: &Journal,
 ) -> Result<Arc<dyn Adapter>, Exit> {
-    let directory = Arc::new(Directory::new(Arc::clone(platform)));
-    let delegator = Arc::new(Delegator::new(
-        Arc::clone(platform),
-        config.delegation.overridden(&settings.vars),
-    ));
-    match engine.runtime {
-        Runtime::Echo => Ok(Arc::new(Echo::new(
-            config.name.clone(),
-            Arc::clone(platform),
-            directory,
-            delegator,
-        ))),
-        Runtime::Exec => Exec::new(&config.runtime_config, settings.work_dir.clone(), settings.vars.clone())
-            .map(|exec| Arc::new(exec) as Arc<dyn Adapter>)
-            .ok_or_else(|| Exit::failed("runtime exec needs runtime_config.command")),
-        Runtime::Native => {
-            let endpoint = endpoint::resolve(&settings.vars, config).map_err(|error| failed("native", &error))?;
-            tracing::info!(?endpoint, "model endpoint");
-            let llm = Llm::new(&endpoint, tuning.patience).map_err(|error| failed("native", &error))?;
-            let tools = tools::toolbox(platform, &directory, &delegator, settings, config.command_timeout);
-            let prompt = PromptBuilder::new(
-                directory,
-                settings,
-                config,
-                Arc::clone(&engine.extensions),
-                tools::communication,
-            );
-            Ok(Arc::new(Native::new(
-                llm,
-                Arc::new(tools),
-                prompt,
-                journal.clone(),
-                config.limits,
-            )))
-        }
-        other => Err(Exit::failed(format!(
-            "the adapter for runtime {other} is not part of this build"
-        ))),
-    }
+    let limits = config.delegation.overridden(&settings.vars);
+    let context = EngineContext {
+        settings,
+        config,
+        extensions: Arc::clone(&engine.extensions),
+        platform: Arc::clone(platform),
+        directory: Arc::new(Directory::new(Arc::clone(platform))),
+        delegator: Arc::new(Delegator::new(Arc::clone(platform), limits)),
+        journal: journal.clone(),
+        patience: tuning.patience,
+    };
+    runtimes::build(engine.runtime, &context).map_err(|error| failed("runtime", &error))
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Exit {

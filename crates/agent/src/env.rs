@@ -105,6 +105,8 @@ pub struct Settings {
     pub plugins_dir: PathBuf,
     /// Address to listen on; `None` means `0.0.0.0:<a2a.port>` (RUN-51).
     pub bind: Option<String>,
+    /// Turns at once, each of another conversation (D22).
+    pub max_concurrent_tasks: usize,
     /// Confinement.
     pub sandbox: Sandbox,
     /// Engine chosen by the platform; wins over `config.yaml` (RUN-15).
@@ -142,6 +144,7 @@ impl Settings {
             plugins_dir: path(env::PLUGINS_DIR).unwrap_or_else(|| "/plugins".into()),
             credentials_dir,
             bind: vars.get(env::BIND).map(str::to_owned),
+            max_concurrent_tasks: max_concurrent_tasks(&vars)?,
             sandbox: sandbox_mode(&vars)?,
             runtime: vars.get(env::RUNTIME).map(str::to_owned),
             parent_id: vars.get(env::PARENT_ID).map(str::to_owned),
@@ -171,6 +174,17 @@ fn work_access(vars: &Vars) -> Result<WorkspaceAccess, EnvError> {
             expected: "none, read_only, read_write",
         }),
     }
+}
+
+/// One, where nothing is said.
+fn max_concurrent_tasks(vars: &Vars) -> Result<usize, EnvError> {
+    let Some(text) = vars.get(env::MAX_CONCURRENT_TASKS) else {
+        return Ok(1);
+    };
+    text.parse().ok().filter(|tasks| *tasks > 0).ok_or(EnvError::BadChoice {
+        name: env::MAX_CONCURRENT_TASKS,
+        expected: "1, 2, 3 and so on",
+    })
 }
 
 fn sandbox_mode(vars: &Vars) -> Result<Sandbox, EnvError> {
@@ -243,8 +257,10 @@ mod tests {
             ("MOLECULE_SANDBOX", "required"),
             ("MOLECULE_WORKSPACE_ACCESS", "read_only"),
             ("MOLECULE_AGENT_RUNTIME", " echo "),
+            ("MOLECULE_MAX_CONCURRENT_TASKS", "3"),
         ]))
         .unwrap();
+        assert_eq!(settings.max_concurrent_tasks, 3);
         assert_eq!(settings.platform_url, "http://p:1");
         assert_eq!(settings.credentials_dir, Path::new("/c"));
         assert_eq!(settings.config_dir, Path::new("/w"));
@@ -278,7 +294,7 @@ mod tests {
 
     #[test]
     fn wrong_choices_are_named() {
-        for name in ["MOLECULE_SANDBOX", "MOLECULE_WORKSPACE_ACCESS"] {
+        for name in [env::SANDBOX, env::WORK_ACCESS, env::MAX_CONCURRENT_TASKS] {
             let error = Settings::from_vars(vars(&[ID, (name, "maybe")])).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }

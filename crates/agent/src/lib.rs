@@ -5,8 +5,8 @@
 //!
 //! - [`env`], [`config`], [`preflight`], [`sandbox`], [`state`]: what the agent is given and what it leaves behind.
 //! - [`prompt`], [`skills`], [`plugins`]: what the engine is told about itself before each turn.
-//! - [`server`], [`turns`], [`journal`]: messages come in, run one at a time, each once (D14).
-//! - [`runtimes`]: `echo`, `exec` and `native` behind one contract.
+//! - [`server`], [`turns`], [`journal`]: messages come in; each runs once (D14), one at a time within its conversation.
+//! - [`engine`]: the contract of what answers them; [`runtimes`]: `echo`, `exec` and `native`; [`tools`]: what these can do.
 //! - [`platform`], [`pulse`], [`heartbeat`], [`peers`], [`delegation`], [`selfprompt`]: the way to the platform.
 
 pub mod agents_md;
@@ -14,6 +14,7 @@ mod boot;
 pub mod config;
 pub mod credentials;
 pub mod delegation;
+pub mod engine;
 pub mod env;
 pub mod fsio;
 pub mod heartbeat;

@@ -1,162 +1,33 @@
-//! Turns: one at a time, in order, each message once (D14, RUN-70).
+//! Turns: within a conversation one at a time and in order, each message once (D14, D22, RUN-70).
 
-mod worker;
+mod runner;
+mod schedule;
+mod sessions;
+mod turn;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use molecule_a2a::jsonrpc::Usage;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::worker::Worker;
+pub use self::turn::{Finished, Phase, Progress, State, Turn};
+use self::{runner::Runner, schedule::Schedule, sessions::Sessions};
 use crate::{
+    engine::{Adapter, TurnInput},
     journal::{Begin, Journal, JournalError, Key},
     pulse::Pulse,
-    runtimes::{Adapter, ToolTrace, TurnInput},
 };
 
 /// Messages that may wait for their turn.
 pub const QUEUE: usize = 256;
-/// How a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// With an answer.
-    Completed,
-    /// With an error shown to the user (RUN-57).
-    Failed,
-    /// By `tasks/cancel`.
-    Canceled,
-}
 
-/// The end of a turn: what the journal keeps and every asker of the same message gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finished {
-    /// The task.
-    pub task_id: String,
-    /// The conversation.
-    pub context_id: String,
-    /// Id of the reply message, the same for everybody.
-    pub reply_id: String,
-    /// How it ended.
-    pub state: State,
-    /// The reply's text.
-    pub text: String,
-    /// Tools used.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tool_trace: Vec<ToolTrace>,
-    /// Tokens used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub usage: Option<Usage>,
-}
-
-/// Where a turn stands.
-#[derive(Debug, Clone, Default)]
-pub enum Phase {
-    /// Waiting for earlier ones.
-    #[default]
-    Queued,
-    /// At work.
-    Working,
-    /// Over.
-    Done(Arc<Finished>),
-    /// Given up because the agent stops; the message may be sent again.
-    Abandoned,
-}
-
-/// What watchers of a turn see.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// Text so far.
-    pub text: String,
-    /// Where each piece of it ends, bytes: streams show the text as it was said.
-    pub ends: Vec<usize>,
-    /// State.
-    pub phase: Phase,
-}
-
-impl Progress {
-    /// Adds text.
-    pub fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.ends.push(self.text.len());
-    }
-
-    /// The pieces that a reader who has `seen` so many of them still lacks.
-    pub fn pieces(&self, seen: usize) -> impl Iterator<Item = &str> {
-        let start = |n: usize| if n == 0 { 0 } else { self.ends[n - 1] };
-        (seen..self.ends.len()).map(move |n| &self.text[start(n)..self.ends[n]])
-    }
-}
-
-/// A turn that waits, runs or has ended.
-pub struct Turn {
-    /// What it answers.
-    pub input: TurnInput,
-    key: Key,
-    /// Starts in earlier processes.
-    starts: u32,
-    cancel: CancellationToken,
-    /// Somebody sees to its end: the worker that runs it, or the one who cancelled it while it waited.
-    taken: AtomicBool,
-    progress: watch::Sender<Progress>,
-}
-
-impl Turn {
-    fn new(input: TurnInput, key: Key) -> Arc<Self> {
-        Self::again(input, key, 0)
-    }
-
-    fn again(input: TurnInput, key: Key, starts: u32) -> Arc<Self> {
-        Arc::new(Self {
-            input,
-            key,
-            starts,
-            cancel: CancellationToken::new(),
-            taken: AtomicBool::new(false),
-            progress: watch::Sender::default(),
-        })
-    }
-
-    /// Takes charge of the turn's end; `false` if somebody else has.
-    fn take(&self) -> bool {
-        !self.taken.swap(true, Ordering::AcqRel)
-    }
-
-    /// Follows the turn from its beginning.
-    #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
-    }
-
-    /// Waits for the end. `None`: given up because the agent stops.
-    pub async fn finished(&self) -> Option<Arc<Finished>> {
-        let mut watch = self.watch();
-        let ended = watch
-            .wait_for(|progress| matches!(progress.phase, Phase::Done(_) | Phase::Abandoned))
-            .await;
-        match &ended.ok()?.phase {
-            Phase::Done(finished) => Some(Arc::clone(finished)),
-            _ => None,
-        }
-    }
-
-    fn set_phase(&self, phase: Phase) {
-        self.progress.send_modify(|progress| progress.phase = phase);
-    }
+/// What the turns of an engine may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest turn.
+    pub timeout: Option<Duration>,
+    /// Turns at once, each of another conversation (D22).
+    pub at_once: usize,
 }
 
 /// A message was not taken.
@@ -209,19 +80,15 @@ impl Ledger {
     }
 }
 
-/// The queue of turns and its one worker.
+/// The turns of an engine.
 pub struct Turns {
-    ledger: Ledger,
+    runner: Arc<Runner>,
     /// Looking a message up and recording it is one step, so that two copies cannot both be fresh.
     gate: tokio::sync::Mutex<()>,
-    queue: mpsc::Sender<Arc<Turn>>,
-    stop: CancellationToken,
-    abort: CancellationToken,
-    worker: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Turns {
-    /// Starts the worker of an engine, with the turns that an earlier process promised (D14). `timeout` bounds each.
+    /// Runs the turns of an engine, first those that an earlier process promised (D14).
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -229,40 +96,33 @@ impl Turns {
         adapter: Arc<dyn Adapter>,
         journal: Journal,
         pulse: Pulse,
-        timeout: Option<Duration>,
+        limits: Limits,
     ) -> Result<Arc<Self>, JournalError> {
         let promised = promised(&journal)?;
-        let (queue, receiver) = mpsc::channel(QUEUE + promised.len());
-        let ledger = Ledger {
-            journal,
-            live: Arc::default(),
-        };
-        for turn in promised {
-            tracing::info!(
-                task = turn.input.task_id,
-                "a turn that was promised before the restart is queued"
-            );
-            ledger.live.lock().insert(turn.key.clone(), Arc::clone(&turn));
-            // Room was made for all of them.
-            queue.try_send(turn).ok();
-        }
-        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        let worker = Worker {
-            adapter,
-            ledger: ledger.clone(),
+        let runner = Arc::new(Runner {
+            sessions: Sessions::new(adapter),
+            ledger: Ledger {
+                journal,
+                live: Arc::default(),
+            },
             pulse,
-            timeout,
-            stop: stop.clone(),
-            abort: abort.clone(),
-        };
-        let worker = tokio::spawn(worker.run(receiver));
+            timeout: limits.timeout,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            schedule: Mutex::new(Schedule::new(limits.at_once)),
+            tasks: TaskTracker::new(),
+        });
+        for turn in &promised {
+            let task = &turn.input.task_id;
+            tracing::info!(task, "a turn that was promised before the restart is queued");
+            runner.ledger.live.lock().insert(turn.key.clone(), Arc::clone(turn));
+        }
+        for turn in &promised {
+            runner.add(turn);
+        }
         Ok(Arc::new(Self {
-            ledger,
+            runner,
             gate: tokio::sync::Mutex::new(()),
-            queue,
-            stop,
-            abort,
-            worker: Mutex::new(Some(worker)),
         }))
     }
 
@@ -274,52 +134,43 @@ impl Turns {
     /// See [`SubmitError`]; nothing will run.
     pub async fn submit(&self, mut input: TurnInput, content: &[u8], promised: bool) -> Result<Arc<Turn>, SubmitError> {
         let key = Key::new(&input.message_id, content);
+        let ledger = &self.runner.ledger;
         let _gate = self.gate.lock().await;
-        if self.stop.is_cancelled() {
+        if self.runner.stop.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        let running = self.ledger.live.lock().get(&key).cloned();
+        let running = ledger.live.lock().get(&key).cloned();
         if let Some(turn) = running {
             tracing::info!(task = turn.input.task_id, "repeated message joins the running turn");
             if promised {
-                self.ledger.journal.promise(&key, written(&turn.input)?).await?;
+                ledger.journal.promise(&key, written(&turn.input)?).await?;
             }
             return Ok(turn);
         }
-        // Room first: what is recorded as running must run.
-        let room = self.queue.try_reserve().map_err(|full| match full {
-            mpsc::error::TrySendError::Full(()) => SubmitError::Full,
-            mpsc::error::TrySendError::Closed(()) => SubmitError::Stopping,
-        })?;
+        // Room first: what is recorded as running must run. Only who holds the gate fills it.
+        if self.runner.schedule.lock().waiting() >= QUEUE {
+            return Err(SubmitError::Full);
+        }
         let kept = promised.then(|| written(&input)).transpose()?;
-        let begun = self.ledger.journal.begin(&key, &input.task_id, kept).await?;
+        let begun = ledger.journal.begin(&key, &input.task_id, kept).await?;
         if let Begin::Answered { task_id, reply } = begun {
-            if let Ok(finished) = serde_json::from_str::<Finished>(&reply) {
-                tracing::info!(task = task_id, "repeated message gets the stored reply");
-                input.task_id = task_id;
-                input.context_id.clone_from(&finished.context_id);
-                let turn = Turn::new(input, key);
-                turn.progress.send_modify(|progress| progress.push(&finished.text));
-                turn.set_phase(Phase::Done(Arc::new(finished)));
-                return Ok(turn);
-            }
-            return Err(SubmitError::Journal(JournalError::Unreadable));
+            let finished: Finished = serde_json::from_str(&reply).map_err(|_| JournalError::Unreadable)?;
+            tracing::info!(task = task_id, "repeated message gets the stored reply");
+            input.task_id = task_id;
+            input.context_id.clone_from(&finished.context_id);
+            return Ok(Turn::over(input, key, finished));
         }
         let turn = Turn::new(input, key.clone());
-        self.ledger.live.lock().insert(key, Arc::clone(&turn));
-        room.send(Arc::clone(&turn));
+        ledger.live.lock().insert(key, Arc::clone(&turn));
+        self.runner.add(&turn);
         Ok(turn)
     }
 
     /// A turn that waits or runs.
     #[must_use]
     pub fn live(&self, task_id: &str) -> Option<Arc<Turn>> {
-        self.ledger
-            .live
-            .lock()
-            .values()
-            .find(|turn| turn.input.task_id == task_id)
-            .cloned()
+        let live = self.runner.ledger.live.lock();
+        live.values().find(|turn| turn.input.task_id == task_id).cloned()
     }
 
     /// The end of a turn that is over.
@@ -327,7 +178,7 @@ impl Turns {
     /// # Errors
     /// The journal cannot be read.
     pub async fn ended(&self, task_id: &str) -> Result<Option<Finished>, JournalError> {
-        let Some(reply) = self.ledger.journal.answered_task(task_id).await? else {
+        let Some(reply) = self.runner.ledger.journal.answered_task(task_id).await? else {
             return Ok(None);
         };
         serde_json::from_str(&reply)
@@ -350,8 +201,12 @@ impl Turns {
         if turn.take() {
             // It waits behind others, which is no reason to wait for its end. On a task of its own, because nobody else
             // ends it if the caller goes away.
-            let (ledger, turn) = (self.ledger.clone(), Arc::clone(&turn));
-            tokio::spawn(async move { ledger.settle(&turn, canceled(&turn)).await });
+            self.runner
+                .schedule
+                .lock()
+                .remove(|waiting| Arc::ptr_eq(waiting, &turn));
+            let (runner, turn) = (Arc::clone(&self.runner), Arc::clone(&turn));
+            tokio::spawn(async move { runner.ledger.settle(&turn, turn.canceled()).await });
         }
         let finished = turn.finished().await.ok_or(CancelError::Unknown)?;
         if finished.state == State::Canceled {
@@ -361,20 +216,18 @@ impl Turns {
         }
     }
 
-    /// Takes no more messages, lets the running turn finish within `grace`, gives the rest up.
+    /// Takes no more messages, lets the running turns finish within `grace`, gives the rest up, closes the engine.
     pub async fn shut_down(&self, grace: Duration) {
-        self.stop.cancel();
-        let worker = self.worker.lock().take();
-        if let Some(mut worker) = worker
-            && tokio::time::timeout(grace, &mut worker).await.is_err()
-        {
-            tracing::warn!("the running turn did not end in time and is given up");
-            self.abort.cancel();
-            if let Err(error) = worker.await {
-                tracing::error!(%error, "the turn worker crashed");
-            }
+        let runner = &self.runner;
+        runner.stop.cancel();
+        runner.tasks.close();
+        if tokio::time::timeout(grace, runner.tasks.wait()).await.is_err() {
+            tracing::warn!("what runs did not end in time and is given up");
+            runner.abort.cancel();
+            runner.tasks.wait().await;
         }
-        for (_, turn) in self.ledger.live.lock().drain() {
+        runner.sessions.close().await;
+        for (_, turn) in runner.ledger.live.lock().drain() {
             turn.set_phase(Phase::Abandoned);
         }
     }
@@ -395,22 +248,6 @@ fn promised(journal: &Journal) -> Result<Vec<Arc<Turn>>, JournalError> {
 
 fn written(input: &TurnInput) -> Result<String, JournalError> {
     serde_json::to_string(input).map_err(|_| JournalError::Unreadable)
-}
-
-fn canceled(turn: &Turn) -> Finished {
-    end(turn, State::Canceled, "The task was canceled.".to_owned())
-}
-
-fn end(turn: &Turn, state: State, text: String) -> Finished {
-    Finished {
-        task_id: turn.input.task_id.clone(),
-        context_id: turn.input.context_id.clone(),
-        reply_id: Uuid::new_v4().to_string(),
-        state,
-        text,
-        tool_trace: Vec::new(),
-        usage: None,
-    }
 }
 
 #[cfg(test)]

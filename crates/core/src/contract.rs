@@ -37,6 +37,8 @@ pub mod env {
     pub const SANDBOX: &str = "MOLECULE_SANDBOX";
     /// Name of the runtime (RUN-15).
     pub const RUNTIME: &str = "MOLECULE_AGENT_RUNTIME";
+    /// How many turns may run at once, each of another conversation (D22).
+    pub const MAX_CONCURRENT_TASKS: &str = "MOLECULE_MAX_CONCURRENT_TASKS";
     /// Privilege and size class.
     pub const TIER: &str = "TIER";
     /// Model slug (RUN-6).

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput};
+use super::EngineContext;
 use crate::{
     delegation::{Delegator, Outcome},
+    engine::{Adapter, Category, Output, Reply, Session, SessionContext, ToolTrace, TurnError, TurnInput},
     peers::{self, Directory, Found},
     platform::Platform,
 };
@@ -76,14 +77,14 @@ impl Command<'_> {
 }
 
 impl Echo {
-    /// An engine that answers as `name`.
+    /// An engine that answers as the configured name.
     #[must_use]
-    pub fn new(name: String, platform: Arc<Platform>, directory: Arc<Directory>, delegator: Arc<Delegator>) -> Self {
+    pub fn new(context: &EngineContext<'_>) -> Self {
         Self {
-            name,
-            platform,
-            directory,
-            delegator,
+            name: context.config.name.clone(),
+            platform: Arc::clone(&context.platform),
+            directory: Arc::clone(&context.directory),
+            delegator: Arc::clone(&context.delegator),
         }
     }
 
@@ -141,11 +142,22 @@ impl Adapter for Echo {
         "echo"
     }
 
-    async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
+    async fn start(self: Arc<Self>, _: SessionContext) -> Result<Box<dyn Session>, TurnError> {
+        Ok(Box::new(Conversation(self)))
+    }
+}
+
+/// Remembers nothing.
+struct Conversation(Arc<Echo>);
+
+#[async_trait]
+impl Session for Conversation {
+    async fn turn(&mut self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
+        let echo = &self.0;
         let reply = match Command::parse(&input.text) {
-            Command::Delegate { peer, task } => self.delegate(peer, task, &input.context_id).await,
-            Command::Peers => Reply::text(self.list_peers().await),
-            Command::Notify(text) => Reply::text(self.notify(text).await),
+            Command::Delegate { peer, task } => echo.delegate(peer, task, &input.context_id).await,
+            Command::Peers => Reply::text(echo.list_peers().await),
+            Command::Notify(text) => Reply::text(echo.notify(text).await),
             Command::Sleep(time) => {
                 tokio::time::sleep(time).await;
                 Reply::text(format!("Slept {} ms.", time.as_millis()))
@@ -157,7 +169,7 @@ impl Adapter for Echo {
             }
             Command::Help => Reply::text(HELP),
             Command::Usage(usage) => Reply::text(usage),
-            Command::Say(text) => Reply::text(format!("Echo from {}: {text}", self.name)),
+            Command::Say(text) => Reply::text(format!("Echo from {}: {text}", echo.name)),
         };
         // Word by word, so that streams have something to show; the task yields in between.
         for word in reply.text.split_inclusive(' ') {

@@ -1,13 +1,13 @@
 //! `exec`: any command, one process per message (D6).
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use molecule_core::{contract::env, text::preview};
 
-use super::{Adapter, Category, Output, Reply, TurnError, TurnInput};
 use crate::{
     config::RuntimeConfig,
+    engine::{Adapter, Category, Output, Reply, Session, SessionContext, TurnError, TurnInput},
     env::Vars,
     process::{Captured, End, Ended, Job, JobError},
 };
@@ -77,8 +77,18 @@ impl Adapter for Exec {
         "exec"
     }
 
-    async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
-        let ended = self.job(input).run().await.map_err(|error| match error {
+    async fn start(self: Arc<Self>, _: SessionContext) -> Result<Box<dyn Session>, TurnError> {
+        Ok(Box::new(Conversation(self)))
+    }
+}
+
+/// Its memory is the command's own, by `MOLECULE_SESSION_ID`.
+struct Conversation(Arc<Exec>);
+
+#[async_trait]
+impl Session for Conversation {
+    async fn turn(&mut self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
+        let ended = self.0.job(input).run().await.map_err(|error| match error {
             JobError::Start { program, source } => {
                 TurnError::new(Category::Subprocess, format!("could not start {program:?}: {source}"))
             }
@@ -115,10 +125,15 @@ fn said(stdout: &Captured) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::watch;
-
     use super::*;
-    use crate::turns::Progress;
+    use crate::engine::Sink;
+
+    /// Nobody looks while it works.
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn chunk(&self, _: &str) {}
+    }
 
     async fn run(config: RuntimeConfig, text: &str) -> Result<Reply, TurnError> {
         let vars: Vars = [
@@ -136,9 +151,13 @@ mod tests {
             message_id: "m-1".into(),
             text: text.into(),
             history: Vec::new(),
+            asked: None,
         };
-        exec.turn(&input, &Output::new(watch::Sender::<Progress>::default()))
-            .await
+        let context = SessionContext {
+            context_id: input.context_id.clone(),
+        };
+        let mut session = Arc::new(exec).start(context).await?;
+        session.turn(&input, &Output::new(Arc::new(Nowhere))).await
     }
 
     fn sh(script: &str) -> RuntimeConfig {

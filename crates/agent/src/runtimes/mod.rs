@@ -1,273 +1,108 @@
-//! The engines that answer messages, behind one contract (RUN-68…70).
+//! The engines that come with the agent.
 
 pub mod echo;
 pub mod exec;
 pub mod native;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use molecule_a2a::jsonrpc::Usage;
-use molecule_wire::registry::RuntimeMetadata;
-use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use molecule_core::Runtime;
 
-use crate::turns::Progress;
+use self::{
+    echo::Echo,
+    exec::Exec,
+    native::{
+        Native, endpoint,
+        llm::{self, Llm, Patience},
+    },
+};
+use crate::{
+    config::Config, delegation::Delegator, engine::Adapter, env::Settings, journal::Journal, peers::Directory,
+    platform::Platform, plugins::Extensions, prompt::PromptBuilder, tools,
+};
 
-/// Tool calls kept of one turn (RUN-53).
-const TRACE_ENTRIES: usize = 200;
-/// Characters of a tool's input (RUN-53).
-const TRACE_INPUT_CHARS: usize = 500;
-/// Characters of a tool's output (RUN-53).
-const TRACE_OUTPUT_CHARS: usize = 300;
-
-/// One message to answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TurnInput {
-    /// Task under which the turn is known.
-    pub task_id: String,
-    /// Conversation it belongs to.
-    pub context_id: String,
-    /// The message's own id.
-    pub message_id: String,
-    /// What was said, with a manifest of the files that came along.
-    pub text: String,
-    /// Earlier turns that the sender handed over, oldest first, for engines without sessions (RUN-52).
-    pub history: Vec<HistoryTurn>,
+/// What engines are made of.
+pub struct EngineContext<'a> {
+    /// The environment.
+    pub settings: &'a Settings,
+    /// `config.yaml`.
+    pub config: &'a Config,
+    /// Skills and plugins.
+    pub extensions: Arc<Extensions>,
+    /// The way to the platform.
+    pub platform: Arc<Platform>,
+    /// Whom the workspace works with.
+    pub directory: Arc<Directory>,
+    /// Hands tasks to them.
+    pub delegator: Arc<Delegator>,
+    /// Where conversations are kept.
+    pub journal: Journal,
+    /// With a model's provider.
+    pub patience: Patience,
 }
 
-/// One earlier turn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryTurn {
-    /// Said by the agent, not by the user.
-    pub by_agent: bool,
-    /// What was said.
-    pub text: String,
+/// An engine cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// `exec` without a command.
+    #[error("runtime exec needs runtime_config.command")]
+    NoCommand,
+    /// `native` without a model endpoint.
+    #[error("native")]
+    Endpoint(#[from] endpoint::EndpointError),
+    /// `native` without a client for it.
+    #[error("native")]
+    Client(#[from] llm::BuildError),
+    /// Not one of ours.
+    #[error("the adapter for runtime {0} is not part of this build")]
+    Absent(Runtime),
 }
 
-/// An answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// The text for whoever asked.
-    pub text: String,
-    /// Tools used, in order.
-    pub tools: Vec<ToolTrace>,
-    /// Tokens used, where the engine knows.
-    pub usage: Option<Usage>,
-}
-
-impl Reply {
-    /// A plain text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            ..Self::default()
+/// Builds the engine of a runtime.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build(runtime: Runtime, context: &EngineContext<'_>) -> Result<Arc<dyn Adapter>, BuildError> {
+    match runtime {
+        Runtime::Echo => Ok(Arc::new(Echo::new(context))),
+        Runtime::Exec => {
+            let settings = context.settings;
+            let exec = Exec::new(
+                &context.config.runtime_config,
+                settings.work_dir.clone(),
+                settings.vars.clone(),
+            );
+            Ok(Arc::new(exec.ok_or(BuildError::NoCommand)?))
         }
+        Runtime::Native => native(context),
+        other => Err(BuildError::Absent(other)),
     }
 }
 
-/// One tool call, cut to what is shown (RUN-53).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToolTrace {
-    /// Name of the tool.
-    pub tool: String,
-    /// What it was given.
-    pub input: String,
-    /// What it said.
-    pub output_preview: String,
-}
-
-impl ToolTrace {
-    /// An entry within the limits.
-    #[must_use]
-    pub fn new(tool: &str, input: &str, output: &str) -> Self {
-        let cut =
-            |text: &str, max: usize| molecule_core::text::preview(&molecule_core::redact::redact(text).0, max, "");
-        Self {
-            tool: tool.to_owned(),
-            input: cut(input, TRACE_INPUT_CHARS),
-            output_preview: cut(output, TRACE_OUTPUT_CHARS),
-        }
-    }
-
-    /// Adds an entry while there is room.
-    pub fn record(trace: &mut Vec<Self>, entry: Self) {
-        if trace.len() < TRACE_ENTRIES {
-            trace.push(entry);
-        }
-    }
-}
-
-/// What kind of failure a user sees (RUN-57).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Category {
-    /// The provider wants less.
-    RateLimited,
-    /// The provider refused the credential.
-    AuthFailed,
-    /// The conversation cannot be continued.
-    SessionError,
-    /// A program ended with this code.
-    Exit(i32),
-    /// A program could not be run, or was killed.
-    Subprocess,
-    /// Too slow.
-    Timeout,
-    /// The provider failed or made no sense.
-    Provider,
-    /// Requested by a test or demonstration.
-    Requested,
-    /// A fault of this program.
-    Internal,
-}
-
-impl std::fmt::Display for Category {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::RateLimited => f.write_str("rate_limited"),
-            Self::AuthFailed => f.write_str("auth_failed"),
-            Self::SessionError => f.write_str("session_error"),
-            Self::Exit(code) => write!(f, "exit_{code}"),
-            Self::Subprocess => f.write_str("subprocess_error"),
-            Self::Timeout => f.write_str("timeout"),
-            Self::Provider => f.write_str("provider_error"),
-            Self::Requested => f.write_str("requested_failure"),
-            Self::Internal => f.write_str("internal"),
-        }
-    }
-}
-
-/// A turn that failed. `Display` is what users see; the detail is for the log only, because it may carry paths and
-/// credentials (RUN-57).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Agent error ({category}) — see workspace logs for details.")]
-pub struct TurnError {
-    /// Kind.
-    pub category: Category,
-    /// Why, for the log.
-    pub detail: String,
-}
-
-impl TurnError {
-    /// A failure of this kind.
-    #[must_use]
-    pub fn new(category: Category, detail: impl Into<String>) -> Self {
-        Self {
-            category,
-            detail: detail.into(),
-        }
-    }
-}
-
-/// Where an engine puts text while it works; a stream shows it at once.
-#[derive(Clone)]
-pub struct Output {
-    progress: watch::Sender<Progress>,
-}
-
-impl Output {
-    /// An output that feeds this progress.
-    #[must_use]
-    pub fn new(progress: watch::Sender<Progress>) -> Self {
-        Self { progress }
-    }
-
-    /// Adds text.
-    pub fn chunk(&self, text: &str) {
-        if !text.is_empty() {
-            self.progress.send_modify(|progress| progress.push(text));
-        }
-    }
-}
-
-/// What an engine can do by itself (RUN-21, RUN-68). All default to false.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Keeps a session that takes messages during a turn (RUN-69).
-    pub session: bool,
-    /// Longest silence that is normal, seconds.
-    pub idle_timeout_seconds: Option<u32>,
-}
-
-impl Capabilities {
-    /// As heartbeats carry them.
-    #[must_use]
-    pub fn metadata(self) -> RuntimeMetadata {
-        let mut capabilities: BTreeMap<String, bool> = [
-            "heartbeat",
-            "scheduler",
-            "session",
-            "status_mgmt",
-            "retry",
-            "activity_decoration",
-            "channel_dispatch",
-        ]
-        .into_iter()
-        .map(|name| (name.to_owned(), false))
-        .collect();
-        capabilities.insert("session".to_owned(), self.session);
-        RuntimeMetadata {
-            capabilities,
-            idle_timeout_seconds: self.idle_timeout_seconds.map(i64::from),
-        }
-    }
-}
-
-/// An engine. Turns come one at a time; dropping the future is how a turn is cancelled, so whatever it started must
-/// end with it (RUN-70).
-#[async_trait]
-pub trait Adapter: Send + Sync + 'static {
-    /// Name, as in `runtime`.
-    fn name(&self) -> &'static str;
-
-    /// What it can do.
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
-    }
-
-    /// Answers one message.
-    ///
-    /// # Errors
-    /// The turn failed; see [`TurnError`].
-    async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_see_the_category_only() {
-        // RUN-57
-        let error = TurnError::new(Category::Exit(7), "token sk-secret in /root/x");
-        assert_eq!(
-            error.to_string(),
-            "Agent error (exit_7) — see workspace logs for details."
-        );
-    }
-
-    #[test]
-    fn traces_are_cut_and_bounded() {
-        // RUN-53
-        let entry = ToolTrace::new("t", &"i ".repeat(1000), &"ö ".repeat(1000));
-        assert_eq!(
-            (entry.input.chars().count(), entry.output_preview.chars().count()),
-            (500, 300)
-        );
-        let mut trace = Vec::new();
-        for _ in 0..300 {
-            ToolTrace::record(&mut trace, entry.clone());
-        }
-        assert_eq!(trace.len(), 200);
-    }
-
-    #[test]
-    fn every_capability_is_declared() {
-        // RUN-21
-        let metadata = Capabilities::default().metadata();
-        assert_eq!(metadata.capabilities.len(), 7);
-        assert!(metadata.capabilities.values().all(|can| !can));
-        assert_eq!(metadata.idle_timeout_seconds, None);
-    }
+fn native(context: &EngineContext<'_>) -> Result<Arc<dyn Adapter>, BuildError> {
+    let EngineContext { settings, config, .. } = *context;
+    let endpoint = endpoint::resolve(&settings.vars, config)?;
+    tracing::info!(?endpoint, "model endpoint");
+    let llm = Llm::new(&endpoint, context.patience)?;
+    let tools = tools::toolbox(
+        &context.platform,
+        &context.directory,
+        &context.delegator,
+        settings,
+        config.command_timeout,
+    );
+    let prompt = PromptBuilder::new(
+        Arc::clone(&context.directory),
+        settings,
+        config,
+        Arc::clone(&context.extensions),
+        tools::communication,
+    );
+    Ok(Arc::new(Native::new(
+        llm,
+        Arc::new(tools),
+        prompt,
+        context.journal.clone(),
+        config.limits,
+    )))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
-use crate::runtimes::{HistoryTurn, TurnInput};
+use crate::engine::{HistoryTurn, TurnInput};
 
 /// Earlier turns that are taken over (RUN-52).
 const HISTORY_TURNS: usize = 20;
@@ -57,6 +57,7 @@ pub(super) fn read(params: &SendParams, work_dir: &Path) -> Option<TurnInput> {
         message_id: given(&message.message_id),
         text,
         history: history(params),
+        asked: None,
     })
 }
 

@@ -1,22 +1,31 @@
 //! D14, RUN-70.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::{
-    worker::{NO_RESPONSE, STARTS},
+    runner::{NO_RESPONSE, STARTS},
     *,
 };
-use crate::runtimes::{Category, Output, Reply, TurnError};
+use crate::engine::{Category, Output, Reply, Session, SessionContext, TurnError};
 
-/// Answers once it gets a permit; counts its turns.
+/// Answers once it gets a permit; counts its turns and what became of its sessions.
 struct Gated {
     permits: Semaphore,
     turns: AtomicUsize,
     order: Mutex<Vec<String>>,
     killed: AtomicBool,
+    /// `start`, `reset` and `close` of each conversation, in order.
+    life: Mutex<Vec<String>>,
+}
+
+impl Gated {
+    fn note(&self, what: &str, context_id: &str) {
+        self.life.lock().push(format!("{what} {context_id}"));
+    }
 }
 
 #[async_trait]
@@ -25,21 +34,58 @@ impl Adapter for Gated {
         "gated"
     }
 
-    async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
-        self.order.lock().push(input.text.clone());
-        let n = self.turns.fetch_add(1, Ordering::SeqCst);
+    async fn start(self: Arc<Self>, context: SessionContext) -> Result<Box<dyn Session>, TurnError> {
+        self.note("start", &context.context_id);
+        if context.context_id == "unwilling" {
+            return Err(TurnError::new(Category::Subprocess, "no"));
+        }
+        Ok(Box::new(Conversation {
+            gated: self,
+            context,
+            said: 0,
+        }))
+    }
+
+    async fn close(&self) {
+        self.note("close", "engine");
+    }
+}
+
+struct Conversation {
+    gated: Arc<Gated>,
+    context: SessionContext,
+    said: usize,
+}
+
+#[async_trait]
+impl Session for Conversation {
+    async fn turn(&mut self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
+        let gated = &self.gated;
+        assert_eq!(input.context_id, self.context.context_id, "sessions do not mix");
+        gated.order.lock().push(input.text.clone());
+        let n = gated.turns.fetch_add(1, Ordering::SeqCst);
+        self.said += 1;
         output.chunk("half ");
-        self.permits.acquire().await.unwrap().forget();
+        gated.permits.acquire().await.unwrap().forget();
         match input.text.as_str() {
             "panic" => panic!("as asked"),
             "fail" => Err(TurnError::new(Category::Provider, "no")),
             "killed" => {
-                self.killed.store(true, Ordering::SeqCst);
+                gated.killed.store(true, Ordering::SeqCst);
                 Err(TurnError::new(Category::Subprocess, "SIGTERM"))
             }
             "empty" => Ok(Reply::default()),
+            "how often" => Ok(Reply::text(self.said.to_string())),
             _ => Ok(Reply::text(format!("reply {n}"))),
         }
+    }
+
+    async fn reset(&mut self) {
+        self.gated.note("reset", &self.context.context_id);
+    }
+
+    async fn close(&mut self) {
+        self.gated.note("close", &self.context.context_id);
     }
 }
 
@@ -56,15 +102,20 @@ impl Bench {
     }
 
     fn in_dir(dir: tempfile::TempDir, permits: usize, timeout: Option<Duration>) -> Self {
+        Self::limited(dir, permits, Limits { timeout, at_once: 1 })
+    }
+
+    fn limited(dir: tempfile::TempDir, permits: usize, limits: Limits) -> Self {
         let adapter = Arc::new(Gated {
             permits: Semaphore::new(permits),
             turns: AtomicUsize::new(0),
             order: Mutex::default(),
             killed: AtomicBool::new(false),
+            life: Mutex::default(),
         });
         let pulse = Pulse::default();
         let journal = Journal::open(dir.path()).unwrap();
-        let turns = Turns::start(adapter.clone(), journal, pulse.clone(), timeout).unwrap();
+        let turns = Turns::start(adapter.clone(), journal, pulse.clone(), limits).unwrap();
         Self {
             adapter,
             turns,
@@ -78,6 +129,18 @@ impl Bench {
             .submit(input(message_id, text), text.as_bytes(), false)
             .await
             .unwrap()
+    }
+
+    async fn submit_to(&self, context_id: &str, text: &str) -> Arc<Turn> {
+        let input = TurnInput {
+            context_id: context_id.to_owned(),
+            ..input(&Uuid::new_v4().to_string(), text)
+        };
+        self.turns.submit(input, text.as_bytes(), false).await.unwrap()
+    }
+
+    fn life(&self) -> Vec<String> {
+        self.adapter.life.lock().clone()
     }
 
     /// The sender is answered at once and relies on the turn.
@@ -111,6 +174,7 @@ fn input(message_id: &str, text: &str) -> TurnInput {
         message_id: message_id.to_owned(),
         text: text.to_owned(),
         history: Vec::new(),
+        asked: None,
     }
 }
 
@@ -179,6 +243,80 @@ async fn turns_run_one_at_a_time_in_order() {
     }
     assert_eq!(*bench.adapter.order.lock(), ["0", "1", "2", "3", "4"]);
     assert_eq!(bench.pulse.active(), 0);
+}
+
+#[tokio::test]
+async fn conversations_run_beside_each_other_and_do_not_mix() {
+    // D22, RUN-70
+    let limits = Limits {
+        timeout: None,
+        at_once: 2,
+    };
+    let bench = Bench::limited(tempfile::tempdir().unwrap(), 0, limits);
+    let mut turns = Vec::new();
+    for (context_id, text) in [("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1")] {
+        turns.push(bench.submit_to(context_id, text).await);
+    }
+    bench.working(&turns[0]).await;
+    bench.working(&turns[2]).await;
+    assert_eq!(bench.pulse.active(), 2, "two at once, of two conversations");
+    for turn in [&turns[1], &turns[3]] {
+        assert!(matches!(turn.watch().borrow().phase, Phase::Queued));
+    }
+    bench.adapter.permits.add_permits(4);
+    for turn in &turns {
+        turn.finished().await.unwrap();
+    }
+    let order = bench.adapter.order.lock().clone();
+    let at = |text: &str| order.iter().position(|said| said == text).unwrap();
+    assert!(at("a1") < at("a2"), "{order:?}");
+    assert_eq!(bench.life().len(), 3, "one session each: {:?}", bench.life());
+}
+
+#[tokio::test]
+async fn a_session_lives_as_long_as_its_engine() {
+    // D22, RUN-73
+    let bench = Bench::new(9);
+    for n in 1..=2 {
+        let said = bench.submit_to("a", "how often").await.finished().await.unwrap();
+        assert_eq!(said.text, n.to_string(), "the same session");
+    }
+    bench.submit_to("a", "fail").await.finished().await.unwrap();
+    bench.submit_to("a", "killed").await.finished().await.unwrap();
+    bench.submit_to("b", "panic").await.finished().await.unwrap();
+    let again = bench.submit_to("b", "how often").await.finished().await.unwrap();
+    assert_eq!(again.text, "1", "what panicked is not used again");
+    bench.turns.shut_down(Duration::from_secs(60)).await;
+    let mut life = bench.life();
+    assert_eq!(life.pop().unwrap(), "close engine", "after its sessions");
+    life.sort();
+    assert_eq!(life, ["close a", "close b", "reset a", "start a", "start b", "start b"]);
+}
+
+#[tokio::test]
+async fn sessions_that_nobody_uses_make_room() {
+    // D22
+    let bench = Bench::new(40);
+    for n in 0..20 {
+        bench.submit_to(&format!("c{n}"), "x").await.finished().await.unwrap();
+    }
+    bench.turns.shut_down(Duration::from_secs(60)).await;
+    let life = bench.life();
+    let closed = |n: usize| life.iter().position(|event| *event == format!("close c{n}")).unwrap();
+    let last_start = life.iter().position(|event| event == "start c19").unwrap();
+    assert!(closed(0) < last_start, "{life:?}");
+    assert!(closed(19) > last_start);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_started_fails_its_turn_only() {
+    let bench = Bench::new(1);
+    let failed = bench.submit_to("unwilling", "x").await.finished().await.unwrap();
+    assert!(failed.text.contains("(subprocess_error)"), "{}", failed.text);
+    assert_eq!(
+        bench.submit_to("willing", "x").await.finished().await.unwrap().text,
+        "reply 0"
+    );
 }
 
 #[tokio::test]

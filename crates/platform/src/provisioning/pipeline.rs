@@ -195,6 +195,8 @@ impl Provisioner {
             env.insert("MOLECULE_AGENT_ROLE".to_owned(), role.into());
         }
         env.insert("MOLECULE_WORKSPACE_NAME".to_owned(), row.name.as_str().into());
+        let at_once = row.max_concurrent_tasks.max(1).to_string();
+        env.insert(contract::env::MAX_CONCURRENT_TASKS.to_owned(), at_once.into());
         // Absent, never empty: agents read it at boot (LIFE-43, PROV-22).
         match row.parent_id {
             Some(parent) => env.insert(contract::env::PARENT_ID.to_owned(), parent.to_string().into()),

@@ -157,6 +157,7 @@ both_engines! {
             role: Some("writes".to_owned()),
             model: Some("anthropic/claude".to_owned()),
             parent_id: Some(parent.to_string()),
+            max_concurrent_tasks: Some(3),
             secrets: Some([("OVERRIDDEN".to_owned(), "own".to_owned())].into()),
             ..named("Writer")
         }).await;
@@ -164,7 +165,7 @@ both_engines! {
         let expected = [
             ("SHARED", "global"), ("OVERRIDDEN", "own"), ("MODEL", "anthropic/claude"),
             ("MODEL_PROVIDER", "anthropic/claude"), ("LLM_PROVIDER", "anthropic"), ("LLM_PROVIDER_ORIGIN", "derived"),
-            ("MOLECULE_AGENT_ROLE", "writes"),
+            ("MOLECULE_AGENT_ROLE", "writes"), ("MOLECULE_MAX_CONCURRENT_TASKS", "3"),
             ("PARENT_ID", &parent.to_string()), ("GIT_AUTHOR_NAME", "Molecule AI Writer"),
         ];
         let check = |env: &std::collections::BTreeMap<String, secrecy::SecretString>| {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
 use super::endpoint::{Endpoint, Wire};
-use crate::runtimes::{Category, TurnError};
+use crate::engine::{Category, TurnError};
 
 /// Characters of a provider's error that reach the log.
 const DETAIL_CHARS: usize = 1_000;

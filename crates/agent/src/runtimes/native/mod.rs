@@ -16,10 +16,14 @@ use serde_json::{Value, json};
 
 use self::{
     llm::{Allowance, Llm},
-    session::Session,
+    session::Conversation,
 };
-use super::{Adapter, Category, Output, Reply, ToolTrace, TurnError, TurnInput};
-use crate::{config::TurnLimits, journal::Journal, prompt::PromptBuilder};
+use crate::{
+    config::TurnLimits,
+    engine::{Adapter, Category, Output, Reply, Session, SessionContext, ToolTrace, TurnError, TurnInput},
+    journal::Journal,
+    prompt::PromptBuilder,
+};
 
 /// Tries when the model says nothing at all (RUN-72).
 const EMPTY_RETRIES: u32 = 2;
@@ -73,7 +77,7 @@ impl Native {
         &self,
         input: &TurnInput,
         output: &Output,
-        session: &mut Session,
+        session: &mut Conversation,
         tally: &mut Tally,
     ) -> Result<String, TurnError> {
         let system = self.prompt.build().await;
@@ -224,7 +228,7 @@ fn said(mut end: StreamEnd, text: String) -> ChatMessage {
 }
 
 /// Ends the turn with the model's last words, or its earlier ones if it has no more.
-fn finish(session: &mut Session, text: String, end: &StreamEnd, tally: &mut Tally) -> String {
+fn finish(session: &mut Conversation, text: String, end: &StreamEnd, tally: &mut Tally) -> String {
     let mut reply = if text.trim().is_empty() {
         tally.earlier.trim_end().to_owned()
     } else {
@@ -255,15 +259,26 @@ impl Adapter for Native {
         "native"
     }
 
+    async fn start(self: Arc<Self>, _: SessionContext) -> Result<Box<dyn Session>, TurnError> {
+        Ok(Box::new(NativeSession(self)))
+    }
+}
+
+/// The conversation itself is in the journal, where it survives the process.
+struct NativeSession(Arc<Native>);
+
+#[async_trait]
+impl Session for NativeSession {
     /// A failed turn leaves the conversation as it was, so that the next one starts from something every provider
     /// accepts.
-    async fn turn(&self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
-        let mut session = Session::load(&self.journal, &input.context_id, &input.history).await?;
+    async fn turn(&mut self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
+        let engine = &self.0;
+        let mut session = Conversation::load(&engine.journal, &input.context_id, &input.history).await?;
         session.messages.push(ChatMessage::user(&*input.text));
         let mut tally = Tally::default();
-        let text = self.converse(input, output, &mut session, &mut tally).await?;
+        let text = engine.converse(input, output, &mut session, &mut tally).await?;
         if !text.is_empty() {
-            session.save(&self.journal, &input.context_id).await;
+            session.save(&engine.journal, &input.context_id).await;
         }
         Ok(Reply {
             text,

@@ -4,8 +4,8 @@ use genai::chat::{ChatMessage, ChatRole, ContentPart};
 use molecule_core::text::cut_bytes;
 
 use crate::{
+    engine::{Category, HistoryTurn, TurnError},
     journal::{Journal, SESSION_BYTES},
-    runtimes::{Category, HistoryTurn, TurnError},
 };
 
 /// Bytes that are left of a tool's result at least.
@@ -15,12 +15,12 @@ const SHORTENED: &str = "\n[shortened]";
 
 /// Messages of one conversation, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(super) struct Conversation {
     /// The messages, the system prompt not among them.
     pub(super) messages: Vec<ChatMessage>,
 }
 
-impl Session {
+impl Conversation {
     /// Loads a conversation; a new one starts with what the sender handed over (RUN-52).
     ///
     /// # Errors
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn trims_whole_turns() {
-        let mut session = Session {
+        let mut session = Conversation {
             messages: (0..5).flat_map(|n| turn(n, 100)).collect(),
         };
         session.trim(300);
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(session.messages[0].content.first_text(), Some("question 4"));
     }
 
-    fn results(session: &Session) -> Vec<usize> {
+    fn results(session: &Conversation) -> Vec<usize> {
         let results = session
             .messages
             .iter()
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_long_turn_keeps_the_beginning_of_its_results() {
-        let mut session = Session {
+        let mut session = Conversation {
             messages: turn(0, 10_000),
         };
         session.messages.splice(3..3, turn(1, 40_000).drain(1..3));
@@ -197,16 +197,22 @@ mod tests {
             },
         ];
         let journal = Journal::open(dir.path()).unwrap();
-        let mut session = Session::load(&journal, "c", &history).await.unwrap();
+        let mut session = Conversation::load(&journal, "c", &history).await.unwrap();
         assert_eq!(session.messages.len(), 1, "the user begins");
         session.messages.extend(turn(1, 100));
         session.save(&journal, "c").await;
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
-        let session = Session::load(&journal, "c", &history).await.unwrap();
+        let session = Conversation::load(&journal, "c", &history).await.unwrap();
         assert_eq!(session.messages.len(), 5);
         assert_eq!(session.messages[2].content.tool_calls()[0].call_id, "c1");
         journal.save_session("bad", "{".into()).await.unwrap();
-        assert!(Session::load(&journal, "bad", &[]).await.unwrap().messages.is_empty());
+        assert!(
+            Conversation::load(&journal, "bad", &[])
+                .await
+                .unwrap()
+                .messages
+                .is_empty()
+        );
     }
 }
