@@ -73,8 +73,8 @@ pub fn main(vars: Vars) -> ExitCode {
     }
     state::clear(&state_dir);
     match sandbox::apply(&settings) {
-        Ok(confinement) => sandbox::announce(confinement),
-        Err(error) => return end(Some(&state_dir), &Exit::failed(error.to_string())),
+        Ok(confinement) => sandbox::announce(confinement.as_ref()),
+        Err(error) => return end(Some(&state_dir), &failed("sandbox", &error)),
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

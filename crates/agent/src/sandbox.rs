@@ -1,57 +1,72 @@
-//! Confinement of the agent and everything it starts, by Landlock (D18).
+//! Confinement of the agent and everything it starts (D18, D32): files, signals and sockets by Landlock, what that does
+//! not judge by seccomp, and terminals of its own where it is allowed some.
 //!
 //! It restricts only the calling thread and what that thread starts later, so it must be applied before any other
-//! thread exists. The rules come only from what the backend reserves to itself: `PATH`, the workspace's secrets and
-//! `config.yaml` can be changed on an agent's behalf, and an agent that could name its own exceptions would not be
-//! confined. Programs outside the system's directories and the workspace's own can therefore not be run.
+//! thread exists. A session without the operator's terminal is the backend's to give, as the agent cannot make one for
+//! itself once it leads a group.
 
-use std::path::{Path, PathBuf};
+mod calls;
+mod files;
+mod terminals;
+pub mod trial;
 
-use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus, Scope,
+use std::path::PathBuf;
+
+use molecule_core::contract::{Allowance, Sandbox, env};
+
+pub use self::{
+    calls::CallsError,
+    files::{holds_system, judges_unix_sockets},
 };
-use molecule_core::contract::Sandbox;
+use crate::env::{Settings, Vars};
 
-use crate::env::Settings;
+/// What the operator decided for this agent, beside the mode.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What no readable tree may contain: the data directory, configuration files, the database.
+    pub withheld: Vec<PathBuf>,
+    /// Unix sockets of other programs stay open.
+    pub unix_sockets: bool,
+    /// It gets pseudo-terminals of its own.
+    pub terminals: bool,
+}
 
-/// Newest interface asked for; older kernels get what they have.
-const ABI_WANTED: ABI = ABI::V6;
-/// Code and configuration of the system.
-const SYSTEM: [&str; 9] = [
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
-];
-/// Read by language runtimes and resolvers, and the plugins of all workspaces (RUN-36). Other processes' secrets in
-/// `/proc` stay closed: Landlock denies ptrace.
-const READ_ONLY: [&str; 6] = [
-    "/proc",
-    "/sys/devices/system/cpu",
-    "/run/systemd/resolve",
-    "/run/resolvconf",
-    "/dev/urandom",
-    "/plugins",
-];
-/// Devices that programs expect to write to.
-const DEVICES: [&str; 6] = [
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/tty",
-    "/dev/ptmx",
-    "/dev/pts",
-];
+impl Policy {
+    fn from_vars(vars: &Vars) -> Result<Self, SandboxError> {
+        let withheld = match vars.get(env::SANDBOX_WITHHELD) {
+            Some(text) => serde_json::from_str(text).map_err(|_| SandboxError::Unreadable(env::SANDBOX_WITHHELD))?,
+            None => Vec::new(),
+        };
+        let allowed = Allowance::parse_list(vars.get(env::SANDBOX_ALLOW).unwrap_or_default())
+            .ok_or(SandboxError::Unreadable(env::SANDBOX_ALLOW))?;
+        Ok(Self {
+            withheld,
+            unix_sockets: allowed.contains(&Allowance::UnixSockets),
+            terminals: allowed.contains(&Allowance::Terminals),
+        })
+    }
+}
 
-/// What came of it.
+/// How much of something the kernel does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confinement {
+pub enum Enforcement {
     /// Every rule is in force.
     Full,
     /// The kernel knows only some of the rules.
     Partial,
-    /// The kernel has no Landlock.
-    Unavailable,
-    /// Switched off by the operator.
-    Off,
+    /// The kernel has none of it.
+    Missing,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// Rules on files, signals and abstract sockets, by Landlock.
+    pub files: Enforcement,
+    /// Why system calls are not filtered, if they are not.
+    pub calls: Result<(), String>,
+    /// Terminals of its own: none asked for, there, or why not.
+    pub terminals: Option<Result<(), String>>,
 }
 
 /// Confinement was demanded and is not to be had.
@@ -61,146 +76,92 @@ pub enum SandboxError {
     #[error("MOLECULE_SANDBOX=required, but this kernel does not offer Landlock")]
     Unavailable,
     /// The kernel refused the rules.
-    #[error("the sandbox could not be set up: {0}")]
+    #[error("the sandbox could not be set up")]
     Refused(#[from] landlock::RulesetError),
+    /// System calls cannot be filtered.
+    #[error("MOLECULE_SANDBOX=required, but system calls cannot be filtered")]
+    Calls(#[from] CallsError),
+    /// What the backend handed over cannot be understood.
+    #[error("{0} cannot be understood")]
+    Unreadable(&'static str),
 }
 
-/// Confines the calling thread and its future children.
+/// Confines the calling thread and its future children. `None`: switched off by the operator.
 ///
 /// # Errors
-/// Only in mode `required`.
-pub fn apply(settings: &Settings) -> Result<Confinement, SandboxError> {
+/// Only in mode `required`, but for what the backend handed over and cannot be understood.
+pub fn apply(settings: &Settings) -> Result<Option<Confinement>, SandboxError> {
     if settings.sandbox == Sandbox::Off {
-        return Ok(Confinement::Off);
+        return Ok(None);
     }
-    let confinement = match restrict(settings) {
-        Ok(status) => status,
-        Err(error) if settings.sandbox == Sandbox::Required => return Err(error.into()),
+    let required = settings.sandbox == Sandbox::Required;
+    let mut policy = Policy::from_vars(&settings.vars)?;
+    let terminals = policy
+        .terminals
+        .then(|| terminals::make_private().map_err(|error| error.to_string()));
+    // Without its own, those of the machine must stay closed.
+    policy.terminals = matches!(terminals, Some(Ok(())));
+    let files = match files::restrict(settings, &policy) {
+        Ok(Enforcement::Missing) if required => return Err(SandboxError::Unavailable),
+        Ok(files) => files,
+        Err(error) if required => return Err(error.into()),
         Err(error) => {
             tracing::warn!(%error, "the kernel refused the sandbox");
-            Confinement::Unavailable
+            Enforcement::Missing
         }
     };
-    if confinement == Confinement::Unavailable && settings.sandbox == Sandbox::Required {
-        return Err(SandboxError::Unavailable);
-    }
-    Ok(confinement)
+    let calls = match calls::restrict(!policy.unix_sockets && !judges_unix_sockets()) {
+        Err(error) if required => return Err(error.into()),
+        outcome => outcome.map_err(|error| describe(&error)),
+    };
+    Ok(Some(Confinement {
+        files,
+        calls,
+        terminals,
+    }))
+}
+
+fn describe(error: &dyn std::error::Error) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Says plainly what the outcome means.
-pub fn announce(confinement: Confinement) {
-    match confinement {
-        Confinement::Full => tracing::info!("sandbox: in force"),
-        Confinement::Partial => {
+pub fn announce(confinement: Option<&Confinement>) {
+    let Some(confinement) = confinement else {
+        tracing::warn!("sandbox: switched off; the agent and its commands are not confined");
+        return;
+    };
+    match confinement.files {
+        Enforcement::Full => tracing::info!("sandbox: in force"),
+        Enforcement::Partial => {
             tracing::warn!("sandbox: in force with the rules this kernel knows; newer ones are missing");
         }
-        Confinement::Unavailable => tracing::warn!(
+        Enforcement::Missing => tracing::warn!(
             "sandbox: this kernel has no Landlock; the agent and its commands can read whatever this user can, the \
              platform's admin token included"
         ),
-        Confinement::Off => tracing::warn!("sandbox: switched off; the agent and its commands are not confined"),
     }
-}
-
-fn restrict(settings: &Settings) -> Result<Confinement, landlock::RulesetError> {
-    let read = AccessFs::from_read(ABI_WANTED);
-    let all = AccessFs::from_all(ABI_WANTED);
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(all)?
-        .scope(Scope::from_all(ABI_WANTED))?
-        .create()?;
-    for rule in rules(settings) {
-        let access = match rule.access {
-            Right::Read => read,
-            Right::Write => all,
-        };
-        ruleset = allow(ruleset, &rule.path, access)?;
-    }
-    Ok(match ruleset.restrict_self()?.ruleset {
-        RulesetStatus::FullyEnforced => Confinement::Full,
-        RulesetStatus::PartiallyEnforced => Confinement::Partial,
-        RulesetStatus::NotEnforced => Confinement::Unavailable,
-    })
-}
-
-fn allow(
-    ruleset: landlock::RulesetCreated,
-    path: &Path,
-    access: BitFlags<AccessFs>,
-) -> Result<landlock::RulesetCreated, landlock::RulesetError> {
-    // What does not exist needs no rule.
-    let Ok(fd) = PathFd::new(path) else { return Ok(ruleset) };
-    // Rights on directories are meaningless on a file, and the kernel refuses them there.
-    let access = if path.is_dir() {
-        access
-    } else {
-        access & AccessFs::from_file(ABI_WANTED)
-    };
-    ruleset.add_rule(PathBeneath::new(fd, access))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Right {
-    Read,
-    Write,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Allowed {
-    path: PathBuf,
-    access: Right,
-}
-
-/// The rules, in plain terms.
-fn rules(settings: &Settings) -> Vec<Allowed> {
-    let read = |path: PathBuf| Allowed {
-        path,
-        access: Right::Read,
-    };
-    let write = |path: PathBuf| Allowed {
-        path,
-        access: Right::Write,
-    };
-    let mut rules: Vec<_> = SYSTEM.iter().chain(&READ_ONLY).map(|path| read(path.into())).collect();
-    rules.extend(DEVICES.iter().map(|path| write(path.into())));
-    rules.extend(std::env::current_exe().ok().map(read));
-    let holds_workspace = |dir: &Path| settings.state_dir.starts_with(dir) || settings.credentials_dir.starts_with(dir);
-    let own = [
-        settings.credentials_dir.clone(),
-        settings.config_dir.clone(),
-        settings.state_dir.clone(),
-    ];
-    rules.extend(own.into_iter().map(write));
-    for name in ["HOME", "TMPDIR"] {
-        // The workspace's own. Somebody else's home may hold the server's secrets.
-        rules.extend(
-            settings
-                .vars
-                .get(name)
-                .map(PathBuf::from)
-                .filter(|dir| !holds_workspace(dir))
-                .map(write),
+    if let Err(reason) = &confinement.calls {
+        tracing::warn!(
+            reason,
+            "sandbox: other programs' sockets, limits and priorities are open to the agent"
         );
     }
-    let work = if settings.may_write_work_dir() {
-        Right::Write
-    } else {
-        Right::Read
-    };
-    rules.push(Allowed {
-        path: settings.work_dir.clone(),
-        access: work,
-    });
-    rules
+    if let Some(Err(reason)) = &confinement.terminals {
+        tracing::warn!(
+            reason,
+            "sandbox: the system gives no terminals of its own to the agent; it has none"
+        );
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::env::Vars;
 
-    fn settings(pairs: &[(&str, &str)]) -> Settings {
+    pub(super) fn settings(pairs: &[(&str, &str)]) -> Settings {
         let base = [
             ("WORKSPACE_ID", "6fa459ea-ee8a-4ca4-894e-db77e160355e"),
             ("CONFIGS_DIR", "/data/workspaces/w/configs"),
@@ -215,58 +176,48 @@ mod tests {
     }
 
     #[test]
-    fn write_only_to_the_workspace() {
-        // D18
-        let rules = rules(&settings(&[
-            ("HOME", "/data/workspaces/w/home"),
-            ("MOLECULE_WORKSPACE_DIR", "/data/workspaces/w/work"),
-            ("PATH", "/usr/bin:/data:/:rel:/tools/bin"),
-        ]));
-        let written: Vec<_> = rules
-            .iter()
-            .filter(|rule| rule.access == Right::Write && !rule.path.starts_with("/dev"))
-            .map(|rule| rule.path.to_str().unwrap())
-            .collect();
-        assert!(
-            written
-                .iter()
-                .all(|path| path.starts_with("/data/workspaces/w") || *path == "/configs"),
-            "{written:?}"
-        );
-        let may = |path: &str| rules.iter().any(|rule| rule.path == Path::new(path));
-        // PATH can be set by a secret of the workspace, so nothing follows from it.
-        assert!(["/data", "/", "rel", "/tools/bin"].iter().all(|path| !may(path)));
-    }
-
-    #[test]
-    fn read_only_work_dir_is_not_writable() {
-        let rules = rules(&settings(&[
-            ("MOLECULE_WORKSPACE_DIR", "/srv/code"),
-            ("MOLECULE_WORKSPACE_ACCESS", "read_only"),
-        ]));
-        let work = rules.iter().find(|rule| rule.path == Path::new("/srv/code")).unwrap();
-        assert_eq!(work.access, Right::Read);
-    }
-
-    #[test]
     fn off_is_off() {
-        assert_eq!(
-            apply(&settings(&[("MOLECULE_SANDBOX", "off")])).unwrap(),
-            Confinement::Off
-        );
+        assert_eq!(apply(&settings(&[("MOLECULE_SANDBOX", "off")])).unwrap(), None);
     }
 
-    /// The test process must not confine itself: a thread of its own is enough, Landlock binds threads.
     #[test]
-    fn required_is_full_or_refused() {
+    fn what_the_backend_decided_is_read_or_refused() {
+        // D32
+        let policy = |pairs| Policy::from_vars(&settings(pairs).vars);
+        assert_eq!(policy(&[]).unwrap(), Policy::default());
+        let given = policy(&[
+            ("MOLECULE_SANDBOX_WITHHELD", r#"["/opt/a:b","/etc/m.toml"]"#),
+            ("MOLECULE_SANDBOX_ALLOW", "unix-sockets,terminals"),
+        ]);
+        let expected = Policy {
+            withheld: vec!["/opt/a:b".into(), "/etc/m.toml".into()],
+            unix_sockets: true,
+            terminals: true,
+        };
+        assert_eq!(given.unwrap(), expected);
+        for bad in [
+            ("MOLECULE_SANDBOX_WITHHELD", "/opt"),
+            ("MOLECULE_SANDBOX_ALLOW", "everything"),
+        ] {
+            assert!(apply(&settings(&[bad])).is_err(), "{bad:?}");
+        }
+    }
+
+    /// The test process must not confine itself: a thread of its own is enough, Landlock and seccomp bind threads.
+    #[test]
+    fn required_is_there_or_refused() {
         // D18
         let outcome =
             std::thread::spawn(|| apply(&settings(&[("MOLECULE_SANDBOX", "required")])).map_err(|e| e.to_string()))
                 .join()
                 .unwrap();
         match outcome {
-            Ok(confinement) => assert!(matches!(confinement, Confinement::Full | Confinement::Partial)),
-            Err(reason) => assert!(reason.contains("Landlock") || reason.contains("sandbox"), "{reason}"),
+            Ok(confinement) => {
+                let confinement = confinement.unwrap();
+                assert_ne!(confinement.files, Enforcement::Missing);
+                assert_eq!(confinement.calls, Ok(()));
+            }
+            Err(reason) => assert!(reason.contains("required") || reason.contains("sandbox"), "{reason}"),
         }
     }
 }

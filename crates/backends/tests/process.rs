@@ -18,7 +18,7 @@ use molecule_backends::{
     conformance::{Harness, PATIENCE, eventually, spec},
     process::{ProcessBackend, ProcessConfig},
 };
-use molecule_core::contract::Sandbox;
+use molecule_core::contract::{Allowance, Sandbox};
 use molecule_core::{Runtime, WorkspaceId, validate::WorkspaceAccess};
 use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -83,12 +83,18 @@ async fn the_environment_is_cleared_and_the_backends_own_names_stay() {
     // D18, PROV-61
     let harness = ProcessHarness::with(|config| {
         config.sandbox = Sandbox::Required;
+        config.withheld = vec!["/etc/molecule.toml".into()];
+        config
+            .allowances
+            .insert(Runtime::Echo, BTreeSet::from([Allowance::UnixSockets]));
         config.path = vec!["/opt/agents/bin".into()];
         config.inherited_env.insert("TZ".into(), "UTC".into());
     });
     let spec = with_env(&[
         ("MOLECULE_INSTANCE", "forged"),
         ("MOLECULE_SANDBOX", "off"),
+        ("MOLECULE_SANDBOX_WITHHELD", "[]"),
+        ("MOLECULE_SANDBOX_ALLOW", "terminals"),
         ("LD_PRELOAD", "/x.so"),
     ]);
     harness.backend().start(&spec).await.unwrap();
@@ -96,8 +102,12 @@ async fn the_environment_is_cleared_and_the_backends_own_names_stay() {
     let volume = harness.volume(spec.id);
     let [home, tmp, work, state, configs] =
         ["home", "tmp", "work", "state", "configs"].map(|name| volume.join(name).display().to_string());
+    let data = harness.config.data_dir.canonicalize().unwrap();
+    let kept = format!(r#"["{}","/etc/molecule.toml"]"#, data.display());
     let expected = [
         ("MOLECULE_SANDBOX", "required"),
+        ("MOLECULE_SANDBOX_WITHHELD", kept.as_str()),
+        ("MOLECULE_SANDBOX_ALLOW", "unix-sockets"),
         ("MOLECULE_BIND", "127.0.0.1:0"),
         ("MOLECULE_AGENT_RUNTIME", "echo"),
         ("MOLECULE_WORKSPACE_ACCESS", "none"),
@@ -137,14 +147,15 @@ async fn the_environment_is_cleared_and_the_backends_own_names_stay() {
 }
 
 #[tokio::test]
-async fn the_agent_leads_its_own_group_and_its_files_are_the_servers() {
+async fn the_agent_leads_its_own_session_and_its_files_are_the_servers() {
     let harness = ProcessHarness::new();
     let spec = spec(WorkspaceId::random());
     harness.backend().start(&spec).await.unwrap();
     let pid = harness.pid(spec.id);
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let group = text.rsplit_once(')').unwrap().1.split_whitespace().nth(2).unwrap();
-    assert_eq!(group, pid.to_string());
+    let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // Group, session and no terminal (D32).
+    assert_eq!(fields[2..5], [pid.to_string(), pid.to_string(), "0".to_owned()]);
     let log = harness.config.data_dir.join(format!("server/logs/{}.log", spec.id));
     for file in [harness.record(spec.id), log] {
         assert_eq!(

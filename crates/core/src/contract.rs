@@ -3,7 +3,7 @@
 //! The backend writes one half and reads the other, the agent the other way round. A name that only one of them knows
 //! does not belong here.
 
-use std::num::NonZeroU16;
+use std::{collections::BTreeSet, num::NonZeroU16};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,10 @@ pub mod env {
     pub const GENERATION: &str = "MOLECULE_GENERATION";
     /// A [`Sandbox`](super::Sandbox) (D18).
     pub const SANDBOX: &str = "MOLECULE_SANDBOX";
+    /// JSON list of paths that no tree the sandbox opens may contain (D32).
+    pub const SANDBOX_WITHHELD: &str = "MOLECULE_SANDBOX_WITHHELD";
+    /// List of [`Allowance`](super::Allowance)s (D32).
+    pub const SANDBOX_ALLOW: &str = "MOLECULE_SANDBOX_ALLOW";
     /// Name of the runtime (RUN-15).
     pub const RUNTIME: &str = "MOLECULE_AGENT_RUNTIME";
     /// How many turns may run at once, each of another conversation (D22).
@@ -163,6 +167,45 @@ impl Sandbox {
     }
 }
 
+/// What an operator may leave to the agents of a runtime that needs it, though the sandbox would take it (D32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allowance {
+    /// Unix sockets of other programs.
+    UnixSockets,
+    /// Pseudo-terminals, of its own.
+    Terminals,
+}
+
+impl Allowance {
+    /// Every allowance.
+    pub const ALL: [Self; 2] = [Self::UnixSockets, Self::Terminals];
+
+    /// The spelling in [`env::SANDBOX_ALLOW`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnixSockets => "unix-sockets",
+            Self::Terminals => "terminals",
+        }
+    }
+
+    /// The value of [`env::SANDBOX_ALLOW`].
+    #[must_use]
+    pub fn list(allowed: &BTreeSet<Self>) -> String {
+        let names: Vec<&str> = allowed.iter().map(|allowance| allowance.as_str()).collect();
+        names.join(",")
+    }
+
+    /// Reads [`Allowance::list`]. `None` for a word that is none of them.
+    #[must_use]
+    pub fn parse_list(text: &str) -> Option<BTreeSet<Self>> {
+        text.split(',')
+            .filter(|name| !name.is_empty())
+            .map(|name| Self::ALL.into_iter().find(|allowance| allowance.as_str() == name))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +247,15 @@ mod tests {
             assert_eq!(Sandbox::parse(name), Some(mode));
         }
         assert_eq!(Sandbox::parse("maybe"), None);
+    }
+
+    #[test]
+    fn allowances() {
+        // D32
+        let all = BTreeSet::from(Allowance::ALL);
+        for allowed in [BTreeSet::new(), BTreeSet::from([Allowance::Terminals]), all] {
+            assert_eq!(Allowance::parse_list(&Allowance::list(&allowed)), Some(allowed));
+        }
+        assert_eq!(Allowance::parse_list("terminals,all"), None);
     }
 }

@@ -56,6 +56,9 @@ pub enum Command {
     Server(ServerArgs),
     /// Run the agent of one workspace, configured by its environment (started by the server)
     Agent,
+    /// Try to get out of the sandbox that agents are in, and print what was found (used by `doctor`)
+    #[command(hide = true)]
+    SandboxTrial(SandboxTrialArgs),
     /// Workspaces
     #[command(subcommand, alias = "workspace")]
     Ws(WsCommand),
@@ -116,6 +119,17 @@ pub struct ServerArgs {
     /// Form of the log: pretty or json [default: pretty]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+}
+
+/// Arguments of `sandbox-trial`. The rest is in its environment, as an agent's is.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SandboxTrialArgs {
+    /// A Unix socket on which somebody listens
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Files and directories that must stay closed
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 /// Arguments of `config`.

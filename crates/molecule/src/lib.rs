@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use molecule_agent::sandbox::trial;
 use tokio::runtime::{Builder, Runtime};
 
 pub mod boot;
@@ -21,7 +22,7 @@ pub mod progress;
 pub mod resolve;
 pub mod server;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, SandboxTrialArgs};
 use output::Output;
 
 /// The whole program.
@@ -37,6 +38,10 @@ pub fn main() -> ExitCode {
         boot::init_agent_logging(vars.get(boot::AGENT_LOG));
         return molecule_agent::main(vars);
     }
+    if let Command::SandboxTrial(args) = cli.command {
+        // The same holds here.
+        return try_sandbox(args);
+    }
     let mut output = Output::standard(cli.global.json);
     let done = runtime(&cli.command).map_err(anyhow::Error::from).and_then(|runtime| {
         // One thread runs the command itself; a server's handlers are spawned on the others.
@@ -46,6 +51,19 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => ExitCode::from(exit::report(&mut output, &error)),
     }
+}
+
+fn try_sandbox(args: SandboxTrialArgs) -> ExitCode {
+    let targets = trial::Targets {
+        paths: args.paths,
+        socket: args.socket,
+    };
+    let report = trial::run(molecule_agent::env::Vars::from_process(), &targets);
+    let code = match Output::standard(true).json(&report) {
+        Ok(()) => exit::DONE,
+        Err(_) => exit::FAILED,
+    };
+    ExitCode::from(code)
 }
 
 /// Of a command line that could not be read.

@@ -1,5 +1,5 @@
-//! What tests share: a fresh database on either engine, one test body for both, how long to wait for a state, and
-//! skipping that is counted.
+//! What tests share: a fresh database on either engine, one test body for both, how long to wait for a state,
+//! an ordinary user for programs under test, and skipping that is counted.
 //!
 //! Everything here panics instead of returning errors: in a test there is nobody else to tell.
 
@@ -7,6 +7,7 @@ pub mod backend;
 pub mod llm;
 pub mod postgres;
 pub mod sqlite;
+pub mod user;
 
 use std::{io::Write, time::Duration};
 

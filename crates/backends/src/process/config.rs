@@ -1,13 +1,17 @@
 //! What an operator can set on the process backend.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use molecule_core::{contract::Sandbox, limits};
+use molecule_core::{
+    Runtime,
+    contract::{Allowance, Sandbox},
+    limits,
+};
 
 /// How long an agent may take to report its port.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -44,6 +48,11 @@ pub struct ProcessConfig {
     pub inherited_env: BTreeMap<String, OsString>,
     /// `MOLECULE_SANDBOX` of the agents.
     pub sandbox: Sandbox,
+    /// Files of the server outside the data directory, which agents must not read either: its configuration, its
+    /// database (D32).
+    pub withheld: Vec<PathBuf>,
+    /// What the sandbox leaves to the agents of a runtime. Nothing to those that are not named.
+    pub allowances: BTreeMap<Runtime, BTreeSet<Allowance>>,
     /// See [`READY_TIMEOUT`].
     pub ready_timeout: Duration,
     /// See [`STOP_GRACE`].
@@ -62,10 +71,19 @@ impl ProcessConfig {
             path: Vec::new(),
             inherited_env: BTreeMap::new(),
             sandbox: Sandbox::default(),
+            withheld: Vec::new(),
+            allowances: BTreeMap::new(),
             ready_timeout: READY_TIMEOUT,
             stop_grace: STOP_GRACE,
             log_limit: LOG_LIMIT,
         }
+    }
+
+    /// Everything that is the server's own, the data directory first.
+    pub(super) fn kept_from_agents(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.data_dir)
+            .chain(&self.withheld)
+            .map(PathBuf::as_path)
     }
 
     /// Takes what agents may see ([`INHERITED`]) out of an environment, usually `std::env::vars_os()`.

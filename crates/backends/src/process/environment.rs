@@ -7,7 +7,7 @@ use std::{
 };
 
 use molecule_core::{
-    contract::{LOOPBACK_BIND, env},
+    contract::{Allowance, LOOPBACK_BIND, env},
     text::Quoted,
     validate::{self, WorkspaceAccess},
 };
@@ -19,12 +19,14 @@ use crate::{BackendError, WorkspaceSpec};
 
 /// What an assembled environment cannot change: by these the backend finds and reaches its processes, the agent finds
 /// its credentials, and the sandbox knows its limits.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 15] = [
     env::INSTANCE,
     env::STATE_DIR,
     env::GENERATION,
     env::BIND,
     env::SANDBOX,
+    env::SANDBOX_WITHHELD,
+    env::SANDBOX_ALLOW,
     env::WORK_DIR,
     env::WORK_ACCESS,
     env::WORKSPACE_ID,
@@ -60,12 +62,8 @@ impl WorkDir {
     ///
     /// # Errors
     /// The host's is missing, not a directory, a system directory (links resolved, PROV-O8), or overlaps the data
-    /// directory, through which an agent would reach the platform's credentials.
-    pub(super) fn resolve(
-        spec: &WorkspaceSpec,
-        volume: &Volume,
-        data_dir: &std::path::Path,
-    ) -> Result<Self, BackendError> {
+    /// directory or another file of the server, through which an agent would reach the platform's credentials.
+    pub(super) fn resolve(config: &ProcessConfig, spec: &WorkspaceSpec, volume: &Volume) -> Result<Self, BackendError> {
         let own = Self {
             path: volume.work(),
             access: WorkspaceAccess::None,
@@ -88,8 +86,12 @@ impl WorkDir {
         if !path.is_dir() {
             return Err(invalid("is not a directory"));
         }
-        if path.starts_with(data_dir) || data_dir.starts_with(&path) {
-            return Err(invalid("overlaps the data directory"));
+        if let Some(kept) = config
+            .kept_from_agents()
+            .find(|kept| path.starts_with(kept) || kept.starts_with(&path))
+        {
+            let what = format!("overlaps what is the server's own: {}", kept.display());
+            return Err(invalid(&what));
         }
         Ok(Self {
             path,
@@ -149,6 +151,11 @@ fn base(
     let path = std::env::join_paths(config.path.iter().cloned().chain(system))
         .map_err(|error| BackendError::InvalidSpec(format!("PATH of the agents: {error}")))?;
     let configs: OsString = volume.configs().into();
+    let allowed = config
+        .allowances
+        .get(&spec.runtime)
+        .map(Allowance::list)
+        .unwrap_or_default();
     let mut variables = config.inherited_env.clone();
     variables.extend(
         [
@@ -170,10 +177,20 @@ fn base(
             (env::INSTANCE, instance.to_string().into()),
             (env::GENERATION, spec.generation.to_string().into()),
             (env::SANDBOX, config.sandbox.as_str().into()),
+            (env::SANDBOX_WITHHELD, withheld(config)?.into()),
+            (env::SANDBOX_ALLOW, allowed.into()),
         ]
         .map(|(key, value)| (key.to_owned(), value)),
     );
     Ok(variables)
+}
+
+/// # Errors
+/// A path that is not UTF-8, which no agent could be told of.
+fn withheld(config: &ProcessConfig) -> Result<String, BackendError> {
+    let paths: Vec<&std::path::Path> = config.kept_from_agents().collect();
+    serde_json::to_string(&paths)
+        .map_err(|error| BackendError::InvalidSpec(format!("a path of the server cannot be withheld: {error}")))
 }
 
 #[cfg(test)]
@@ -188,7 +205,7 @@ mod tests {
     fn environment(spec: &WorkspaceSpec) -> Result<Environment, BackendError> {
         let config = ProcessConfig::new("/data", "/bin/agent");
         let volume = Volume::new(Path::new("/data"), spec.id);
-        let work = WorkDir::resolve(spec, &volume, Path::new("/data")).unwrap();
+        let work = WorkDir::resolve(&config, spec, &volume).unwrap();
         Environment::assemble(&config, spec, &volume, &work, Uuid::nil())
     }
 
@@ -240,7 +257,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         let (data, project) = (root.join("data"), root.join("project"));
-        for dir in [&data.join("server"), &project] {
+        let mut config = ProcessConfig::new(&data, "/bin/agent");
+        config.withheld = vec![root.join("with-config/molecule.toml")];
+        for dir in [&data.join("server"), &project, &root.join("with-config")] {
             fs::create_dir_all(dir).unwrap();
         }
         symlink("/etc", root.join("etc")).unwrap();
@@ -251,7 +270,7 @@ mod tests {
         let mut resolve = |dir: Option<PathBuf>, access| {
             spec.workspace_dir = dir;
             spec.workspace_access = access;
-            WorkDir::resolve(&spec, &volume, &data)
+            WorkDir::resolve(&config, &spec, &volume)
         };
         let own = WorkDir {
             path: volume.work(),
@@ -266,7 +285,7 @@ mod tests {
                 access: WorkspaceAccess::ReadOnly
             }
         );
-        for bad in ["data", "data/server", ".", "etc", "absent", "file"] {
+        for bad in ["data", "data/server", ".", "etc", "absent", "file", "with-config"] {
             let result = resolve(Some(root.join(bad)), WorkspaceAccess::ReadWrite);
             assert!(matches!(result, Err(BackendError::InvalidSpec(_))), "{bad}: {result:?}");
         }
@@ -274,6 +293,6 @@ mod tests {
         // PROV-63
         spec.tier = 1;
         spec.workspace_dir = Some(project);
-        assert_eq!(WorkDir::resolve(&spec, &volume, &data).unwrap(), own);
+        assert_eq!(WorkDir::resolve(&config, &spec, &volume).unwrap(), own);
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Stat {
     pub(super) key: ProcessKey,
     pub(super) parent: i32,
     pub(super) group: i32,
+    pub(super) session: i32,
     /// It still runs; a zombie does not, though it has its entry.
     pub(super) alive: bool,
     /// Its first thread is on its way out. The process keeps its descriptors, ports among them, until all threads have
@@ -66,6 +67,7 @@ impl Stat {
             },
             parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
             alive,
             exiting: fields.get(6)?.parse::<u32>().ok()? & EXITING != 0,
         })
@@ -177,7 +179,8 @@ mod tests {
                 start_ticks: 12345
             }
         );
-        assert_eq!((stat.parent, stat.group, stat.alive, stat.exiting), (7, 8, true, false));
+        assert_eq!((stat.parent, stat.group, stat.session), (7, 8, 9));
+        assert!(stat.alive && !stat.exiting);
         let exiting = String::from_utf8(text.to_vec()).unwrap().replace("4194560", "4194564");
         assert!(Stat::parse(42, exiting.as_bytes()).unwrap().exiting);
         for (state, threads, alive) in [("Z", 1, false), ("Z", 2, true), ("X", 0, false), ("T", 1, true)] {

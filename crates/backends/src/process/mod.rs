@@ -1,4 +1,4 @@
-//! The default backend: every workspace is one child process of the server, in a process group of its own, reachable
+//! The default backend: every workspace is one child process of the server, in a session of its own, reachable
 //! on a loopback port of its choice (D12, D13, D17–D19).
 //!
 //! Agents outlive the server: their output goes to files, what is needed to find them again is in instance records,
@@ -9,6 +9,7 @@ mod environment;
 mod files;
 mod identity;
 mod instance;
+mod launch;
 mod layout;
 mod log;
 mod record;
@@ -32,6 +33,7 @@ use tokio::{
 };
 
 pub use self::config::{INHERITED, LOG_LIMIT, ProcessConfig, READY_TIMEOUT, STOP_GRACE};
+pub use self::launch::in_own_session;
 use self::{
     files::Dir,
     identity::{ProcessHandle, Stat},
@@ -99,6 +101,10 @@ impl ProcessBackend {
             .data_dir
             .canonicalize()
             .map_err(io_error("resolving the data directory"))?;
+        for path in &mut config.withheld {
+            // What is not there yet is known by the name it was given.
+            *path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        }
         Log::create_dir(&layout::logs(&config.data_dir)).map_err(io_error("creating the log directory"))?;
         let records = Records::open(layout::instances(&config.data_dir));
         let (exits, receiver) = mpsc::unbounded_channel();

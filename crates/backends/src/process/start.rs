@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     fs::File,
     io,
-    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -23,6 +22,7 @@ use super::{
     identity::ProcessHandle,
     instance::{Live, Slot},
     io_error,
+    launch::in_own_session,
     record::Record,
     state,
     volume::Contents,
@@ -52,7 +52,7 @@ impl Plan {
         }
         let volume = inner.volume(spec.id);
         let instance = Uuid::new_v4();
-        let work = WorkDir::resolve(spec, &volume, &inner.config.data_dir)?;
+        let work = WorkDir::resolve(&inner.config, spec, &volume)?;
         Ok(Self {
             environment: Environment::assemble(&inner.config, spec, &volume, &work, instance)?,
             contents: Contents::new(spec, volume)?,
@@ -238,8 +238,8 @@ impl Inner {
             .current_dir(&plan.work.path)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0);
+            .stderr(log);
+        in_own_session(&mut command);
         Ok(command)
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Mark {
     pub(super) state_dir: PathBuf,
     /// `MOLECULE_INSTANCE`.
     pub(super) instance: Option<Uuid>,
-    /// The agent itself, leader of its process group.
+    /// The agent itself, leader of its session.
     pub(super) main: Option<ProcessKey>,
 }
 
@@ -78,17 +78,18 @@ impl ProcessTable {
         Ok(Self { entries })
     }
 
-    /// The living processes that carry the mark, are in the agent's group or descend from such a process.
+    /// The living processes that carry the mark, are in the agent's session or descend from such a process.
     pub(super) fn members(&self, mark: &Mark) -> io::Result<Vec<ProcessKey>> {
-        // The group's number is the agent's as long as the agent has an entry, also as a zombie. Looked at again after
+        // The session's number is the agent's as long as the agent has an entry, also as a zombie. Looked at again after
         // the table was read, so that it held for the whole table.
-        let group = match mark.main {
+        let session = match mark.main {
             Some(main) if Stat::read(main.pid)?.is_some_and(|stat| stat.key == main) => Some(main.pid),
             _ => None,
         };
         let carries = |entry: &Entry| {
             Some(entry.stat.key) == mark.main
-                || Some(entry.stat.group) == group
+                || Some(entry.stat.session) == session
+                || Some(entry.stat.group) == session
                 || (entry.instance.is_some() && entry.instance == mark.instance)
                 || entry.state_dir.as_deref() == Some(&*mark.state_dir)
         };
@@ -166,6 +167,7 @@ mod tests {
                 key,
                 parent,
                 group,
+                session: group,
                 alive: true,
                 exiting: false,
             },

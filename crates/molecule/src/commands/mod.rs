@@ -31,7 +31,9 @@ pub async fn run(cli: Cli, out: &mut Output) -> anyhow::Result<()> {
     match cli.command {
         Command::Up(args) => serve::run(&args, global, Mode::Up).await,
         Command::Server(args) => serve::run(&args, global, Mode::Server).await,
-        Command::Agent => anyhow::bail!("the agent runs in a process of its own: molecule agent"),
+        Command::Agent | Command::SandboxTrial(_) => {
+            anyhow::bail!("this runs in a process of its own, which has no other threads")
+        }
         Command::Ws(command) => ws::run(command, &connect::client(global)?, out).await,
         Command::Org(command) => org::run(command, &connect::client(global)?, out).await,
         Command::Send(args) => send::run(args, &connect::client(global)?, out).await,

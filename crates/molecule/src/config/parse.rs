@@ -1,12 +1,14 @@
 //! Texts to values. Errors say what was expected and leave out what was given: the reader adds that unless it is secret.
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use molecule_core::Runtime;
 use url::Url;
 
 pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
@@ -68,6 +70,19 @@ pub(super) fn list(text: &str) -> Vec<String> {
         .filter(|entry| !entry.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Names of runtimes that are started here. Unlike in a workspace, an unknown one is nothing else.
+pub(super) fn runtimes(text: &str) -> Result<BTreeSet<Runtime>, String> {
+    let known = || Runtime::ALL.into_iter().filter(|runtime| *runtime != Runtime::External);
+    list(text)
+        .iter()
+        .map(|name| known().find(|runtime| runtime.as_str() == name))
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            let names: Vec<&str> = known().map(Runtime::as_str).collect();
+            format!("expected names of runtimes: {}", names.join(", "))
+        })
 }
 
 /// Origins as browsers send them: scheme, host and port, nothing else.
@@ -169,6 +184,11 @@ mod tests {
             Ok(vec!["https://a.example".into(), "http://localhost:3000".into()])
         );
         assert!(origins("https://a.example/path").is_err() && origins("*").is_err());
+        assert_eq!(
+            runtimes("exec, native"),
+            Ok(BTreeSet::from([Runtime::Exec, Runtime::Native]))
+        );
+        assert!(runtimes("external").is_err() && runtimes("bash").unwrap_err().contains("claude-code"));
         for bad in ["mysql://x/y", "sqlite://relative.db", "postgres:nohost", "x"] {
             assert!(database_url(bad).is_err(), "{bad}");
         }

@@ -1,7 +1,7 @@
 //! The typed configuration of a server.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fmt,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use molecule_core::contract::Sandbox;
-use secrecy::{SecretBox, SecretString};
+use molecule_core::{Runtime, contract::Sandbox};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
 use super::{
@@ -76,6 +76,8 @@ pub struct LlmConfig {
 /// Everything the server needs to know, parsed and checked.
 #[derive(Debug)]
 pub struct ServerConfig {
+    /// The configuration file that was read, if one was.
+    pub file: Option<PathBuf>,
     /// Data directory; absolute.
     pub data_dir: PathBuf,
     /// Listen address.
@@ -96,6 +98,10 @@ pub struct ServerConfig {
     pub backend: BackendChoice,
     /// Sandbox of process agents.
     pub sandbox: Sandbox,
+    /// Runtimes to whose agents the sandbox leaves Unix sockets.
+    pub sandbox_unix_sockets: BTreeSet<Runtime>,
+    /// Runtimes whose agents get terminals of their own in the sandbox.
+    pub sandbox_terminals: BTreeSet<Runtime>,
     /// `MOLECULE_ENV`, lower case; see [`ServerConfig::is_production`].
     pub environment: String,
     /// Hosted by a control plane (SEC-170).
@@ -163,6 +169,14 @@ impl ServerConfig {
         matches!(self.environment.as_str(), "dev" | "development")
     }
 
+    /// Files of the server that may lie outside the data directory, and are no more for agents than it is (D32).
+    #[must_use]
+    pub fn own_files(&self) -> Vec<PathBuf> {
+        let database = self.database_url.expose_secret().strip_prefix("sqlite://");
+        let database = database.and_then(|path| path.split('?').next());
+        self.file.iter().cloned().chain(database.map(PathBuf::from)).collect()
+    }
+
     /// Where to listen.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
@@ -199,6 +213,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let data_dir = data_dir(&mut read);
     let org_id = read.optional(&s::ORG_ID, text);
     let config = ServerConfig {
+        file: sources.file.as_ref().map(|file| file.path().to_owned()),
         host: read.value(&s::HOST, parse::ip),
         port: read.value(&s::PORT, parse::port),
         database_url: database_url(&mut read, &data_dir),
@@ -213,6 +228,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
             .collect(),
         backend: read.value(&s::BACKEND, backend),
         sandbox: read.value(&s::SANDBOX, sandbox),
+        sandbox_unix_sockets: read
+            .optional(&s::SANDBOX_UNIX_SOCKETS, parse::runtimes)
+            .unwrap_or_default(),
+        sandbox_terminals: read
+            .optional(&s::SANDBOX_TERMINALS, parse::runtimes)
+            .unwrap_or_default(),
         environment: read
             .optional(&s::ENVIRONMENT, text)
             .unwrap_or_default()

@@ -111,6 +111,10 @@ settings! {
     BACKEND = Setting::new("backend", "MOLECULE_BACKEND", Choice(&["auto", "control-plane", "kubernetes", "docker", "process", "none"]), "auto", "What runs the workspaces").flag();
     /// Sandbox of process agents (D18).
     SANDBOX = Setting::new("sandbox", "MOLECULE_SANDBOX", Choice(&Sandbox::NAMES), "best-effort", "Sandbox of process agents: refuse to start without one, use it where the kernel has it, or none").flag();
+    /// Unix sockets in the sandbox (D32).
+    SANDBOX_UNIX_SOCKETS = Setting::new("sandbox_unix_sockets", "MOLECULE_SANDBOX_UNIX_SOCKETS", List, "", "Runtimes whose sandboxed agents may connect to Unix sockets of other programs, such as exec; those lead out of the sandbox");
+    /// Terminals in the sandbox (D32).
+    SANDBOX_TERMINALS = Setting::new("sandbox_terminals", "MOLECULE_SANDBOX_TERMINALS", List, "", "Runtimes whose sandboxed agents get pseudo-terminals of their own where the system allows it, such as exec");
     /// Class of the installation.
     ENVIRONMENT = Setting::new("environment", "MOLECULE_ENV", Text, "", "Class of the installation: production or development; empty is neither");
     /// Hosted or self-hosted (SEC-170).

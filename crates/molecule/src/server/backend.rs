@@ -1,11 +1,18 @@
 //! Which backend runs the workspaces (D12). One choice, made and logged at boot.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
 use molecule_backends::{
     Backend,
     process::{ProcessBackend, ProcessConfig},
+};
+use molecule_core::{
+    Runtime,
+    contract::{Allowance, Sandbox},
 };
 
 use crate::{
@@ -45,7 +52,10 @@ pub(super) fn choose(config: &ServerConfig) -> Result<Choice> {
                  set MOLECULE_BACKEND=process or none"
             )
         }
-        BackendChoice::Auto | BackendChoice::Process => Ok(Choice::Process),
+        BackendChoice::Auto | BackendChoice::Process => {
+            refuse_unguardable(config)?;
+            Ok(Choice::Process)
+        }
         BackendChoice::Docker => bail!(unavailable("docker")),
         BackendChoice::Kubernetes => bail!(unavailable("kubernetes")),
         BackendChoice::ControlPlane => {
@@ -75,9 +85,36 @@ fn in_kubernetes() -> bool {
         && std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
 }
 
+/// A place that every agent reads cannot be kept from them (D32).
+fn refuse_unguardable(config: &ServerConfig) -> Result<()> {
+    if config.sandbox != Sandbox::Off && molecule_agent::sandbox::holds_system(&config.data_dir) {
+        bail!(
+            "the data directory {} holds programs that every agent must be able to read, so it cannot be kept from \
+             them; choose another with --data-dir or MOLECULE_DATA_DIR",
+            config.data_dir.display()
+        );
+    }
+    Ok(())
+}
+
+fn allowances(config: &ServerConfig) -> BTreeMap<Runtime, BTreeSet<Allowance>> {
+    let mut allowances: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (runtimes, allowance) in [
+        (&config.sandbox_unix_sockets, Allowance::UnixSockets),
+        (&config.sandbox_terminals, Allowance::Terminals),
+    ] {
+        for runtime in runtimes {
+            allowances.entry(*runtime).or_default().insert(allowance);
+        }
+    }
+    allowances
+}
+
 fn processes(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
     let mut process = ProcessConfig::new(dir.root(), &config.agent_binary).inherit(std::env::vars_os());
     process.sandbox = config.sandbox;
+    process.withheld = config.own_files();
+    process.allowances = allowances(config);
     let backend = Arc::new(ProcessBackend::new(process).context("the process backend cannot be used")?);
     Ok(Chosen {
         backend: Some(backend.clone()),

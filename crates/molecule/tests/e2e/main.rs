@@ -1,6 +1,7 @@
 //! The real binary with real agents: what a newcomer sees, and what an operator relies on.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod attacks;
 mod crash;
 mod logs;
 mod native;

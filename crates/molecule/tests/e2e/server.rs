@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -10,7 +10,7 @@ use std::{
 
 use molecule_client::Client;
 use molecule_core::{WorkspaceId, WorkspaceStatus};
-use molecule_testkit::PATIENCE;
+use molecule_testkit::{PATIENCE, user::OrdinaryUser};
 use molecule_wire::workspaces::WorkspaceListItem;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +23,9 @@ pub(crate) const ADMIN: &str = "e2e-admin-token-e2e-admin-token-e2e";
 pub(crate) struct Site {
     pub(crate) data: TempDir,
     environment: Vec<(String, String)>,
+    /// Who runs the program, if not whoever runs the tests.
+    user: Option<OrdinaryUser>,
+    program: PathBuf,
 }
 
 /// One run of the server. Killed when dropped; agents of the data directory too.
@@ -46,11 +49,27 @@ impl Site {
         let mut site = Self {
             data: tempfile::tempdir().unwrap(),
             environment: Vec::new(),
+            user: None,
+            program: env!("CARGO_BIN_EXE_molecule").into(),
         };
         if let Some(url) = database_url {
             site.set("DATABASE_URL", url);
         }
         site
+    }
+
+    /// On a data directory below `parent`, of an ordinary user who runs everything.
+    pub(crate) fn of_ordinary_user(parent: &Path) -> Self {
+        let user = OrdinaryUser::default();
+        let data = tempfile::tempdir_in(parent).unwrap();
+        let program = user.program(Path::new(env!("CARGO_BIN_EXE_molecule")), data.path());
+        user.owns(data.path());
+        Self {
+            data,
+            environment: Vec::new(),
+            user: Some(user),
+            program,
+        }
     }
 
     /// Sets a variable of the servers that are started from now on.
@@ -60,7 +79,7 @@ impl Site {
 
     /// The program in an environment of its own, on this data directory.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_molecule"));
+        let mut command = Command::new(&self.program);
         command
             .args(arguments)
             .env_clear()
@@ -75,6 +94,9 @@ impl Site {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(user) = self.user {
+            user.runs(&mut command);
+        }
         command
     }
 
@@ -103,7 +125,28 @@ impl Site {
 
     /// Starts `molecule <verb>` and waits until it serves.
     pub(crate) fn start(&self, verb: &str) -> Server {
-        let mut command = self.command(&[verb, "--port", "0"]);
+        self.serve(self.command(&[verb, "--port", "0"]))
+    }
+
+    /// The same with a terminal that the server's own process has as its controlling one, as in a shell of its own.
+    pub(crate) fn start_on_terminal(&self, verb: &str) -> Server {
+        let plain = self.command(&[verb, "--port", "0"]);
+        let mut command = Command::new("script");
+        let line = format!("exec {} {verb} --port 0", self.program.display());
+        command
+            .args(["--quiet", "--flush", "--command", &line, "/dev/null"])
+            .env_clear()
+            .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        if let Some(user) = self.user {
+            user.runs(&mut command);
+        }
+        self.serve(command)
+    }
+
+    fn serve(&self, mut command: Command) -> Server {
         let mut child = command.stderr(log_file(&self.data)).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (send, lines) = mpsc::channel();
@@ -123,7 +166,7 @@ impl Site {
         let line = server.line_with("http://");
         let at = line.find("http://").unwrap();
         server.url = line[at..]
-            .split(['#', ' '])
+            .split(['#', ' ', '\r'])
             .next()
             .unwrap()
             .trim_end_matches('/')
@@ -206,7 +249,7 @@ impl Drop for Server {
 }
 
 /// Processes of agents started on this data directory, in order, found by their environment.
-pub(crate) fn agent_pids(data: &std::path::Path) -> Vec<i32> {
+pub(crate) fn agent_pids(data: &Path) -> Vec<i32> {
     let marker = format!("MOLECULE_STATE_DIR={}", data.display());
     let mut pids = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {

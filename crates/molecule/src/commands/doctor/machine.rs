@@ -7,16 +7,12 @@ use std::{
 };
 
 use molecule_client::Client;
-use molecule_core::contract::Sandbox;
 use rustix::fs::Access;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
-use super::{Check, Verdict};
-use crate::{
-    boot::{DataDir, Landlock, exposure, landlock},
-    config::{BackendChoice, ServerConfig},
-};
+use super::{Check, Verdict, sandbox};
+use crate::{boot::DataDir, config::ServerConfig};
 
 /// Time anything on the network has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,7 +26,7 @@ pub(super) async fn checks(config: &ServerConfig, client: Option<&Client>) -> Ve
     checks.push(disk(&config.data_dir));
     checks.push(server(config, &dir, client).await);
     checks.push(database(config).await);
-    checks.push(sandbox(config));
+    checks.push(sandbox::check(config).await);
     checks.push(agent_binary(&config.agent_binary));
     checks
 }
@@ -150,34 +146,6 @@ async fn database(config: &ServerConfig) -> Check {
         },
         Ok(Err(error)) => Check::bad(NAME, Verdict::Failed, error.to_string(), remedy),
         Err(_) => Check::bad(NAME, Verdict::Failed, "PostgreSQL does not answer", remedy),
-    }
-}
-
-fn sandbox(config: &ServerConfig) -> Check {
-    const NAME: &str = "sandbox";
-    if !matches!(config.backend, BackendChoice::Auto | BackendChoice::Process) {
-        return Check::ok(NAME, "not needed by this backend");
-    }
-    let found = match landlock() {
-        Landlock::Full => "Landlock for files, signals and sockets",
-        Landlock::FilesOnly => "Landlock for files (signals and sockets need Linux 6.12)",
-        Landlock::Missing if config.sandbox == Sandbox::Required => {
-            let remedy = "use a kernel with Landlock (Linux 5.13 or newer), or --sandbox best-effort";
-            return Check::bad(
-                NAME,
-                Verdict::Failed,
-                "required, but this kernel has no Landlock",
-                remedy,
-            );
-        }
-        Landlock::Missing => "",
-    };
-    match exposure(config) {
-        Some(warning) => {
-            let remedy = "run as a user of its own, on Linux 5.13 or newer with Landlock and the sandbox on";
-            Check::bad(NAME, Verdict::Warning, warning, remedy)
-        }
-        None => Check::ok(NAME, found),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod machine;
 mod models;
+mod sandbox;
 
 use anyhow::Result;
 use serde::Serialize;
