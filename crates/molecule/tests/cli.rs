@@ -462,6 +462,7 @@ async fn the_doctor_says_what_is_missing() {
         "server",
         "database",
         "sandbox",
+        "tier limits",
         "agent program",
         "models",
     ] {

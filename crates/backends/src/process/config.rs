@@ -17,6 +17,8 @@ use molecule_core::{
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time between SIGTERM and SIGKILL.
 pub const STOP_GRACE: Duration = limits::AGENT_STOP_GRACE;
+/// What a tier without a number of its own is.
+const PLAIN_TIER: i32 = 2;
 /// Bytes of one instance log before it is rotated; one older generation of the same size is kept.
 pub const LOG_LIMIT: u64 = 8 << 20;
 
@@ -31,6 +33,15 @@ pub const INHERITED: [&str; 7] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 ];
+
+/// What the agents of a tier may use, each of them with everything that it starts (PROV-63).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TierLimits {
+    /// Memory, MiB.
+    pub memory_mb: Option<u32>,
+    /// Processor time; 1024 is one processor.
+    pub cpu_shares: Option<u32>,
+}
 
 /// Configuration of a [`ProcessBackend`](super::ProcessBackend).
 #[derive(Debug, Clone)]
@@ -53,6 +64,8 @@ pub struct ProcessConfig {
     pub withheld: Vec<PathBuf>,
     /// What the sandbox leaves to the agents of a runtime. Nothing to those that are not named.
     pub allowances: BTreeMap<Runtime, BTreeSet<Allowance>>,
+    /// Limits by tier; none for those that are not named.
+    pub limits: BTreeMap<i32, TierLimits>,
     /// See [`READY_TIMEOUT`].
     pub ready_timeout: Duration,
     /// See [`STOP_GRACE`].
@@ -73,10 +86,17 @@ impl ProcessConfig {
             sandbox: Sandbox::default(),
             withheld: Vec::new(),
             allowances: BTreeMap::new(),
+            limits: BTreeMap::new(),
             ready_timeout: READY_TIMEOUT,
             stop_grace: STOP_GRACE,
             log_limit: LOG_LIMIT,
         }
+    }
+
+    /// The limits of a tier. One that is unknown is the plain one, as everywhere (PROV-63).
+    pub(super) fn limits_of(&self, tier: i32) -> Option<TierLimits> {
+        let tier = if matches!(tier, 1..=4) { tier } else { PLAIN_TIER };
+        self.limits.get(&tier).copied()
     }
 
     /// Everything that is the server's own, the data directory first.
@@ -101,6 +121,20 @@ impl ProcessConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_tiers_are_plain() {
+        // PROV-63
+        let limits = TierLimits {
+            memory_mb: Some(1),
+            cpu_shares: None,
+        };
+        let mut config = ProcessConfig::new("/data", "/bin/agent");
+        config.limits.insert(2, limits);
+        let of = |tier| config.limits_of(tier);
+        assert_eq!((of(0), of(2), of(7)), (Some(limits), Some(limits), Some(limits)));
+        assert_eq!((of(1), of(3)), (None, None));
+    }
 
     #[test]
     fn inherits_the_allow_list_only() {

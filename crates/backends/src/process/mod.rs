@@ -7,6 +7,7 @@
 mod config;
 mod environment;
 mod files;
+mod groups;
 mod identity;
 mod instance;
 mod launch;
@@ -32,10 +33,14 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::config::{INHERITED, LOG_LIMIT, ProcessConfig, READY_TIMEOUT, STOP_GRACE};
-pub use self::launch::in_own_session;
+pub use self::{
+    config::{INHERITED, LOG_LIMIT, ProcessConfig, READY_TIMEOUT, STOP_GRACE, TierLimits},
+    groups::limits_of,
+    launch::in_own_session,
+};
 use self::{
     files::Dir,
+    groups::Groups,
     identity::{ProcessHandle, Stat},
     instance::{Live, Slot},
     layout::Volume,
@@ -59,6 +64,8 @@ struct Inner {
     boot_id: String,
     records: Records,
     scanner: Scanner,
+    /// There only where limits are configured and the system has groups for them.
+    groups: Option<Groups>,
     slots: Mutex<HashMap<WorkspaceId, Arc<Slot>>>,
     exits: mpsc::UnboundedSender<Exit>,
     /// True once no more starts are taken.
@@ -112,6 +119,7 @@ impl ProcessBackend {
             boot_id: identity::boot_id().map_err(io_error("reading the boot id"))?,
             records: records.map_err(io_error("opening the instance records"))?,
             scanner: Scanner::default(),
+            groups: groups(&config),
             slots: Mutex::default(),
             exits,
             closed: watch::Sender::new(false),
@@ -377,6 +385,20 @@ impl Drop for Inner {
             live.unwatch();
         }
     }
+}
+
+fn groups(config: &ProcessConfig) -> Option<Groups> {
+    if config.limits.is_empty() {
+        return None;
+    }
+    Groups::open()
+        .inspect_err(|reason| {
+            tracing::warn!(
+                reason,
+                "the limits of tiers are not enforced; agents only stand back for the server"
+            );
+        })
+        .ok()
 }
 
 /// Runs file work where it does not hold up the runtime. Once begun it ends, even if the caller does not wait for it.

@@ -17,12 +17,12 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Inner, blocking,
+    Inner, TierLimits, blocking,
     environment::{Environment, WorkDir},
     identity::ProcessHandle,
     instance::{Live, Slot},
     io_error,
-    launch::in_own_session,
+    launch::{behind_the_server, in_own_session},
     record::Record,
     state,
     volume::Contents,
@@ -39,6 +39,7 @@ const LAST_BYTES: u64 = 2 << 10;
 struct Plan {
     record: Record,
     work: WorkDir,
+    limits: Option<TierLimits>,
     environment: Environment,
     contents: Contents,
 }
@@ -57,6 +58,7 @@ impl Plan {
             environment: Environment::assemble(&inner.config, spec, &volume, &work, instance)?,
             contents: Contents::new(spec, volume)?,
             work,
+            limits: inner.config.limits_of(spec.tier),
             record: Record {
                 workspace: spec.id,
                 generation: spec.generation,
@@ -240,6 +242,11 @@ impl Inner {
             .stdout(log.try_clone()?)
             .stderr(log);
         in_own_session(&mut command);
+        let groups = match (&self.groups, plan.limits) {
+            (Some(groups), Some(limits)) => groups.make(plan.record.workspace, limits)?,
+            _ => Vec::new(),
+        };
+        behind_the_server(&mut command, groups);
         Ok(command)
     }
 }

@@ -45,9 +45,13 @@ impl Inner {
         };
         self.terminate(id, &mark, live.as_deref()).await?;
         let inner = Arc::clone(self);
-        blocking(move || inner.records.remove(id))
-            .await
-            .map_err(io_error("removing the instance record"))?;
+        let removal = blocking(move || {
+            if let Some(groups) = &inner.groups {
+                groups.remove(id);
+            }
+            inner.records.remove(id)
+        });
+        removal.await.map_err(io_error("removing the instance record"))?;
         *slot.live.lock() = None;
         Ok(())
     }

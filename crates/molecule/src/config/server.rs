@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use molecule_backends::process::TierLimits;
 use molecule_core::{Runtime, contract::Sandbox};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
@@ -102,6 +103,8 @@ pub struct ServerConfig {
     pub sandbox_unix_sockets: BTreeSet<Runtime>,
     /// Runtimes whose agents get terminals of their own in the sandbox.
     pub sandbox_terminals: BTreeSet<Runtime>,
+    /// What agents of a tier may use on the process backend.
+    pub tier_limits: BTreeMap<i32, TierLimits>,
     /// `MOLECULE_ENV`, lower case; see [`ServerConfig::is_production`].
     pub environment: String,
     /// Hosted by a control plane (SEC-170).
@@ -234,6 +237,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         sandbox_terminals: read
             .optional(&s::SANDBOX_TERMINALS, parse::runtimes)
             .unwrap_or_default(),
+        tier_limits: tier_limits(&mut read),
         environment: read
             .optional(&s::ENVIRONMENT, text)
             .unwrap_or_default()
@@ -345,6 +349,24 @@ fn llm(read: &mut Reader<'_>) -> LlmConfig {
         base_url,
         keys: s::PROVIDER_KEYS.iter().filter_map(|setting| key(setting)).collect(),
     }
+}
+
+fn tier_limits(read: &mut Reader<'_>) -> BTreeMap<i32, TierLimits> {
+    let mut limits = BTreeMap::new();
+    for (tier, memory, cpu) in [
+        (2, &s::TIER2_MEMORY_MB, &s::TIER2_CPU_SHARES),
+        (3, &s::TIER3_MEMORY_MB, &s::TIER3_CPU_SHARES),
+        (4, &s::TIER4_MEMORY_MB, &s::TIER4_CPU_SHARES),
+    ] {
+        let of_tier = TierLimits {
+            memory_mb: read.optional(memory, parse::positive),
+            cpu_shares: read.optional(cpu, parse::positive),
+        };
+        if of_tier != TierLimits::default() {
+            limits.insert(tier, of_tier);
+        }
+    }
+    limits
 }
 
 fn check_together(read: &mut Reader<'_>, config: &ServerConfig) {

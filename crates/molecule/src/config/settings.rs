@@ -115,6 +115,18 @@ settings! {
     SANDBOX_UNIX_SOCKETS = Setting::new("sandbox_unix_sockets", "MOLECULE_SANDBOX_UNIX_SOCKETS", List, "", "Runtimes whose sandboxed agents may connect to Unix sockets of other programs, such as exec; those lead out of the sandbox");
     /// Terminals in the sandbox (D32).
     SANDBOX_TERMINALS = Setting::new("sandbox_terminals", "MOLECULE_SANDBOX_TERMINALS", List, "", "Runtimes whose sandboxed agents get pseudo-terminals of their own where the system allows it, such as exec");
+    /// Memory of tier 2 (PROV-63).
+    TIER2_MEMORY_MB = Setting::new("tier2_memory_mb", "TIER2_MEMORY_MB", Integer, "", "Memory of each agent of tier 2, MiB; unset, no limit on the process backend").lenient();
+    /// Processor time of tier 2 (PROV-63).
+    TIER2_CPU_SHARES = Setting::new("tier2_cpu_shares", "TIER2_CPU_SHARES", Integer, "", "Processor time of each agent of tier 2, 1024 is one processor; unset, no limit on the process backend").lenient();
+    /// Memory of tier 3 (PROV-63).
+    TIER3_MEMORY_MB = Setting::new("tier3_memory_mb", "TIER3_MEMORY_MB", Integer, "", "Memory of each agent of tier 3, MiB; unset, no limit on the process backend").lenient();
+    /// Processor time of tier 3 (PROV-63).
+    TIER3_CPU_SHARES = Setting::new("tier3_cpu_shares", "TIER3_CPU_SHARES", Integer, "", "Processor time of each agent of tier 3, 1024 is one processor; unset, no limit on the process backend").lenient();
+    /// Memory of tier 4 (PROV-63).
+    TIER4_MEMORY_MB = Setting::new("tier4_memory_mb", "TIER4_MEMORY_MB", Integer, "", "Memory of each agent of tier 4, MiB; unset, no limit on the process backend").lenient();
+    /// Processor time of tier 4 (PROV-63).
+    TIER4_CPU_SHARES = Setting::new("tier4_cpu_shares", "TIER4_CPU_SHARES", Integer, "", "Processor time of each agent of tier 4, 1024 is one processor; unset, no limit on the process backend").lenient();
     /// Class of the installation.
     ENVIRONMENT = Setting::new("environment", "MOLECULE_ENV", Text, "", "Class of the installation: production or development; empty is neither");
     /// Hosted or self-hosted (SEC-170).

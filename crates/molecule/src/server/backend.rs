@@ -115,6 +115,7 @@ fn processes(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
     process.sandbox = config.sandbox;
     process.withheld = config.own_files();
     process.allowances = allowances(config);
+    process.limits = config.tier_limits.clone();
     let backend = Arc::new(ProcessBackend::new(process).context("the process backend cannot be used")?);
     Ok(Chosen {
         backend: Some(backend.clone()),

@@ -28,7 +28,10 @@ fn usual_place() -> std::path::PathBuf {
 
 /// A site whose servers offer the attacker's template.
 fn site(parent: &Path, mode: &str) -> Site {
-    let mut site = Site::of_ordinary_user(parent);
+    offering(Site::of_ordinary_user(parent), mode)
+}
+
+fn offering(mut site: Site, mode: &str) -> Site {
     let template = site.data.path().join("own-templates/attacker");
     fs::create_dir_all(&template).unwrap();
     // What is said on standard error belongs to the answer, and a failed command is not a failed turn.
@@ -55,6 +58,7 @@ impl Attacker {
             name: "Attacker".to_owned(),
             template: Some("attacker".to_owned()),
             runtime: Some("exec".to_owned()),
+            tier: Some(2),
             ..CreateWorkspace::default()
         };
         let id = client.create_workspace(&workspace).await.unwrap().id;

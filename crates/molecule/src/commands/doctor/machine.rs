@@ -12,7 +12,10 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use super::{Check, Verdict, sandbox};
-use crate::{boot::DataDir, config::ServerConfig};
+use crate::{
+    boot::DataDir,
+    config::{BackendChoice, ServerConfig},
+};
 
 /// Time anything on the network has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +30,7 @@ pub(super) async fn checks(config: &ServerConfig, client: Option<&Client>) -> Ve
     checks.push(server(config, &dir, client).await);
     checks.push(database(config).await);
     checks.push(sandbox::check(config).await);
+    checks.extend(limits(config, &dir));
     checks.push(agent_binary(&config.agent_binary));
     checks
 }
@@ -147,6 +151,27 @@ async fn database(config: &ServerConfig) -> Check {
         Ok(Err(error)) => Check::bad(NAME, Verdict::Failed, error.to_string(), remedy),
         Err(_) => Check::bad(NAME, Verdict::Failed, "PostgreSQL does not answer", remedy),
     }
+}
+
+/// Whether what was configured for tiers can be enforced where the server runs, or would if started from here.
+fn limits(config: &ServerConfig, dir: &DataDir) -> Option<Check> {
+    const NAME: &str = "tier limits";
+    if !matches!(config.backend, BackendChoice::Auto | BackendChoice::Process) {
+        return None;
+    }
+    let weak = "agents only stand back for the server (nice, oom_score_adj)";
+    if config.tier_limits.is_empty() {
+        return Some(Check::ok(NAME, format!("none configured: {weak}")));
+    }
+    Some(match molecule_backends::process::limits_of(dir.locked_by().flatten()) {
+        Ok(how) => Check::ok(NAME, format!("by {how}")),
+        Err(reason) => Check::bad(
+            NAME,
+            Verdict::Warning,
+            format!("not enforced ({reason}): {weak}"),
+            "run the server as a systemd service with Delegate=cpu memory and DelegateSubgroup=server",
+        ),
+    })
 }
 
 fn agent_binary(path: &Path) -> Check {

@@ -2,7 +2,8 @@ use std::{fs, process::Command};
 
 use molecule_testkit::{skip, user::OrdinaryUser};
 
-use super::{Attacker, MODES, on_path, perl, site, usual_place};
+use super::{Attacker, MODES, offering, on_path, perl, site, usual_place};
+use crate::server::Site;
 
 /// Takes the server's descriptors away, puts it last in every queue and onto one processor, and asks for its end; on
 /// itself the same calls are allowed.
@@ -90,5 +91,36 @@ async fn limits_and_priorities_of_others_stay_as_they_are() {
         assert_eq!(itself.trim(), "prlimit setpriority affinity", "{mode}");
         assert_eq!(state(pid), before, "{mode}");
         assert!(attacker.client.health().await.is_ok(), "{mode}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tiers_memory_is_a_limit_and_the_server_comes_first() {
+    // PROV-63
+    const TEST: &str = "attacks::limits::a_tiers_memory_is_a_limit_and_the_server_comes_first";
+    if !on_path("perl") {
+        return skip(TEST, "perl is missing");
+    }
+    let hog = perl(r#"$x = "a" x (400 << 20); print "got it""#);
+    let usable = molecule_backends::process::limits_of(None);
+    for limited in [false, true] {
+        if let (true, Err(reason)) = (limited, &usable) {
+            skip(TEST, reason);
+            continue;
+        }
+        // Control groups of the first version are root's: whoever runs the tests.
+        let mut site = offering(Site::new(None), "best-effort");
+        if limited {
+            site.set("TIER2_MEMORY_MB", "256");
+            site.set("TIER2_CPU_SHARES", "1024");
+        }
+        let attacker = Attacker::take_over(site.start("server")).await.unwrap();
+        let first = attacker.runs("nice; cat /proc/self/oom_score_adj").await;
+        assert_eq!(first, "5\n200");
+        assert_eq!(attacker.runs(&hog).await.contains("got it"), !limited);
+        // Only what asked for too much has ended.
+        assert_eq!(attacker.runs("echo alive").await, "alive");
+        // Takes its groups along.
+        assert_eq!(site.run(&["ws", "rm", "Attacker"]).await.code, Some(0));
     }
 }
