@@ -1,6 +1,6 @@
 //! What operators and probes ask (`security.md` §18).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::{
     Json as Answer,
@@ -9,6 +9,7 @@ use axum::{
 };
 use http::header;
 use molecule_core::Timestamp;
+use molecule_platform::supervise::LoopStatus;
 use molecule_wire::ops::{BuildInfo, Health, Liveness, Subsystem};
 
 use crate::state::ApiState;
@@ -97,18 +98,41 @@ fn process(out: &mut String) {
 pub(crate) async fn liveness(State(state): State<ApiState>) -> Answer<Liveness> {
     let now = Timestamp::from(SystemTime::now());
     let loops = state.platform().supervisor.status();
-    let subsystems = loops.into_iter().map(|(name, status)| {
-        let subsystem = Subsystem {
-            last_tick_at: status.last_tick_at,
-            seconds_ago: now.since(status.last_tick_at).as_secs(),
-            last_success_at: status.last_success_at,
-            last_error: status.last_error.map(str::to_owned),
-        };
-        (name.to_owned(), subsystem)
-    });
+    let subsystems = loops
+        .into_iter()
+        .map(|(name, status)| (name.to_owned(), subsystem(status, now)));
     Answer(Liveness {
         subsystems: subsystems.collect(),
     })
+}
+
+fn subsystem(status: LoopStatus, now: Timestamp) -> Subsystem {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let LoopStatus {
+        description,
+        period,
+        last_tick_at,
+        last_success_at,
+        last_error,
+        last_reason,
+        last_duration,
+        running_since,
+        last_report,
+        iterations,
+    } = status;
+    Subsystem {
+        last_tick_at,
+        seconds_ago: now.since(last_tick_at).as_secs(),
+        last_success_at,
+        last_error: last_error.map(str::to_owned),
+        description: description.to_owned(),
+        period_ms: period.map(millis),
+        last_reason: last_reason.map(|reason| reason.as_str().to_owned()),
+        last_duration_ms: last_duration.map(millis),
+        running_since,
+        last_report,
+        iterations,
+    }
 }
 
 /// This description.

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod events;
 pub mod ground;
 pub mod history;
+mod jobs;
 pub mod lifecycle;
 pub mod messaging;
 pub mod orgs;

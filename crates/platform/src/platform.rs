@@ -10,7 +10,7 @@ use std::{
 
 use molecule_backends::Backend;
 use molecule_core::{limits, runtime::Allowlist};
-use molecule_store::{DbError, Store, StoreError, Trim, WalTrimmer, activity::ActivityWriter, now};
+use molecule_store::{Store, StoreError, activity::ActivityWriter};
 use molecule_templates::{Catalogue, ProvisionTimeouts, orgs::OrgLibrary};
 
 use crate::{
@@ -24,25 +24,16 @@ use crate::{
     messaging::{self, Messenger},
     orgs::{self, Orgs},
     provisioning::{self, Provisioner, RecoverError, Recovered},
-    registry::{self, Overrides, Pulses, Registry, Watch},
+    registry::{self, Overrides, Pulses, Registry},
     secrets::{Keyring, Secrets},
     settings::Settings,
+    supervise::LoopStatus,
     templates::Templates,
     workspaces::{self, Workspaces},
 };
 
 /// How long a shutdown waits for the activity writer.
 const WRITER_END: Duration = Duration::from_secs(2);
-/// How often it is looked whether activity is being stored.
-const WRITER_CHECK_PERIOD: Duration = Duration::from_secs(5);
-/// How often beats are stored.
-const PULSE_FLUSH_PERIOD: Duration = Duration::from_secs(1);
-/// How often the size of SQLite's write-ahead log is looked at.
-const LOG_TRIM_PERIOD: Duration = Duration::from_secs(1);
-/// How long writers wait for readers when the log is emptied. A read takes milliseconds; one that lasts longer is not
-/// waited for again until the log has grown as much again.
-const LOG_TRIM_PATIENCE: Duration = Duration::from_millis(500);
-
 /// Where templates are found, first match wins.
 #[derive(Debug, Clone, Default)]
 pub struct Paths {
@@ -100,7 +91,7 @@ pub struct Platform {
     pub history: EventHistory,
     pub provisioner: Provisioner,
     ground: Ground,
-    writer: ActivityWriter,
+    pub(crate) writer: ActivityWriter,
     ready: Arc<AtomicBool>,
 }
 
@@ -210,13 +201,13 @@ impl Platform {
         })
     }
 
-    /// Settles what an earlier server left behind and starts the background loops. Call once requests are served:
+    /// Settles what an earlier server left behind and begins the jobs. Call once requests are served:
     /// agents that are adopted or started talk to the platform at once.
     ///
     /// # Errors
     /// What runs, or ought to run, could not be found out.
     pub async fn begin(&self) -> Result<Recovered, RecoverError> {
-        self.start_loops();
+        self.start_jobs();
         let recovered = self.provisioner.recover().await?;
         self.start_sweeps();
         self.ready.store(true, Ordering::Release);
@@ -237,76 +228,10 @@ impl Platform {
         Ok(self.store.workspaces().await?.is_empty())
     }
 
-    fn start_loops(&self) {
-        let events = self.events.clone();
-        self.supervisor.run_last("broadcaster", move |stop, beat| {
-            let events = events.clone();
-            async move { events.pump(stop, beat).await }
-        });
-        let provisioner = self.provisioner.clone();
-        self.supervisor.run("exit-watch", move |stop, beat| {
-            let provisioner = provisioner.clone();
-            async move { provisioner.watch_exits(stop, beat).await }
-        });
-        let (registry, messenger) = (self.registry.clone(), self.messenger.clone());
-        self.supervisor.every("pulse-flush", PULSE_FLUSH_PERIOD, move || {
-            let (registry, messenger) = (registry.clone(), messenger.clone());
-            async move {
-                messenger.flush_outbound().await;
-                registry.flush().await
-            }
-        });
-        let (activity, age) = (self.activity.clone(), self.config.activity_retention);
-        self.supervisor
-            .every_later("activity-retention", self.config.activity_cleanup, move || {
-                let activity = activity.clone();
-                async move { activity.prune(age).await }
-            });
-        let writer = self.writer.clone();
-        self.supervisor.every("activity-writer", WRITER_CHECK_PERIOD, move || {
-            let outcome = writer.check();
-            async move { outcome }
-        });
-        self.start_log_trimming();
-    }
-
-    /// The loops that judge workspaces. They run only once it is settled what an earlier server left behind: until then
-    /// a start that is about to be begun again looks like one that never completes.
-    fn start_sweeps(&self) {
-        let watch = Arc::new(tokio::sync::Mutex::new(Watch::default()));
-        let (registry, shared) = (self.registry.clone(), watch.clone());
-        self.supervisor
-            .every("health-sweep", limits::HEALTH_SWEEP_PERIOD, move || {
-                let (registry, watch) = (registry.clone(), shared.clone());
-                async move { registry.sweep(&mut *watch.lock().await).await }
-            });
-        let provisioner = self.provisioner.clone();
-        self.supervisor
-            .every("provision-timeout-sweep", limits::PROVISION_SWEEP_PERIOD, move || {
-                let (provisioner, watch) = (provisioner.clone(), watch.clone());
-                async move {
-                    let listening_since = watch.lock().await.observe(now());
-                    provisioner.sweep_timeouts(listening_since).await
-                }
-            });
-    }
-
-    fn start_log_trimming(&self) {
-        let Some(trimmer) = WalTrimmer::of(self.store.db()) else {
-            return;
-        };
-        let trimmer = Arc::new(tokio::sync::Mutex::new(trimmer));
-        self.supervisor.every("log-trim", LOG_TRIM_PERIOD, move || {
-            let trimmer = trimmer.clone();
-            async move {
-                match trimmer.lock().await.trim(LOG_TRIM_PATIENCE).await? {
-                    Trim::Small => {}
-                    Trim::Emptied => tracing::debug!("write-ahead log emptied"),
-                    Trim::Held => tracing::info!("write-ahead log not emptied: it is being read all the time"),
-                }
-                Ok::<(), DbError>(())
-            }
-        });
+    /// Activates a job now and waits until that has ended: for tests, which never wait for periods. What is known of it
+    /// afterwards; `None` if no job of that name runs.
+    pub async fn run_job(&self, name: &str) -> Option<LoopStatus> {
+        self.supervisor.run_job(name).await
     }
 
     /// Drains work in flight, stores what is only in memory and closes the store. `false`: something did not end in

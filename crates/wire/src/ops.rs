@@ -39,4 +39,25 @@ pub struct Subsystem {
     /// What the last failed iteration said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Longest time between the beginnings of two iterations, milliseconds; absent for a loop that only waits for work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_ms: Option<u64>,
+    /// Why the last iteration began: `period` or `woken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_reason: Option<String>,
+    /// How long the last iteration took, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_duration_ms: Option<u64>,
+    /// When the iteration in progress began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<Timestamp>,
+    /// What the last iteration did: counts by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_report: Option<serde_json::Value>,
+    /// Iterations begun since the server started.
+    #[serde(default)]
+    pub iterations: u64,
 }

@@ -270,14 +270,18 @@ both_engines! {
         refused.refused(409, "template already exists");
     }
 
-    // SEC-213
+    // SEC-213, LIFE-177
     async fn liveness(url: String) {
         let server = Server::new(&url).await;
-        eventually("a tick", async || {
-            let body = server.get("/admin/liveness").bearer(ADMIN).send().await.expect(200);
-            body["subsystems"]["health-sweep"]["seconds_ago"].is_u64()
-        })
-        .await;
+        server.workspace("Lead", None).await;
+        server.platform.run_job("health-sweep").await.unwrap();
+        let body = server.get("/admin/liveness").bearer(ADMIN).send().await.expect(200);
+        let sweep = &body["subsystems"]["health-sweep"];
+        assert!(sweep["last_tick_at"].is_string() && sweep["seconds_ago"].is_u64(), "{sweep}");
+        assert!(sweep["last_success_at"].is_string() && sweep["last_duration_ms"].is_u64(), "{sweep}");
+        assert!(sweep["description"].as_str().is_some_and(|text| !text.is_empty()), "{sweep}");
+        assert_eq!((&sweep["period_ms"], &sweep["last_reason"]), (&json!(15_000), &json!("woken")), "{sweep}");
+        assert_eq!(sweep["last_report"], json!({ "judged": 1, "lost": 0, "failed": 0 }));
     }
 }
 

@@ -2,32 +2,55 @@
 
 use std::{sync::Arc, time::Duration};
 
-use molecule_platform::supervise::Supervisor;
+use molecule_platform::supervise::{Job, Supervisor};
 use molecule_store::{DbError, ExclusiveLock, Hold};
+use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-
-/// How often the lock is looked at.
-const PERIOD: Duration = Duration::from_secs(5);
 
 /// Looks after the lock until the server stops. The token is cancelled when another server has the database.
 pub(super) fn watch(lock: Arc<Mutex<ExclusiveLock>>, supervisor: &Supervisor) -> CancellationToken {
     let lost = CancellationToken::new();
-    let told = lost.clone();
-    supervisor.every("database-lock", PERIOD, move || {
-        let (lock, lost) = (lock.clone(), told.clone());
-        async move {
-            let found = lock.lock().await.verify().await;
-            match &found {
-                Ok(Hold::Kept) => {}
-                Ok(Hold::Retaken) => tracing::warn!("the database ended the session that locks it; locked again"),
-                Err(DbError::InUse) => lost.cancel(),
-                Err(error) => tracing::warn!(%error, "it is not known whether the database is still locked"),
-            }
-            found.map(|_| ())
-        }
+    supervisor.job(LockCheck {
+        lock,
+        lost: lost.clone(),
     });
     lost
+}
+
+struct LockCheck {
+    lock: Arc<Mutex<ExclusiveLock>>,
+    lost: CancellationToken,
+}
+
+#[derive(Default, Serialize)]
+struct Checked {
+    locked_again: bool,
+}
+
+impl Job for LockCheck {
+    const NAME: &'static str = "database-lock";
+    const DESCRIPTION: &'static str = "Looks whether this server still has the database to itself";
+    type Report = Checked;
+    type Error = DbError;
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    async fn activate(&mut self, report: &mut Checked) -> Result<(), DbError> {
+        let found = self.lock.lock().await.verify().await;
+        match &found {
+            Ok(Hold::Kept) => {}
+            Ok(Hold::Retaken) => {
+                tracing::warn!("the database ended the session that locks it; locked again");
+                report.locked_again = true;
+            }
+            Err(DbError::InUse) => self.lost.cancel(),
+            Err(error) => tracing::warn!(%error, "it is not known whether the database is still locked"),
+        }
+        found.map(|_| ())
+    }
 }
 
 #[cfg(test)]

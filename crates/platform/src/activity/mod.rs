@@ -152,15 +152,16 @@ impl ActivityLog {
         Ok(())
     }
 
-    /// Deletes rows older than `age`, batch by batch (ACT-13).
+    /// Deletes rows older than `age`, batch by batch, and counts them in `deleted` (ACT-13).
     ///
     /// # Errors
     /// What is left is tried again next time.
-    pub async fn prune(&self, age: std::time::Duration) -> Result<(), StoreError> {
+    pub async fn prune(&self, age: std::time::Duration, deleted: &mut u64) -> Result<(), StoreError> {
         let before = molecule_store::now().minus(age);
         let mut after = Timestamp::default();
         while let Some(batch) = self.store.prune_activity(after, before).await? {
             after = batch.upto;
+            *deleted += batch.rows;
             tokio::task::yield_now().await;
         }
         Ok(())

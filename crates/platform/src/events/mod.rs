@@ -19,11 +19,13 @@ use molecule_store::{
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
 use self::bus::Bus;
-use crate::{directory::Directory, supervise::Beat};
+use crate::{
+    directory::Directory,
+    supervise::{Job, Waker},
+};
 
 /// One frame, serialised once for every socket.
 #[derive(Debug, Clone)]
@@ -46,8 +48,6 @@ struct Envelope<'a, P: Serialize> {
 const PUMP_BATCH: u64 = 500;
 /// How long a mutation waits for the pump before it answers regardless; its event stays in the outbox.
 const PASS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after the outbox could not be read.
-const PUMP_RETRY: Duration = Duration::from_millis(500);
 
 /// The event bus. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ struct Inner {
     store: Store,
     directory: Directory,
     bus: Bus,
-    wake: Notify,
+    wake: Waker,
     passed: watch::Sender<Seq>,
     /// When anything was last heard of a workspace, for the idle timer of calls in flight (A2A-65).
     heard: RwLock<HashMap<WorkspaceId, Instant>>,
@@ -77,7 +77,7 @@ impl Events {
             store,
             directory,
             bus: Bus::new(),
-            wake: Notify::new(),
+            wake: Waker::default(),
             passed: watch::channel(head).0,
             heard: RwLock::default(),
         };
@@ -130,7 +130,7 @@ impl Events {
         if seq == Seq(0) {
             return;
         }
-        self.inner.wake.notify_one();
+        self.inner.wake.wake();
         let mut passed = self.inner.passed.subscribe();
         let wait = passed.wait_for(|at| *at >= seq);
         if tokio::time::timeout(PASS_TIMEOUT, wait).await.is_err() {
@@ -149,29 +149,7 @@ impl Events {
         self.inner.heard.write().remove(&workspace);
     }
 
-    /// Reads the outbox in order and publishes it, until cancelled. The one publisher of recorded events.
-    pub async fn pump(&self, stop: CancellationToken, beat: Beat) {
-        loop {
-            beat.tick();
-            let drained = self.drain().await;
-            let failed = drained.is_err();
-            beat.done(drained);
-            if failed {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(PUMP_RETRY) => continue,
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.inner.wake.notified() => {}
-                // Events recorded by another process sharing the database.
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            }
-        }
-    }
-
-    async fn drain(&self) -> Result<(), StoreError> {
+    async fn drain(&self, published: &mut u64) -> Result<(), StoreError> {
         loop {
             let from = *self.inner.passed.borrow();
             let batch = self.inner.store.events_after(from, PUMP_BATCH).await?;
@@ -180,6 +158,7 @@ impl Events {
             };
             for event in batch {
                 self.relay(event);
+                *published += 1;
             }
             self.inner.passed.send_replace(last);
         }
@@ -214,5 +193,41 @@ impl Events {
 
     fn touch(&self, workspace: WorkspaceId) {
         self.inner.heard.write().insert(workspace, Instant::now());
+    }
+}
+
+/// The outbox pump: reads recorded events in order and publishes them. The one publisher of recorded events.
+#[derive(Debug)]
+pub(crate) struct Broadcaster(Events);
+
+impl Broadcaster {
+    pub(crate) fn new(events: &Events) -> Self {
+        Self(events.clone())
+    }
+}
+
+/// What one look at the outbox came to.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Published {
+    events: u64,
+}
+
+impl Job for Broadcaster {
+    const NAME: &'static str = "broadcaster";
+    const DESCRIPTION: &'static str = "Publishes recorded events to sockets, in order";
+    type Report = Published;
+    type Error = StoreError;
+
+    /// Events recorded by another process that shares the database are found so late.
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.inner.wake.clone()
+    }
+
+    async fn activate(&mut self, report: &mut Published) -> Result<(), StoreError> {
+        self.0.drain(&mut report.events).await
     }
 }

@@ -124,24 +124,26 @@ impl Provisioner {
         crashes.entry(id).or_insert(Crashes { count: 0, last: at }).another(at)
     }
 
-    /// Ends starts that took too long (LIFE-189…192). Time before `listening_since` does not count: no agent could have
-    /// registered then.
+    /// Ends starts that took too long (LIFE-189…192), and tells how many. Time before `listening_since` does not count: no
+    /// agent could have registered then.
     ///
     /// # Errors
     /// The rows could not be read.
-    pub async fn sweep_timeouts(&self, listening_since: Timestamp) -> Result<(), StoreError> {
+    pub async fn sweep_timeouts(&self, listening_since: Timestamp) -> Result<usize, StoreError> {
         let at = now();
+        let mut timed_out = 0;
         for row in self.inner.store.workspaces_in(&[WorkspaceStatus::Provisioning]).await? {
             let deadline = self.timeouts().provision_timeout(self.runtime(&row.runtime));
             // Age equal to the deadline is due.
             if !is_external(&row.runtime) && at.since(row.status_changed_at.max(listening_since)) >= deadline {
-                self.time_out(&row, deadline).await;
+                timed_out += usize::from(self.time_out(&row, deadline).await);
             }
         }
-        Ok(())
+        Ok(timed_out)
     }
 
-    async fn time_out(&self, row: &Workspace, deadline: Duration) {
+    /// Did the start end by it?
+    async fn time_out(&self, row: &Workspace, deadline: Duration) -> bool {
         let secs = deadline.as_secs();
         let started = if row.url.is_empty() {
             ""
@@ -168,10 +170,12 @@ impl Provisioner {
         };
         let ask = Ask::from(Trigger::StartFailed).change(change).guard(guard);
         let event = |_: &_, _| vec![lifecycle::provision_failed(row.id, &text, more.clone())];
-        if matches!(self.inner.lifecycle.apply(row.id, ask, event).await, Ok(Some(_))) {
+        let failed = matches!(self.inner.lifecycle.apply(row.id, ask, event).await, Ok(Some(_)));
+        if failed {
             // Whatever is half started would only come back as a stranger.
             self.stop_failed(row.id, row.generation).await;
         }
+        failed
     }
 }
 

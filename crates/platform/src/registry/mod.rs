@@ -12,7 +12,7 @@ pub use heartbeat::{HeartbeatError, HeartbeatReply};
 pub use overrides::{Overrides, RuntimeOverrides};
 pub use pulses::Pulses;
 pub use register::{RegisterError, RegisterReply};
-pub use sweep::Watch;
+pub use sweep::{Swept, Watch};
 
 use std::{ops::Deref, sync::Arc};
 

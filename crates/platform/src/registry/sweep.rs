@@ -7,6 +7,7 @@ use molecule_store::{
     StoreError, now,
     workspaces::{Change, Guard, NewUrl, Workspace},
 };
+use serde::Serialize;
 
 use super::{Registry, pulses::Flushed};
 use crate::lifecycle::{self, Ask};
@@ -61,17 +62,31 @@ impl Watch {
     }
 }
 
+/// What a health sweep came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Swept {
+    /// Workspaces that were judged.
+    pub judged: usize,
+    /// Those that had fallen silent.
+    pub lost: usize,
+    /// Those that could not be judged.
+    pub failed: usize,
+}
+
 impl Registry {
-    /// Stores the beats that have arrived, and looks again at workspaces whose cached status was stale.
+    /// Stores the beats that have arrived, and looks again at workspaces whose cached status was stale. Tells how many
+    /// were stored.
     ///
     /// # Errors
     /// The beats are not stored yet and stay queued.
-    pub async fn flush(&self) -> Result<(), StoreError> {
+    pub async fn flush(&self) -> Result<usize, StoreError> {
+        let flushed = self.inner.pulses.flush().await?;
+        let beats = flushed.len();
         for Flushed {
             id,
             status: stored,
             spent,
-        } in self.inner.pulses.flush().await?
+        } in flushed
         {
             if spent {
                 // The budget is judged by what the route says once the beat itself is forgotten.
@@ -88,7 +103,7 @@ impl Registry {
             }
         }
         self.inner.credentials.flush_uses().await;
-        Ok(())
+        Ok(beats)
     }
 
     /// One run of the health sweep (LIFE-180…183, REG-91…93, OP-5). Beats are flushed first: silence is judged only
@@ -96,27 +111,34 @@ impl Registry {
     ///
     /// # Errors
     /// Nothing could be judged.
-    pub async fn sweep(&self, watch: &mut Watch) -> Result<(), StoreError> {
+    pub async fn sweep(&self, watch: &mut Watch) -> Result<Swept, StoreError> {
         self.flush().await?;
         let at = now();
         let listening_since = watch.observe(at);
+        let mut swept = Swept::default();
         for row in self.inner.store.workspaces_in(&SWEPT).await? {
-            if let Err(error) = self.judge(&row, listening_since, at).await {
-                // One bad row never stops the rest (LIFE-176).
-                tracing::error!(workspace = %row.id, %error, "not judged");
+            swept.judged += 1;
+            match self.judge(&row, listening_since, at).await {
+                Ok(lost) => swept.lost += usize::from(lost),
+                Err(error) => {
+                    // One bad row never stops the rest (LIFE-176).
+                    tracing::error!(workspace = %row.id, %error, "not judged");
+                    swept.failed += 1;
+                }
             }
         }
-        Ok(())
+        Ok(swept)
     }
 
-    async fn judge(&self, row: &Workspace, listening_since: Timestamp, at: Timestamp) -> Result<(), StoreError> {
+    /// Was it lost just now?
+    async fn judge(&self, row: &Workspace, listening_since: Timestamp, at: Timestamp) -> Result<bool, StoreError> {
         let external = Self::external(row);
         if row.status == WorkspaceStatus::Offline {
             // Its restart was asked for when it was lost; this is for one that got lost itself.
             if !external {
                 self.inner.provisioner.auto_restart_unless_pending(row.id);
             }
-            return Ok(());
+            return Ok(false);
         }
         let window = if external {
             self.inner.config.remote_stale_after
@@ -134,10 +156,10 @@ impl Registry {
         if !external {
             self.inner.provisioner.found_dead(row.id, row.generation).await;
         }
-        Ok(())
+        Ok(false)
     }
 
-    async fn lost(&self, row: &Workspace, silent_since: Timestamp) -> Result<(), StoreError> {
+    async fn lost(&self, row: &Workspace, silent_since: Timestamp) -> Result<bool, StoreError> {
         tracing::warn!(workspace = %row.id, last_beat = ?row.last_beat_at, "workspace has fallen silent");
         let change = if Self::external(row) {
             Change::default()
@@ -153,16 +175,15 @@ impl Registry {
             ..Guard::default()
         };
         let ask = Ask::from(Trigger::ContactLost).change(change).guard(guard);
-        if self
+        let applied = self
             .inner
             .lifecycle
             .apply(row.id, ask, |row, _| lifecycle::offline(row))
-            .await?
-            .is_some()
-        {
+            .await?;
+        if applied.is_some() {
             self.inner.provisioner.auto_restart(row.id);
         }
-        Ok(())
+        Ok(applied.is_some())
     }
 }
 

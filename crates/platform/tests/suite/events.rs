@@ -157,8 +157,11 @@ both_engines! {
         let names = ["broadcaster", "exit-watch", "health-sweep", "provision-timeout-sweep", "pulse-flush"];
         eventually("every loop", async || {
             let status = harness.platform.supervisor.status();
-            names.iter().all(|name| status.contains_key(name))
+            names.iter().all(|name| status.get(name).is_some_and(|status| !status.description.is_empty()))
         }).await;
+        harness.online("Lead").await;
+        let swept = harness.platform.run_job("health-sweep").await.unwrap();
+        assert_eq!(swept.last_report, Some(json!({ "judged": 1, "lost": 0, "failed": 0 })));
         harness.stop().await;
     }
 

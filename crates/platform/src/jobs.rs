@@ -1,0 +1,228 @@
+//! The jobs of the house, in one list: what is done again and again, how often, and what for. What each does is in its
+//! own service. One loop is no job: the watch for ends of instances, because a backend tells each of them only once.
+
+use std::{sync::Arc, time::Duration};
+
+use molecule_core::limits;
+use molecule_store::{DbError, StoreError, Trim, WalTrimmer, activity::ActivityWriter, now};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::{
+    Platform,
+    activity::ActivityLog,
+    events::Broadcaster,
+    messaging::Messenger,
+    provisioning::Provisioner,
+    registry::{Registry, Swept, Watch},
+    supervise::Job,
+};
+
+impl Platform {
+    /// Begins what must run before it is settled what an earlier server left behind.
+    pub(crate) fn start_jobs(&self) {
+        self.supervisor.last_job(Broadcaster::new(&self.events));
+        let provisioner = self.provisioner.clone();
+        let watch = "Notices the end of an agent at once, not by its silence";
+        self.supervisor.run("exit-watch", watch, move |stop, beat| {
+            let provisioner = provisioner.clone();
+            async move { provisioner.watch_exits(stop, beat).await }
+        });
+        self.supervisor.job(PulseFlush {
+            registry: self.registry.clone(),
+            messenger: self.messenger.clone(),
+        });
+        self.supervisor.job(ActivityRetention {
+            activity: self.activity.clone(),
+            age: self.config.activity_retention,
+            period: self.config.activity_cleanup,
+        });
+        self.supervisor.job(WriterCheck(self.writer.clone()));
+        if let Some(trimmer) = WalTrimmer::of(self.store.db()) {
+            self.supervisor.job(LogTrim(trimmer));
+        }
+    }
+
+    /// Begins the sweeps that judge workspaces. They run only once it is settled what an earlier server left behind:
+    /// until then a start that is about to be begun again looks like one that never completes.
+    pub(crate) fn start_sweeps(&self) {
+        let watch = Arc::new(Mutex::new(Watch::default()));
+        self.supervisor.job(HealthSweep {
+            registry: self.registry.clone(),
+            watch: watch.clone(),
+        });
+        self.supervisor.job(StartDeadlines {
+            provisioner: self.provisioner.clone(),
+            watch,
+        });
+    }
+}
+
+/// Stores beats and what else is only in memory.
+struct PulseFlush {
+    registry: Registry,
+    messenger: Messenger,
+}
+
+#[derive(Default, Serialize)]
+struct Flushed {
+    beats: usize,
+}
+
+impl Job for PulseFlush {
+    const NAME: &'static str = "pulse-flush";
+    const DESCRIPTION: &'static str = "Stores heartbeats, last uses of tokens and last outbound calls";
+    type Report = Flushed;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn activate(&mut self, report: &mut Flushed) -> Result<(), StoreError> {
+        self.messenger.flush_outbound().await;
+        report.beats = self.registry.flush().await?;
+        Ok(())
+    }
+}
+
+/// Deletes old activity (ACT-13).
+struct ActivityRetention {
+    activity: ActivityLog,
+    age: Duration,
+    period: Duration,
+}
+
+#[derive(Default, Serialize)]
+struct Deleted {
+    rows: u64,
+}
+
+impl Job for ActivityRetention {
+    const NAME: &'static str = "activity-retention";
+    const DESCRIPTION: &'static str = "Deletes activity that is older than the retention";
+    type Report = Deleted;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        self.period
+    }
+
+    fn first_after(&self) -> Duration {
+        self.period
+    }
+
+    async fn activate(&mut self, report: &mut Deleted) -> Result<(), StoreError> {
+        self.activity.prune(self.age, &mut report.rows).await
+    }
+}
+
+/// Looks whether activity is being stored.
+struct WriterCheck(ActivityWriter);
+
+#[derive(Default, Serialize)]
+struct Nothing {}
+
+impl Job for WriterCheck {
+    const NAME: &'static str = "activity-writer";
+    const DESCRIPTION: &'static str = "Looks whether activity is being stored";
+    type Report = Nothing;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    async fn activate(&mut self, _: &mut Nothing) -> Result<(), StoreError> {
+        self.0.check()
+    }
+}
+
+/// How long writers wait for readers when the log is emptied. A read takes milliseconds; one that lasts longer is not
+/// waited for again until the log has grown as much again.
+const LOG_TRIM_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Keeps SQLite's write-ahead log short.
+struct LogTrim(WalTrimmer);
+
+#[derive(Default, Serialize)]
+struct Trimmed {
+    emptied: bool,
+    held_by_readers: bool,
+}
+
+impl Job for LogTrim {
+    const NAME: &'static str = "log-trim";
+    const DESCRIPTION: &'static str = "Empties SQLite's write-ahead log when it has grown";
+    type Report = Trimmed;
+    type Error = DbError;
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn activate(&mut self, report: &mut Trimmed) -> Result<(), DbError> {
+        match self.0.trim(LOG_TRIM_PATIENCE).await? {
+            Trim::Small => {}
+            Trim::Emptied => {
+                tracing::debug!("write-ahead log emptied");
+                report.emptied = true;
+            }
+            Trim::Held => {
+                tracing::info!("write-ahead log not emptied: it is being read all the time");
+                report.held_by_readers = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notices who has fallen silent, and instances that vanished (LIFE-180…183).
+struct HealthSweep {
+    registry: Registry,
+    watch: Arc<Mutex<Watch>>,
+}
+
+impl Job for HealthSweep {
+    const NAME: &'static str = "health-sweep";
+    const DESCRIPTION: &'static str = "Marks agents offline that are silent or gone, and has them restarted";
+    type Report = Swept;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        limits::HEALTH_SWEEP_PERIOD
+    }
+
+    async fn activate(&mut self, report: &mut Swept) -> Result<(), StoreError> {
+        *report = self.registry.sweep(&mut *self.watch.lock().await).await?;
+        Ok(())
+    }
+}
+
+/// Ends starts that never complete (LIFE-189…192).
+struct StartDeadlines {
+    provisioner: Provisioner,
+    watch: Arc<Mutex<Watch>>,
+}
+
+#[derive(Default, Serialize)]
+struct TimedOut {
+    timed_out: usize,
+}
+
+impl Job for StartDeadlines {
+    const NAME: &'static str = "provision-timeout-sweep";
+    const DESCRIPTION: &'static str = "Marks starts as failed that have not completed by their deadline";
+    type Report = TimedOut;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        limits::PROVISION_SWEEP_PERIOD
+    }
+
+    async fn activate(&mut self, report: &mut TimedOut) -> Result<(), StoreError> {
+        let listening_since = self.watch.lock().await.observe(now());
+        report.timed_out = self.provisioner.sweep_timeouts(listening_since).await?;
+        Ok(())
+    }
+}
