@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use molecule_store::{Store, StoreError};
+use molecule_store::{Store, StoreError, changes::Changes};
 
 use crate::{config::Config, directory::Directory, events::Events, supervise::Supervisor};
 
@@ -24,13 +24,18 @@ impl Ground {
     /// # Errors
     /// The outbox could not be read.
     pub async fn new(config: Config, store: Store) -> Result<Self, StoreError> {
-        let directory = Directory::new(store.clone());
         Ok(Self {
             config: Arc::new(config),
-            events: Events::open(store.clone(), directory.clone()).await?,
+            directory: Directory::new(store.clone()),
+            events: Events::open(store.clone()).await?,
             supervisor: Supervisor::default(),
-            directory,
             store,
         })
+    }
+
+    /// Who is told when what is stored changes.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        self.store.changes()
     }
 }

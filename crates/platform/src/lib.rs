@@ -11,6 +11,7 @@ pub mod events;
 pub mod ground;
 pub mod history;
 mod jobs;
+mod kept;
 pub mod lifecycle;
 pub mod messaging;
 pub mod orgs;

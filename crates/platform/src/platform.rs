@@ -125,8 +125,8 @@ impl Platform {
         let secrets = Secrets::new(store.clone(), keyring);
         let inbound = InboundSecrets::new(store.clone(), secrets.clone());
         let pulses = Pulses::new(store.clone());
-        let overrides = Overrides::default();
-        let lifecycle = Lifecycle::new(ground.clone(), credentials.clone(), pulses.clone());
+        let overrides = Overrides::new(ground.changes());
+        let lifecycle = Lifecycle::new(ground.clone(), pulses.clone());
         let writer = ActivityWriter::start(store)?;
         let catalogue = Arc::new(Catalogue::new(paths.templates));
         let library = Arc::new(OrgLibrary::new(paths.orgs));

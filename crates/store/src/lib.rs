@@ -3,6 +3,7 @@
 //! Every write is one method here and one transaction; a state change and its events are always in the same one.
 
 pub mod activity;
+pub mod changes;
 pub mod config;
 mod entities;
 mod error;
@@ -22,10 +23,13 @@ pub use molecule_db::{DbError, DbErrorKind, Engine, ExclusiveLock, Hold, Trim, W
 
 use molecule_db::Db;
 
+use self::changes::Changes;
+
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
+    changes: Changes,
 }
 
 impl Store {
@@ -46,6 +50,7 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Self, DbError> {
         Ok(Self {
             db: Db::connect(url).await?,
+            changes: Changes::default(),
         })
     }
 
@@ -61,6 +66,12 @@ impl Store {
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.db.engine()
+    }
+
+    /// Who is told when what is stored changes.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// The connections below, for what the query modules do not cover (locks, tests).

@@ -4,7 +4,7 @@ use molecule_core::{OrgTokenId, Timestamp, WorkspaceId, credential::TokenHash};
 use molecule_db::now;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::Expr};
 
-use crate::{Store, StoreError, entities::org_token};
+use crate::{Store, StoreError, changes::Subject, entities::org_token};
 
 /// A live org token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,7 @@ impl Store {
     /// # Errors
     /// The update failed.
     pub async fn revoke_org_token(&self, id: OrgTokenId) -> Result<bool, StoreError> {
+        let _told = self.changes.telling(Subject::OrgToken(id));
         self.set_org_token(id, org_token::Column::RevokedAt).await
     }
 

@@ -4,7 +4,7 @@ use molecule_core::{SessionId, Timestamp, credential::TokenHash};
 use molecule_db::now;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set, sea_query::Expr};
 
-use crate::{Store, StoreError, entities::session};
+use crate::{Store, StoreError, changes::Subject, entities::session};
 
 /// A session that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl Store {
     /// # Errors
     /// The delete failed.
     pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
+        let _told = self.changes.telling(Subject::Session(id));
         self.db
             .tx(|tx| {
                 Box::pin(async move {

@@ -218,6 +218,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownWorkspace`], or the write failed. Nothing changed.
     pub async fn rotate_token(&self, workspace: WorkspaceId, token: NewToken) -> Result<TokenId, StoreError> {
+        let _told = self.changes.telling(workspace);
         self.db
             .tx(|tx| {
                 Box::pin(async move {
@@ -262,6 +263,7 @@ impl Store {
     /// # Errors
     /// The update failed.
     pub async fn revoke_token(&self, workspace: WorkspaceId, token: TokenId) -> Result<bool, StoreError> {
+        let _told = self.changes.telling(workspace);
         self.db
             .tx(|tx| {
                 Box::pin(async move {

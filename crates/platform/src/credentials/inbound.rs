@@ -1,19 +1,17 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use moka::sync::Cache;
 use molecule_core::{
     WorkspaceId,
     credential::{PlainToken, TOKEN_BYTES},
-    limits,
 };
 use molecule_store::{Store, StoreError, secrets::Sealed};
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::SecretString;
 
-use crate::secrets::{SealError, Secrets};
+use crate::{
+    kept::Cache,
+    secrets::{SealError, Secrets},
+};
 
 /// Why no inbound secret could be had.
 #[derive(Debug, thiserror::Error)]
@@ -46,34 +44,21 @@ pub struct Healed {
 pub struct InboundSecrets {
     store: Store,
     secrets: Secrets,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
+    /// For five minutes (SEC-114), and not beyond any change of the workspace (SEC-114a).
     cache: Cache<WorkspaceId, SecretString>,
-    /// Raised by every change. What was read before it is not cached, or it would outlive the change.
-    epoch: AtomicU64,
-    /// Held while a secret is stored and cached: of two minted at once the cache must keep the one the row keeps.
-    minting: tokio::sync::Mutex<()>,
+    /// Held while a secret is stored: who heals must see one that was minted meanwhile.
+    minting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl InboundSecrets {
-    /// Over a store; reads are cached for five minutes (SEC-114).
+    /// Over a store.
     #[must_use]
     pub fn new(store: Store, secrets: Secrets) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(50_000)
-            .time_to_live(limits::CACHE_TTL)
-            .build();
         Self {
+            cache: Cache::new(store.changes()),
+            minting: Arc::default(),
             store,
             secrets,
-            shared: Arc::new(Shared {
-                cache,
-                epoch: AtomicU64::new(0),
-                minting: tokio::sync::Mutex::default(),
-            }),
         }
     }
 
@@ -88,30 +73,23 @@ impl InboundSecrets {
         Ok((plain.into_secret(), sealed))
     }
 
-    /// Mints a secret, replacing an old one; the cache knows it before this returns (PROV-55).
+    /// Mints a secret, replacing an old one; whoever asks once this has returned gets the new one (PROV-55).
     ///
     /// # Errors
     /// [`InboundError`]; nothing changed.
     pub async fn mint(&self, workspace: WorkspaceId) -> Result<SecretString, InboundError> {
-        let _turn = self.shared.minting.lock().await;
+        let _turn = self.minting.lock().await;
         self.mint_now(workspace).await
     }
 
     /// The caller holds the turn.
     async fn mint_now(&self, workspace: WorkspaceId) -> Result<SecretString, InboundError> {
         let (secret, sealed) = self.prepare()?;
-        if !self.store.set_inbound_secret(workspace, sealed).await? {
-            return Err(InboundError::NoWorkspace);
+        if self.store.set_inbound_secret(workspace, sealed).await? {
+            Ok(secret)
+        } else {
+            Err(InboundError::NoWorkspace)
         }
-        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
-        self.shared.cache.insert(workspace, secret.clone());
-        Ok(secret)
-    }
-
-    /// Forgets a workspace that is gone (SEC-114a).
-    pub fn forget(&self, workspace: WorkspaceId) {
-        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
-        self.shared.cache.invalidate(&workspace);
     }
 
     /// The secret, minted if absent (SEC-115). Absence and errors are never cached.
@@ -122,7 +100,7 @@ impl InboundSecrets {
         if let Some(secret) = self.read(workspace).await? {
             return Ok(Healed { secret, healed: false });
         }
-        let _turn = self.shared.minting.lock().await;
+        let _turn = self.minting.lock().await;
         // Somebody else may have minted it meanwhile.
         if let Some(secret) = self.read(workspace).await? {
             return Ok(Healed { secret, healed: false });
@@ -132,23 +110,14 @@ impl InboundSecrets {
     }
 
     async fn read(&self, workspace: WorkspaceId) -> Result<Option<SecretString>, InboundError> {
-        let Shared { cache, epoch, .. } = &*self.shared;
-        if let Some(secret) = cache.get(&workspace) {
-            return Ok(Some(secret));
-        }
-        let before = epoch.load(Ordering::Acquire);
-        let route = self.store.route(workspace).await?.ok_or(InboundError::NoWorkspace)?;
-        let Some(sealed) = route.inbound_secret else {
-            return Ok(None);
+        let read = async {
+            let route = self.store.route(workspace).await?.ok_or(InboundError::NoWorkspace)?;
+            let Some(sealed) = route.inbound_secret else {
+                return Ok(None);
+            };
+            let secret = self.secrets.open(&sealed).map_err(InboundError::Unreadable)?;
+            Ok(Some((workspace.into(), secret)))
         };
-        let secret = self.secrets.open(&sealed).map_err(InboundError::Unreadable)?;
-        if epoch.load(Ordering::Acquire) == before {
-            cache.insert(workspace, secret.clone());
-            // A change between the check and the insert would be lost; look again.
-            if epoch.load(Ordering::Acquire) != before {
-                cache.invalidate(&workspace);
-            }
-        }
-        Ok(Some(secret))
+        self.cache.get_or_read(workspace, read).await
     }
 }

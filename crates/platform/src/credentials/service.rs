@@ -1,25 +1,22 @@
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
-use moka::sync::Cache;
 use molecule_core::{
     OrgTokenId, SessionId, Timestamp, TokenId, WorkspaceId,
     credential::{PlainToken, TOKEN_BYTES, TokenHash},
     limits,
 };
 use molecule_store::{
-    Store, StoreError, now,
+    Store, StoreError,
+    changes::Subject,
+    now,
     org_tokens::{NewOrgToken, OrgTokenRow},
     tokens::{NewToken, TokenRow},
 };
 use parking_lot::Mutex;
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::kept::Cache;
 
 /// A proven identity. Which routes it opens is the gates' business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +42,17 @@ impl Principal {
     pub fn is_admin(&self) -> bool {
         !matches!(self, Self::Workspace { .. })
     }
+
+    /// What it hangs on: a change of that may withdraw it.
+    fn subject(&self) -> Subject {
+        match self {
+            // Set at boot, never withdrawn, and never kept.
+            Self::Admin => unreachable!("the operator's token is not looked up"),
+            Self::Session(id) => Subject::Session(*id),
+            Self::Org(org) => Subject::OrgToken(org.token),
+            Self::Workspace { workspace, .. } => Subject::Workspace(*workspace),
+        }
+    }
 }
 
 /// What is known of an org token's holder.
@@ -58,9 +66,6 @@ pub struct OrgPrincipal {
     pub org: Option<WorkspaceId>,
 }
 
-/// Credentials kept in memory; positive answers only.
-const CACHED: u64 = 50_000;
-
 /// Mints, checks and withdraws credentials. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -71,9 +76,8 @@ struct Inner {
     store: Store,
     /// `None` never matches: an empty token is no token (SEC-11).
     admin: Option<TokenHash>,
+    /// Positive answers only.
     cache: Cache<TokenHash, Principal>,
-    /// Raised by every withdrawal. What was read before it is not cached, or it would outlive the withdrawal.
-    epoch: AtomicU64,
     /// Last uses of workspace tokens, flushed with the pulses (SEC-7).
     uses: Mutex<HashMap<TokenId, Timestamp>>,
 }
@@ -107,15 +111,10 @@ impl Credentials {
         let admin = Some(admin.expose_secret())
             .filter(|token| !token.is_empty())
             .map(TokenHash::of);
-        let cache = Cache::builder()
-            .max_capacity(CACHED)
-            .time_to_live(limits::CACHE_TTL)
-            .build();
         let inner = Inner {
+            cache: Cache::new(store.changes()),
             store,
             admin,
-            cache,
-            epoch: AtomicU64::new(0),
             uses: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -131,22 +130,15 @@ impl Credentials {
         if self.inner.admin.is_some_and(|admin| admin.matches(&hash)) {
             return Ok(Some(Principal::Admin));
         }
-        if let Some(known) = self.inner.cache.get(&hash) {
-            self.note_use(&known);
-            return Ok(Some(known));
-        }
-        let epoch = self.inner.epoch.load(Ordering::Acquire);
-        let Some(found) = self.look_up(&hash).await? else {
-            return Ok(None);
+        let look_up = async {
+            let found = self.look_up(&hash).await?;
+            Ok::<_, StoreError>(found.map(|found| (found.subject(), found)))
         };
-        if self.inner.epoch.load(Ordering::Acquire) == epoch {
-            self.inner.cache.insert(hash, found.clone());
-            if self.inner.epoch.load(Ordering::Acquire) != epoch {
-                self.inner.cache.invalidate(&hash);
-            }
+        let found = self.inner.cache.get_or_read(hash, look_up).await?;
+        if let Some(found) = &found {
+            self.note_use(found);
         }
-        self.note_use(&found);
-        Ok(Some(found))
+        Ok(found)
     }
 
     async fn look_up(&self, hash: &TokenHash) -> Result<Option<Principal>, StoreError> {
@@ -197,22 +189,6 @@ impl Credentials {
         for chunk in uses.chunks(molecule_store::pulse::FLUSH_ROWS) {
             if let Err(error) = self.inner.store.touch_tokens(chunk.to_vec()).await {
                 tracing::warn!(%error, "token uses not stored");
-            }
-        }
-    }
-
-    /// Forgets every cached credential. Call after any withdrawal, once it is committed.
-    pub fn withdrawn(&self) {
-        self.inner.epoch.fetch_add(1, Ordering::AcqRel);
-        self.inner.cache.invalidate_all();
-    }
-
-    /// Forgets some of them. Whoever can withdraw a credential of his own must not empty the cache of others.
-    fn forget(&self, which: impl Fn(&Principal) -> bool) {
-        self.inner.epoch.fetch_add(1, Ordering::AcqRel);
-        for (hash, known) in &self.inner.cache {
-            if which(&known) {
-                self.inner.cache.invalidate(&*hash);
             }
         }
     }
@@ -291,7 +267,6 @@ impl Credentials {
     pub async fn rotate(&self, workspace: WorkspaceId) -> Result<PlainToken, StoreError> {
         let token = fresh()?;
         self.inner.store.rotate_token(workspace, stored(&token)).await?;
-        self.withdrawn();
         Ok(token)
     }
 
@@ -308,11 +283,7 @@ impl Credentials {
     /// # Errors
     /// The store failed.
     pub async fn revoke(&self, workspace: WorkspaceId, token: TokenId) -> Result<bool, StoreError> {
-        let revoked = self.inner.store.revoke_token(workspace, token).await?;
-        if revoked {
-            self.forget(|known| matches!(known, Principal::Workspace { token: of, .. } if *of == token));
-        }
-        Ok(revoked)
+        self.inner.store.revoke_token(workspace, token).await
     }
 
     /// Mints an org token.
@@ -351,11 +322,7 @@ impl Credentials {
     /// # Errors
     /// The store failed.
     pub async fn revoke_org(&self, id: OrgTokenId) -> Result<bool, StoreError> {
-        let revoked = self.inner.store.revoke_org_token(id).await?;
-        if revoked {
-            self.forget(|known| matches!(known, Principal::Org(org) if org.token == id));
-        }
-        Ok(revoked)
+        self.inner.store.revoke_org_token(id).await
     }
 
     /// Begins a browser session.
@@ -374,8 +341,6 @@ impl Credentials {
     /// # Errors
     /// The store failed.
     pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
-        self.inner.store.end_session(id).await?;
-        self.withdrawn();
-        Ok(())
+        self.inner.store.end_session(id).await
     }
 }

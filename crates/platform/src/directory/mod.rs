@@ -1,14 +1,12 @@
 //! What messages need to know of workspaces, cached: routes and the org chart.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use moka::sync::Cache;
 use molecule_a2a::AnnouncedVersions;
 use molecule_core::{DeliveryMode, Lineage, Runtime, WorkspaceId, WorkspaceStatus, hierarchy::LineageError, limits};
 use molecule_store::{Store, StoreError, secrets::Sealed, workspaces::RouteRow};
+
+use crate::kept::Cache;
 
 /// A workspace as the router sees it.
 #[derive(Debug, Clone)]
@@ -82,44 +80,19 @@ impl From<RouteRow> for Route {
     }
 }
 
-/// Routes kept in memory.
-const ROUTES: u64 = 50_000;
-/// Stripes of the invalidation counters.
-const STRIPES: usize = 1_024;
-
 /// The cache of routes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
     store: Store,
     routes: Cache<WorkspaceId, Arc<Route>>,
-    /// Raised by every invalidation of a key on the stripe. A fill that began before it is not inserted: it could
-    /// outlive the change that invalidated the key.
-    epochs: Vec<AtomicU64>,
 }
 
 impl Directory {
     /// An empty cache over the store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let routes = Cache::builder()
-            .max_capacity(ROUTES)
-            .time_to_live(limits::CACHE_TTL)
-            .build();
-        let epochs = (0..STRIPES).map(|_| AtomicU64::new(0)).collect();
-        Self {
-            inner: Arc::new(Inner { store, routes, epochs }),
-        }
-    }
-
-    fn epoch(&self, id: WorkspaceId) -> &AtomicU64 {
-        // v4 ids are random in every part.
-        let stripe = usize::try_from(id.uuid().as_u128() % STRIPES as u128).unwrap_or(0);
-        &self.inner.epochs[stripe]
+        let routes = Cache::new(store.changes());
+        Self { store, routes }
     }
 
     /// The route of a workspace, removed ones included; `None` for an unknown id.
@@ -127,28 +100,11 @@ impl Directory {
     /// # Errors
     /// The store could not be read.
     pub async fn route(&self, id: WorkspaceId) -> Result<Option<Arc<Route>>, StoreError> {
-        if let Some(route) = self.inner.routes.get(&id) {
-            return Ok(Some(route));
-        }
-        let epoch = self.epoch(id).load(Ordering::Acquire);
-        let Some(row) = self.inner.store.route(id).await? else {
-            return Ok(None);
+        let read = async {
+            let row = self.store.route(id).await?;
+            Ok(row.map(|row| (id.into(), Arc::new(Route::from(row)))))
         };
-        let route = Arc::new(Route::from(row));
-        if self.epoch(id).load(Ordering::Acquire) == epoch {
-            self.inner.routes.insert(id, route.clone());
-            // An invalidation between the check and the insert would be lost; look again.
-            if self.epoch(id).load(Ordering::Acquire) != epoch {
-                self.inner.routes.invalidate(&id);
-            }
-        }
-        Ok(Some(route))
-    }
-
-    /// Forgets what is cached of a workspace.
-    pub fn invalidate(&self, id: WorkspaceId) {
-        self.epoch(id).fetch_add(1, Ordering::AcqRel);
-        self.inner.routes.invalidate(&id);
+        self.routes.get_or_read(id, read).await
     }
 
     /// May the two talk? (REG-80, SEC-97) Any error, unknown id or overlong walk means no.

@@ -5,7 +5,6 @@ mod bus;
 pub use bus::{Missed, Subscription};
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,14 +15,13 @@ use molecule_store::{
     events::{RecordedEvent, Seq},
     now,
 };
-use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use self::bus::Bus;
 use crate::{
-    directory::Directory,
+    kept::PerWorkspace,
     supervise::{Job, Waker},
 };
 
@@ -58,12 +56,11 @@ pub struct Events {
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    directory: Directory,
     bus: Bus,
     wake: Waker,
     passed: watch::Sender<Seq>,
     /// When anything was last heard of a workspace, for the idle timer of calls in flight (A2A-65).
-    heard: RwLock<HashMap<WorkspaceId, Instant>>,
+    heard: PerWorkspace<Instant>,
 }
 
 impl Events {
@@ -71,15 +68,14 @@ impl Events {
     ///
     /// # Errors
     /// The outbox could not be read.
-    pub async fn open(store: Store, directory: Directory) -> Result<Self, StoreError> {
+    pub async fn open(store: Store) -> Result<Self, StoreError> {
         let head = store.events_head().await?;
         let inner = Inner {
+            heard: PerWorkspace::new(store.changes()),
             store,
-            directory,
             bus: Bus::new(),
             wake: Waker::default(),
             passed: watch::channel(head).0,
-            heard: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -141,12 +137,7 @@ impl Events {
     /// When anything was last heard of the workspace on this node.
     #[must_use]
     pub fn last_heard(&self, workspace: WorkspaceId) -> Option<Instant> {
-        self.inner.heard.read().get(&workspace).copied()
-    }
-
-    /// Forgets a workspace that is gone.
-    pub fn forget(&self, workspace: WorkspaceId) {
-        self.inner.heard.write().remove(&workspace);
+        self.inner.heard.lock().get(&workspace).copied()
     }
 
     async fn drain(&self, published: &mut u64) -> Result<(), StoreError> {
@@ -166,8 +157,7 @@ impl Events {
 
     fn relay(&self, event: RecordedEvent) {
         if let Some(id) = event.workspace_id {
-            self.inner.directory.invalidate(id);
-            self.touch(id);
+            self.tell(id, &event.event);
         }
         let id = event.workspace_id.map(|id| id.to_string()).unwrap_or_default();
         let frame = RawValue::from_string(event.payload).and_then(|payload| {
@@ -187,12 +177,23 @@ impl Events {
         }
     }
 
+    /// Also of what another process changed.
+    fn tell(&self, workspace: WorkspaceId, event: &str) {
+        let changes = self.inner.store.changes();
+        if event == EventType::WorkspaceRemoved.as_str() {
+            changes.gone(workspace);
+        } else {
+            changes.changed(workspace);
+            self.touch(workspace);
+        }
+    }
+
     fn publish(&self, frame: Frame) {
         self.inner.bus.publish(frame);
     }
 
     fn touch(&self, workspace: WorkspaceId) {
-        self.inner.heard.write().insert(workspace, Instant::now());
+        self.inner.heard.lock().insert(workspace, Instant::now());
     }
 }
 

@@ -13,7 +13,7 @@ use molecule_store::{
     workspaces::{Change, Guard, Moved, Transition, Workspace},
 };
 
-use crate::{credentials::Credentials, ground::Ground, registry::Pulses};
+use crate::{ground::Ground, registry::Pulses};
 
 /// How often a transition is tried again when the row moved between read and write.
 const RACES: usize = 4;
@@ -22,7 +22,6 @@ const RACES: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
     ground: Ground,
-    credentials: Credentials,
     pulses: Pulses,
 }
 
@@ -40,12 +39,8 @@ pub struct Applied {
 impl Lifecycle {
     /// Over a store and the bus its events go to.
     #[must_use]
-    pub fn new(ground: Ground, credentials: Credentials, pulses: Pulses) -> Self {
-        Self {
-            ground,
-            credentials,
-            pulses,
-        }
+    pub fn new(ground: Ground, pulses: Pulses) -> Self {
+        Self { ground, pulses }
     }
 
     /// Applies `ask.trigger` to a workspace: reads it, decides with [`status::next`], and writes with a
@@ -129,11 +124,7 @@ impl Lifecycle {
     }
 
     async fn settle(&self, id: WorkspaceId, change: &Change, applied: &Applied) {
-        self.ground.directory.invalidate(id);
         self.pulses.changed(id, change);
-        if change.restart {
-            self.credentials.withdrawn();
-        }
         metrics::counter!("molecule_workspace_transitions_total", "to" => applied.to.as_str()).increment(1);
         tracing::info!(
             workspace = %id, from = %applied.before.status, to = %applied.to, generation = applied.moved.generation,

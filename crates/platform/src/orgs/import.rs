@@ -292,7 +292,6 @@ impl Orgs {
             .create_workspace(new)
             .await
             .map_err(|error: StoreError| failed(&error))?;
-        self.inner.directory.invalidate(id);
         self.inner.events.passed(seq).await;
         Ok(id)
     }

@@ -245,8 +245,8 @@ impl Provisioner {
     pub async fn retire(&self, id: WorkspaceId, remove_data: bool) -> Result<(), BackendError> {
         let stopped = self.stop(id).await;
         self.inner.slots.forget(id);
-        self.inner.crashes.lock().remove(&id);
-        self.inner.inbound.forget(id);
+        // And whatever was noted of it while it was being stopped.
+        self.inner.changes().gone(id);
         stopped?;
         if remove_data
             && let Some(backend) = &self.inner.backend

@@ -12,18 +12,18 @@ pub use failure::StartFailure;
 pub use plan::{StartFiles, StartPlan};
 pub use recover::{RecoverError, Recovered};
 
-use std::{collections::HashMap, fmt, ops::Deref, sync::Arc, time::Instant};
+use std::{fmt, ops::Deref, sync::Arc, time::Instant};
 
 use molecule_backends::{Backend, BackendError, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
 use molecule_templates::{Catalogue, ProvisionTimeouts};
-use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     credentials::{Credentials, InboundSecrets},
     dial::LiveInstances,
     ground::Ground,
+    kept::PerWorkspace,
     lifecycle::Lifecycle,
     secrets::Secrets,
 };
@@ -51,7 +51,7 @@ struct Inner {
     parts: Parts,
     slots: slots::Slots,
     starts: Semaphore,
-    crashes: Mutex<HashMap<WorkspaceId, Crashes>>,
+    crashes: PerWorkspace<Crashes>,
     /// Ends of instances. A backend hands them out once, but the loop that reads them may be begun again.
     exits: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
 }
@@ -107,11 +107,11 @@ impl Provisioner {
     pub fn new(parts: Parts) -> Self {
         let exits = parts.backend.as_ref().and_then(|backend| backend.exits());
         let inner = Inner {
-            parts,
             slots: slots::Slots::default(),
             starts: Semaphore::new(CONCURRENT_STARTS),
-            crashes: Mutex::default(),
+            crashes: PerWorkspace::new(parts.changes()),
             exits: tokio::sync::Mutex::new(exits),
+            parts,
         };
         Self { inner: Arc::new(inner) }
     }

@@ -289,7 +289,6 @@ impl Provisioner {
                 false
             }
         };
-        self.inner.directory.invalidate(row.id);
         if kept {
             tracing::info!(workspace = %row.id, generation = row.generation, "workspace started");
             return;
@@ -301,7 +300,6 @@ impl Provisioner {
         if let Err(error) = self.inner.store.set_instance(row.id, row.generation, none, None).await {
             tracing::error!(workspace = %row.id, %error, "address of a stopped instance not cleared");
         }
-        self.inner.directory.invalidate(row.id);
     }
 
     async fn still_wanted(&self, row: &Workspace) -> bool {

@@ -158,11 +158,10 @@ impl Provisioner {
             .instances
             .began(row.id, row.generation, instance.endpoint.as_deref());
         let url = instance.endpoint.clone().map(|url| NewUrl { url, assigned: true });
-        if url.as_ref().is_some_and(|url| url.url != row.url) {
-            if let Err(error) = self.inner.store.set_instance(row.id, row.generation, url, None).await {
-                tracing::error!(workspace = %row.id, %error, "address of an adopted instance not stored");
-            }
-            self.inner.directory.invalidate(row.id);
+        if url.as_ref().is_some_and(|url| url.url != row.url)
+            && let Err(error) = self.inner.store.set_instance(row.id, row.generation, url, None).await
+        {
+            tracing::error!(workspace = %row.id, %error, "address of an adopted instance not stored");
         }
         tracing::info!(workspace = %row.id, generation = row.generation, "running instance adopted");
         true

@@ -1,8 +1,10 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use molecule_core::WorkspaceId;
+use molecule_store::changes::Changes;
 use molecule_wire::registry::RuntimeMetadata;
-use parking_lot::RwLock;
+
+use crate::kept::PerWorkspace;
 
 /// What an adapter declared about itself (REG-5, REG-57).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,16 +18,24 @@ pub struct RuntimeOverrides {
 }
 
 /// Overrides by workspace: in memory, empty after a restart. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Overrides {
-    by_workspace: Arc<RwLock<HashMap<WorkspaceId, RuntimeOverrides>>>,
+    by_workspace: PerWorkspace<RuntimeOverrides>,
 }
 
 impl Overrides {
+    /// Nothing declared yet.
+    #[must_use]
+    pub fn new(changes: &Changes) -> Self {
+        Self {
+            by_workspace: PerWorkspace::new(changes),
+        }
+    }
+
     /// What a workspace declared; nothing by default.
     #[must_use]
     pub fn of(&self, workspace: WorkspaceId) -> RuntimeOverrides {
-        self.by_workspace.read().get(&workspace).cloned().unwrap_or_default()
+        self.by_workspace.lock().get(&workspace).cloned().unwrap_or_default()
     }
 
     /// Takes a declaration over. An empty one clears.
@@ -41,17 +51,12 @@ impl Overrides {
             status_mgmt: capability("status_mgmt"),
             idle_timeout,
         };
-        let mut all = self.by_workspace.write();
+        let mut all = self.by_workspace.lock();
         if declared == RuntimeOverrides::default() {
             all.remove(&workspace);
         } else {
             all.insert(workspace, declared);
         }
-    }
-
-    /// Forgets a workspace that is gone.
-    pub fn forget(&self, workspace: WorkspaceId) {
-        self.by_workspace.write().remove(&workspace);
     }
 }
 
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn declared_and_cleared() {
         // REG-57
-        let overrides = Overrides::default();
+        let overrides = Overrides::new(&Changes::default());
         let id = WorkspaceId::random();
         let mut metadata = RuntimeMetadata {
             capabilities: [("session".to_owned(), true)].into(),

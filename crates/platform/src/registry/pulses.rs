@@ -4,16 +4,19 @@ use std::{
 };
 
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus};
-use molecule_store::{Store, StoreError, now, pulse::Pulse, workspaces::Change};
+use molecule_store::{Store, StoreError, changes::Follower, now, pulse::Pulse, workspaces::Change};
 use parking_lot::Mutex;
 
 /// Beats that arrived since the last flush, and the last beat of everybody heard of on this node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pulses {
     store: Store,
-    state: Arc<Mutex<State>>,
+    state: Arc<Shared>,
     flushing: Arc<tokio::sync::Mutex<()>>,
 }
+
+#[derive(Debug, Default)]
+struct Shared(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -27,8 +30,8 @@ pub(super) struct Flushed {
     pub(super) id: WorkspaceId,
     /// Its stored status.
     pub(super) status: WorkspaceStatus,
-    /// Its stored spend has changed.
-    pub(super) spent: bool,
+    /// The spend that was stored with it, if one was.
+    pub(super) spend: Option<i64>,
 }
 
 /// A beat against the one before it.
@@ -42,9 +45,11 @@ impl Pulses {
     /// Nothing heard yet.
     #[must_use]
     pub fn new(store: Store) -> Self {
+        let state = Arc::default();
+        store.changes().follow(&state);
         Self {
             store,
-            state: Arc::default(),
+            state,
             flushing: Arc::default(),
         }
     }
@@ -52,7 +57,7 @@ impl Pulses {
     /// Takes a beat. `known_task` is the stored task of a workspace not heard of since the server started.
     #[must_use]
     pub fn take(&self, mut pulse: Pulse, known_task: &str) -> Difference {
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         let before = state.latest.get(&pulse.workspace);
         let task = before.map_or(known_task, |before| before.current_task.as_str());
         let task_changed = task != pulse.current_task;
@@ -70,20 +75,25 @@ impl Pulses {
     /// The latest beat heard on this node, flushed or not.
     #[must_use]
     pub fn latest(&self, workspace: WorkspaceId) -> Option<Pulse> {
-        self.state.lock().latest.get(&workspace).cloned()
+        self.state.0.lock().latest.get(&workspace).cloned()
     }
 
     /// When a workspace last beat on this node.
     #[must_use]
     pub fn last_beat(&self, workspace: WorkspaceId) -> Option<Timestamp> {
-        self.state.lock().latest.get(&workspace).map(|pulse| pulse.last_beat_at)
+        self.state
+            .0
+            .lock()
+            .latest
+            .get(&workspace)
+            .map(|pulse| pulse.last_beat_at)
     }
 
     /// Notes what the store was told of a workspace beside its beats, so that a beat which was not flushed yet does not
     /// undo it: why it failed, that a new incarnation has no tasks, and that it was heard of. A flush that is under way
     /// may undo it all the same; the next one puts it right.
     pub fn changed(&self, workspace: WorkspaceId, change: &Change) {
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         let Some(pulse) = state.latest.get_mut(&workspace) else {
             return;
         };
@@ -102,13 +112,6 @@ impl Pulses {
         }
     }
 
-    /// Forgets a workspace that is gone.
-    pub fn forget(&self, workspace: WorkspaceId) {
-        let mut state = self.state.lock();
-        state.latest.remove(&workspace);
-        state.dirty.remove(&workspace);
-    }
-
     /// Stores what arrived since the last flush. Returns the stored status of each workspace, so that a stale cache is
     /// noticed. What could not be stored is tried again with the next flush.
     ///
@@ -117,7 +120,7 @@ impl Pulses {
     pub(super) async fn flush(&self) -> Result<Vec<Flushed>, StoreError> {
         let _turn = self.flushing.lock().await;
         let batch: Vec<Pulse> = {
-            let mut state = self.state.lock();
+            let mut state = self.state.0.lock();
             let dirty = std::mem::take(&mut state.dirty);
             dirty.iter().filter_map(|id| state.latest.get(id).cloned()).collect()
         };
@@ -126,7 +129,7 @@ impl Pulses {
         }
         let outcome = self.store.flush_pulses(&batch).await;
         if outcome.is_err() {
-            let mut state = self.state.lock();
+            let mut state = self.state.0.lock();
             let again: Vec<_> = batch
                 .iter()
                 .map(|pulse| pulse.workspace)
@@ -134,19 +137,26 @@ impl Pulses {
                 .collect();
             state.dirty.extend(again);
         }
-        let spent: HashSet<WorkspaceId> = batch
+        let spend: HashMap<WorkspaceId, i64> = batch
             .iter()
-            .filter(|pulse| pulse.monthly_spend.is_some())
-            .map(|pulse| pulse.workspace)
+            .filter_map(|pulse| Some((pulse.workspace, pulse.monthly_spend?)))
             .collect();
         let stored = outcome?.into_iter();
         Ok(stored
             .map(|(id, status)| Flushed {
                 id,
                 status,
-                spent: spent.contains(&id),
+                spend: spend.get(&id).copied(),
             })
             .collect())
+    }
+}
+
+impl Follower for Shared {
+    fn gone(&self, workspace: WorkspaceId) {
+        let mut state = self.0.lock();
+        state.latest.remove(&workspace);
+        state.dirty.remove(&workspace);
     }
 }
 
@@ -168,8 +178,34 @@ mod tests {
         work.await.unwrap();
     }
 
+    fn beat(active_tasks: i64, current_task: &str) -> Pulse {
+        Pulse {
+            workspace: ID,
+            last_beat_at: now(),
+            uptime_seconds: 1,
+            error_rate: 0.0,
+            sample_error: String::new(),
+            active_tasks,
+            current_task: current_task.to_owned(),
+            monthly_spend: None,
+        }
+    }
+
     async fn row(store: &Store) -> Workspace {
         store.workspace(ID).await.unwrap().unwrap()
+    }
+
+    // LIFE-106
+    #[tokio::test]
+    async fn who_is_gone_is_forgotten() {
+        let database = molecule_testkit::sqlite::database();
+        let store = Store::open(database.url()).await.unwrap();
+        let pulses = Pulses::new(store.clone());
+        assert!(!pulses.take(beat(0, ""), "").task_changed);
+        assert!(pulses.latest(ID).is_some());
+        store.changes().gone(ID);
+        assert_eq!(pulses.latest(ID), None);
+        assert_eq!(pulses.flush().await.unwrap(), [], "nor is there anything to store");
     }
 
     // LIFE-55, D17
@@ -184,19 +220,7 @@ mod tests {
         )
         .await;
         let pulses = Pulses::new(store.clone());
-        let heard = pulses.take(
-            Pulse {
-                workspace: ID,
-                last_beat_at: now(),
-                uptime_seconds: 1,
-                error_rate: 0.0,
-                sample_error: String::new(),
-                active_tasks: 2,
-                current_task: "digging".to_owned(),
-                monthly_spend: None,
-            },
-            "",
-        );
+        let heard = pulses.take(beat(2, "digging"), "");
         assert!(heard.task_changed);
         // The flush has read the beat and waits for its turn to write.
         let gate = store.db().write_gate().unwrap();
@@ -204,7 +228,7 @@ mod tests {
         let (ended, end) = oneshot::channel();
         let flushing = pulses.clone();
         tokio::spawn(async move { ended.send(flushing.flush().await.map(|_| ())) });
-        while !pulses.state.lock().dirty.is_empty() {
+        while !pulses.state.0.lock().dirty.is_empty() {
             tokio::task::yield_now().await;
         }
         let change = Change {

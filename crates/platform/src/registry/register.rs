@@ -126,7 +126,6 @@ impl Registry {
         let event = lifecycle::card_updated(id, &card.said);
         let seq = self.inner.store.set_agent_card(id, card.text, event).await?;
         let seq = seq.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
-        self.inner.directory.invalidate(id);
         self.inner.events.passed(seq).await;
         Ok(())
     }
@@ -246,7 +245,6 @@ impl Registry {
             .store
             .refresh_registration(row.id, url, card.text.clone(), mode)
             .await?;
-        self.inner.directory.invalidate(row.id);
         if refreshed {
             Ok(())
         } else {
@@ -291,7 +289,6 @@ impl Registry {
                 events: vec![event],
             })
             .await?;
-        self.inner.directory.invalidate(id);
         self.inner.events.passed(seq).await;
         Ok(())
     }

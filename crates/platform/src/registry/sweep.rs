@@ -85,21 +85,21 @@ impl Registry {
         for Flushed {
             id,
             status: stored,
-            spent,
+            spend,
         } in flushed
         {
-            if spent {
-                // The budget is judged by what the route says once the beat itself is forgotten.
-                self.inner.directory.invalidate(id);
-            }
             if stored == WorkspaceStatus::Removed {
-                self.inner.pulses.forget(id);
-                self.inner.overrides.forget(id);
+                // A beat that was under way when it was removed; it may have left other traces, too.
+                self.inner.changes().gone(id);
                 continue;
             }
-            let cached = self.inner.directory.route(id).await?.map(|route| route.status);
-            if cached.is_some_and(|cached| cached != stored) {
-                self.inner.directory.invalidate(id);
+            let Some(route) = self.inner.directory.route(id).await? else {
+                continue;
+            };
+            // The budget is judged by what the route says once the beat itself is forgotten.
+            let outspent = spend.is_some_and(|spend| spend != route.monthly_spend);
+            if route.status != stored || outspent {
+                self.inner.changes().changed(id);
             }
         }
         self.inner.credentials.flush_uses().await;

@@ -178,7 +178,6 @@ impl Workspaces {
     }
 
     async fn insert(&self, new: NewWorkspace) -> Result<(), CreateError> {
-        let id = new.id;
         let seq = self
             .inner
             .store
@@ -188,7 +187,6 @@ impl Workspaces {
                 StoreError::UnknownParent => CreateError::BadParent,
                 other => CreateError::Store(other),
             })?;
-        self.inner.directory.invalidate(id);
         self.inner.events.passed(seq).await;
         Ok(())
     }

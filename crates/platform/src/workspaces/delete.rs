@@ -43,7 +43,8 @@ impl Workspaces {
             // Unknown ids are as gone as they can be (LIFE-109).
             return Ok(answer(purge, 0));
         };
-        self.forget(&removed).await;
+        // From here on nobody gets in any more: whoever kept something of them was told with the commit.
+        self.inner.events.passed(removed.seq).await;
         self.stop_all(&removed, purge).await?;
         if purge {
             let purged = self
@@ -53,7 +54,6 @@ impl Workspaces {
                 .await
                 .map_err(DeleteError::Purge)?;
             tracing::info!(workspace = %id, rows = purged.rows, "workspaces purged");
-            removed.scope.iter().for_each(|id| self.inner.directory.invalidate(*id));
         }
         Ok(answer(purge, removed.cascade))
     }
@@ -76,18 +76,6 @@ impl Workspaces {
                 .collect(),
             children_count: count,
         }))
-    }
-
-    /// Caches first: from here on nobody gets in any more.
-    async fn forget(&self, removed: &Removed) {
-        self.inner.credentials.withdrawn();
-        for id in &removed.scope {
-            self.inner.directory.invalidate(*id);
-            self.inner.pulses.forget(*id);
-            self.inner.overrides.forget(*id);
-        }
-        self.inner.events.passed(removed.seq).await;
-        removed.scope.iter().for_each(|id| self.inner.events.forget(*id));
     }
 
     /// One attempt each, in parallel, within 30 s altogether (LIFE-104, LIFE-108).

@@ -75,7 +75,6 @@ impl Workspaces {
                 }
                 other => PatchError::Store(other),
             })?;
-        self.inner.directory.invalidate(id);
         if !found {
             return Err(PatchError::NotFound);
         }

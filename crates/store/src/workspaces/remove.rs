@@ -55,7 +55,11 @@ impl Store {
     /// # Errors
     /// Nothing changed.
     pub async fn remove_subtree(&self, root: WorkspaceId) -> Result<Option<Removed>, StoreError> {
-        self.db.tx(|tx| Box::pin(async move { remove(tx, root).await })).await
+        let removed = self.db.tx(|tx| Box::pin(async move { remove(tx, root).await })).await?;
+        for id in removed.iter().flat_map(|removed| &removed.scope) {
+            self.changes.gone(*id);
+        }
+        Ok(removed)
     }
 
     /// Deletes removed workspaces with everything that belongs to them (LIFE-111); ids that are unknown or not removed
@@ -76,7 +80,10 @@ impl Store {
                 }
             }
         }
-        self.db.tx(|tx| Box::pin(async move { purge(tx, ids).await })).await
+        let told = ids.clone();
+        let purged = self.db.tx(|tx| Box::pin(async move { purge(tx, ids).await })).await?;
+        told.into_iter().for_each(|id| self.changes.changed(id));
+        Ok(purged)
     }
 }
 

@@ -124,6 +124,7 @@ impl Store {
     /// # Errors
     /// The write failed; nothing changed.
     pub async fn transition(&self, transition: Transition) -> Result<Option<Moved>, StoreError> {
+        let _told = self.changes.telling(transition.id);
         self.db
             .tx(|tx| Box::pin(async move { apply(tx, transition).await }))
             .await

@@ -36,6 +36,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownParent`], [`StoreError::CyclicParent`], or the write failed. Nothing changed.
     pub async fn patch_workspace(&self, id: WorkspaceId, patch: WorkspacePatch) -> Result<bool, StoreError> {
+        let _told = self.changes.telling(id);
         self.db
             .tx(|tx| Box::pin(async move { apply(tx, id, patch).await }))
             .await
@@ -88,6 +89,7 @@ impl Store {
         url: Option<NewUrl>,
         instance_ref: Option<String>,
     ) -> Result<bool, StoreError> {
+        let _told = self.changes.telling(id);
         self.db
             .tx(|tx| {
                 Box::pin(async move {
@@ -126,6 +128,7 @@ impl Store {
         columns: Vec<(workspace::Column, Expr)>,
         events: Vec<NewEvent>,
     ) -> Result<Option<Seq>, StoreError> {
+        let _told = self.changes.telling(id);
         self.db
             .tx(|tx| {
                 Box::pin(async move {

@@ -122,6 +122,7 @@ impl Log {
             Some(store) => store,
             None => Store {
                 db: self.store.db.apart().await.map_err(|error| unreachable(&error))?,
+                ..self.store.clone()
             },
         };
         let outcome = timeout(self.deadline, store.insert_activity(rows))
