@@ -11,8 +11,6 @@ use crate::config::{LogConfig, LogFormat};
 pub const AGENT_LOG: &str = "MOLECULE_LOG";
 /// What an agent logs unless told otherwise.
 const AGENT_DEFAULT: &str = "info";
-/// Of the client of model providers, whose events hold conversations and addresses with credentials.
-const MUTED: &str = "genai=off";
 
 /// Sets the process' log up. Once per process, before the first event.
 ///
@@ -51,14 +49,10 @@ pub fn init_agent_logging(filter: Option<&str>) {
 
 /// The filter, and what is wrong with the one that was asked for.
 fn agent_filter(asked: Option<&str>) -> (EnvFilter, Option<String>) {
-    let filter = |text: &str| EnvFilter::builder().parse(format!("{text},{MUTED}"));
-    match asked.map(filter) {
+    match asked.map(|text| EnvFilter::builder().parse(text)) {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (
-            EnvFilter::new(format!("{AGENT_DEFAULT},{MUTED}")),
-            Some(error.to_string()),
-        ),
-        None => (EnvFilter::new(format!("{AGENT_DEFAULT},{MUTED}")), None),
+        Some(Err(error)) => (EnvFilter::new(AGENT_DEFAULT), Some(error.to_string())),
+        None => (EnvFilter::new(AGENT_DEFAULT), None),
     }
 }
 
@@ -75,10 +69,7 @@ mod tests {
         ] {
             let (filter, problem) = agent_filter(asked);
             let text = filter.to_string();
-            assert!(
-                problem.is_none() && text.contains(shown) && text.contains(MUTED),
-                "{text}"
-            );
+            assert!(problem.is_none() && text.contains(shown), "{text}");
         }
         let (filter, problem) = agent_filter(Some("molecule_agent=loud"));
         assert!(problem.is_some() && filter.to_string().contains(AGENT_DEFAULT));

@@ -14,6 +14,7 @@
 //! ```
 
 mod anthropic;
+pub mod odd;
 mod openai;
 mod recorded;
 mod script;
@@ -43,6 +44,9 @@ pub use self::{
     script::{Piece, Turn, Wire},
 };
 use crate::PATIENCE;
+
+/// Bytes of one piece of an odd stream: fewer than most of its lines have.
+const RAW_PIECE: usize = 11;
 
 /// The server. It ends when dropped.
 pub struct ScriptedLlm {
@@ -208,6 +212,19 @@ fn answer(shared: Arc<Shared>, wire: Wire, headers: &HeaderMap, body: Value) -> 
             turn.problem.as_deref().unwrap_or("scripted failure"),
             turn.retry_after,
         );
+    }
+    if let Some((content_type, body)) = turn.raw {
+        let pieces = body
+            .into_bytes()
+            .chunks(RAW_PIECE)
+            .map(Bytes::copy_from_slice)
+            .collect::<Vec<_>>();
+        let pieces = stream::iter(pieces).then(|piece| async {
+            // Lets the server flush what came before.
+            tokio::task::yield_now().await;
+            io::Result::Ok(piece)
+        });
+        return ([(header::CONTENT_TYPE, content_type)], Body::from_stream(pieces)).into_response();
     }
     if streamed {
         let frames = match wire {

@@ -97,6 +97,38 @@ impl Recorded {
         ids.filter_map(|call| call["id"].as_str().map(str::to_owned)).collect()
     }
 
+    /// The tool calls that the conversation repeats, name and arguments, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<(String, Value)> {
+        let of_message = |message: &Value| -> Vec<(String, Value)> {
+            let named = |name: &Value, arguments: Value| (name.as_str().unwrap_or_default().to_owned(), arguments);
+            let openai = list(&message["tool_calls"]).iter().map(|call| {
+                let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
+                named(
+                    &call["function"]["name"],
+                    serde_json::from_str(arguments).unwrap_or_default(),
+                )
+            });
+            let anthropic = list(&message["content"])
+                .iter()
+                .filter(|block| block["type"] == "tool_use")
+                .map(|call| named(&call["name"], call["input"].clone()));
+            openai.chain(anthropic).collect()
+        };
+        self.messages().iter().flat_map(of_message).collect()
+    }
+
+    /// Is this member, with this value, part of a message of the assistant, of a block or of a call in it?
+    #[must_use]
+    pub fn echoes(&self, member: &str, value: &Value) -> bool {
+        let said = self.messages().iter().filter(|message| message["role"] == "assistant");
+        said.flat_map(|message| {
+            let parts = list(&message["tool_calls"]).iter().chain(list(&message["content"]));
+            parts.chain([message])
+        })
+        .any(|part| &part[member] == value)
+    }
+
     /// Results of tools, id and content, in order.
     #[must_use]
     pub fn tool_results(&self) -> Vec<(String, String)> {

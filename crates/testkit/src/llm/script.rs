@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::odd::Odd;
+
 /// A protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
@@ -52,6 +54,8 @@ pub struct Turn {
     pub(super) status: Option<u16>,
     pub(super) retry_after: Option<u64>,
     pub(super) problem: Option<String>,
+    /// The whole answer as it is sent, with its media type.
+    pub(super) raw: Option<(&'static str, String)>,
 }
 
 impl Turn {
@@ -62,6 +66,16 @@ impl Turn {
             status: None,
             retry_after: None,
             problem: None,
+            raw: None,
+        }
+    }
+
+    /// A stream out of the ordinary, in small pieces.
+    #[must_use]
+    pub fn odd(odd: &Odd) -> Self {
+        Self {
+            raw: Some((odd.content_type, odd.body.clone())),
+            ..Self::new(Vec::new())
         }
     }
 

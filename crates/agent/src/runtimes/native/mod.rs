@@ -1,22 +1,24 @@
 //! `native`: an agent loop of our own against any OpenAI-compatible or Anthropic endpoint (D6).
 
+mod conversation;
 pub mod endpoint;
 pub mod llm;
 pub mod local;
-mod session;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use genai::chat::{ChatMessage, ChatRequest, ContentPart, MessageContent, StreamEnd, ToolCall, ToolResponse};
 use molecule_a2a::jsonrpc::Usage;
 use molecule_core::text::preview;
-use molecule_tools::{Arguments, Caller, Definition, ToolHost};
+use molecule_tools::{Arguments, Caller, ToolHost};
 use serde_json::{Value, json};
 
 use self::{
-    llm::{Allowance, Llm},
-    session::Conversation,
+    conversation::Conversation,
+    llm::{
+        Allowance, Llm,
+        chat::{Answer, Message, Request, Said, Stop, ToolCall, ToolResult},
+    },
 };
 use crate::{
     config::TurnLimits,
@@ -31,8 +33,6 @@ const EMPTY_RETRIES: u32 = 2;
 const RESULT_BYTES: usize = 128 << 10;
 /// Characters of broken arguments that are kept in the conversation.
 const BROKEN_CHARS: usize = 500;
-/// Appended to an answer that the model's limit ended.
-const CUT_OFF: &str = "\n\n[The answer was cut off at the model's output limit.]";
 
 /// The engine.
 pub struct Native {
@@ -77,22 +77,24 @@ impl Native {
         &self,
         input: &TurnInput,
         output: &Output,
-        session: &mut Conversation,
+        conversation: &mut Conversation,
         tally: &mut Tally,
     ) -> Result<String, TurnError> {
         let system = self.prompt.build().await;
-        let tools: Vec<_> = self.tools.definitions().await.into_iter().map(offered).collect();
+        let tools = self.tools.definitions().await;
         let mut allowance = Allowance::new(self.limits.duration);
         let mut used_up = false;
         let mut silent = 0;
         loop {
-            let request = ChatRequest::from_messages(session.messages.clone())
-                .with_system(&system)
-                .with_tools(tools.clone());
-            let end = match self.llm.ask(&request, &mut allowance, |text| output.chunk(text)).await {
-                Ok(end) => end,
+            let request = Request {
+                system: &system,
+                messages: &conversation.messages,
+                tools: &tools,
+            };
+            let answer = match self.llm.ask(request, &mut allowance, |text| output.chunk(text)).await {
+                Ok(answer) => answer,
                 // Left as it is, the conversation would be refused in every later turn as well.
-                Err(error) if error.category == Category::SessionError && session.halve() => {
+                Err(error) if error.category == Category::SessionError && conversation.halve() => {
                     tracing::warn!(
                         context = input.context_id,
                         "the conversation is too long for the model and is halved"
@@ -101,21 +103,15 @@ impl Native {
                 }
                 Err(error) => return Err(error),
             };
-            tally.count(&end);
-            let text = end.captured_texts().map(|texts| texts.concat()).unwrap_or_default();
-            let calls: Vec<ToolCall> = end
-                .captured_tool_calls()
-                .unwrap_or_default()
-                .into_iter()
-                .cloned()
-                .collect();
-            if calls.is_empty() {
-                if text.trim().is_empty() && silent < EMPTY_RETRIES {
+            tally.count(&answer);
+            let Answer { said, stop, .. } = answer;
+            if said.calls.is_empty() {
+                if said.text.trim().is_empty() && stop.is_none() && silent < EMPTY_RETRIES {
                     silent += 1;
                     tracing::warn!(silent, "the model said nothing; asking again");
                     continue;
                 }
-                return Ok(finish(session, text, &end, tally));
+                return Ok(finish(conversation, said.text, stop, tally));
             }
             if used_up {
                 let detail = format!(
@@ -126,18 +122,18 @@ impl Native {
             }
             used_up = tally
                 .calls
-                .saturating_add(u32::try_from(calls.len()).unwrap_or(u32::MAX))
+                .saturating_add(u32::try_from(said.calls.len()).unwrap_or(u32::MAX))
                 > self.limits.tool_calls;
-            if !text.is_empty() {
-                tally.earlier.push_str(&text);
+            if !said.text.is_empty() {
+                tally.earlier.push_str(&said.text);
                 tally.earlier.push_str("\n\n");
                 output.chunk("\n\n");
             }
-            let results = self.run_tools(&calls, input, llm::cut_off(&end), tally).await;
-            session.messages.push(said(end, text));
-            session
-                .messages
-                .push(ChatMessage::tool(MessageContent::from_tool_responses(results)));
+            let results = self
+                .run_tools(&said.calls, input, stop == Some(Stop::Length), tally)
+                .await;
+            conversation.messages.push(Message::Assistant(readable(said)));
+            conversation.messages.push(Message::Tool { results });
         }
     }
 
@@ -148,51 +144,44 @@ impl Native {
         input: &TurnInput,
         cut_off: bool,
         tally: &mut Tally,
-    ) -> Vec<ToolResponse> {
+    ) -> Vec<ToolResult> {
         let caller = Caller::in_context(&input.context_id);
         let mut results = Vec::with_capacity(calls.len());
         for call in calls {
             let over = tally.calls >= self.limits.tool_calls;
             tally.calls += u32::from(!over);
-            let result = match &call.fn_arguments {
+            let content = match Arguments::from_json(call.arguments.clone()) {
                 _ if over => format!(
                     "Error: the limit of {} tool calls for this turn is used up. Answer now with what you have.",
                     self.limits.tool_calls
                 ),
-                arguments => match Arguments::from_json(arguments.clone()) {
-                    Ok(arguments) => {
-                        let end = self.tools.call(&call.fn_name, &arguments, &caller).await;
-                        molecule_tools::shown(end, RESULT_BYTES)
-                    }
-                    Err(_) => complaint(arguments, cut_off),
-                },
+                Ok(arguments) => {
+                    let end = self.tools.call(&call.name, &arguments, &caller).await;
+                    molecule_tools::shown(end, RESULT_BYTES)
+                }
+                Err(_) => complaint(&raw(&call.arguments), cut_off),
             };
-            let arguments = call
-                .fn_arguments
-                .as_str()
-                .map_or_else(|| call.fn_arguments.to_string(), str::to_owned);
-            ToolTrace::record(&mut tally.tools, ToolTrace::new(&call.fn_name, &arguments, &result));
-            results.push(ToolResponse::from_tool_call(call, result));
+            let entry = ToolTrace::new(&call.name, &raw(&call.arguments), &content);
+            ToolTrace::record(&mut tally.tools, entry);
+            results.push(ToolResult {
+                id: call.id.clone(),
+                content,
+            });
         }
         results
     }
 }
 
-/// A tool as the library sends it.
-fn offered(tool: Definition) -> genai::chat::Tool {
-    genai::chat::Tool::new(tool.name)
-        .with_description(tool.description)
-        .with_schema(tool.input_schema)
+/// Arguments as the model wrote them.
+fn raw(arguments: &Value) -> String {
+    arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned)
 }
 
 /// Told to the model, which then usually does better.
-fn complaint(arguments: &Value, cut_off: bool) -> String {
-    let why = match arguments {
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Err(error) => format!("they are not valid JSON ({error})"),
-            Ok(_) => "they are not a JSON object".to_owned(),
-        },
-        _ => "they are not a JSON object".to_owned(),
+fn complaint(arguments: &str, cut_off: bool) -> String {
+    let why = match serde_json::from_str::<Value>(arguments) {
+        Err(error) => format!("they are not valid JSON ({error})"),
+        Ok(_) => "they are not a JSON object".to_owned(),
     };
     let hint = if cut_off {
         " They were cut off at your output limit: use a shorter call."
@@ -206,50 +195,45 @@ fn complaint(arguments: &Value, cut_off: bool) -> String {
 
 /// The model's message with its tool calls, as the next request repeats it. Arguments that were no object are replaced
 /// by one that holds them: some providers refuse to read back what they wrote.
-fn said(mut end: StreamEnd, text: String) -> ChatMessage {
-    if let Some(content) = &mut end.captured_content {
-        for part in content.iter_mut() {
-            if let ContentPart::ToolCall(call) = part
-                && !call.fn_arguments.is_object()
-            {
-                let raw = call
-                    .fn_arguments
-                    .as_str()
-                    .map_or_else(|| call.fn_arguments.to_string(), str::to_owned);
-                call.fn_arguments = match call.fn_arguments {
-                    Value::Null => json!({}),
-                    _ => json!({ "invalid_arguments": preview(&raw, BROKEN_CHARS, "…") }),
-                };
-            }
+fn readable(mut said: Said) -> Said {
+    for call in &mut said.calls {
+        if let Value::String(text) = &call.arguments {
+            call.arguments = json!({ "invalid_arguments": preview(text, BROKEN_CHARS, "…") });
         }
     }
-    end.into_assistant_message_for_tool_use()
-        .unwrap_or_else(|| ChatMessage::assistant(text))
+    said
 }
 
-/// Ends the turn with the model's last words, or its earlier ones if it has no more.
-fn finish(session: &mut Conversation, text: String, end: &StreamEnd, tally: &mut Tally) -> String {
-    let mut reply = if text.trim().is_empty() {
+/// Ends the turn with the model's last words, or its earlier ones if it has no more, and with what kept it from saying
+/// all it had to say.
+fn finish(conversation: &mut Conversation, text: String, stop: Option<Stop>, tally: &Tally) -> String {
+    let text = if text.trim().is_empty() {
         tally.earlier.trim_end().to_owned()
     } else {
         text
     };
-    if llm::cut_off(end) && !reply.is_empty() {
-        reply.push_str(CUT_OFF);
-    }
+    let note = stop.map(|stop| match stop {
+        Stop::Length => "[The answer was cut off at the model's output limit.]",
+        Stop::Refused => "[The model refused to answer.]",
+        Stop::Filtered => "[The answer was stopped by the provider's content filter.]",
+    });
+    let reply = match note {
+        None => text,
+        Some(note) if text.is_empty() => note.to_owned(),
+        Some(note) => format!("{text}\n\n{note}"),
+    };
     if !reply.is_empty() {
-        session.messages.push(ChatMessage::assistant(&*reply));
+        conversation.messages.push(Message::assistant(&*reply));
     }
     reply
 }
 
 impl Tally {
-    fn count(&mut self, end: &StreamEnd) {
-        let Some(usage) = &end.captured_usage else { return };
-        let tokens = |count: Option<i32>| u64::try_from(count.unwrap_or(0)).unwrap_or(0);
+    fn count(&mut self, answer: &Answer) {
+        let Some(usage) = answer.usage else { return };
         let total = self.usage.get_or_insert_default();
-        total.input_tokens += tokens(usage.prompt_tokens);
-        total.output_tokens += tokens(usage.completion_tokens);
+        total.input_tokens += usage.input;
+        total.output_tokens += usage.output;
     }
 }
 
@@ -273,12 +257,12 @@ impl Session for NativeSession {
     /// accepts.
     async fn turn(&mut self, input: &TurnInput, output: &Output) -> Result<Reply, TurnError> {
         let engine = &self.0;
-        let mut session = Conversation::load(&engine.journal, &input.context_id, &input.history).await?;
-        session.messages.push(ChatMessage::user(&*input.text));
+        let mut conversation = Conversation::load(&engine.journal, &input.context_id, &input.history).await?;
+        conversation.messages.push(Message::user(&*input.text));
         let mut tally = Tally::default();
-        let text = engine.converse(input, output, &mut session, &mut tally).await?;
+        let text = engine.converse(input, output, &mut conversation, &mut tally).await?;
         if !text.is_empty() {
-            session.save(&engine.journal, &input.context_id).await;
+            conversation.save(&engine.journal, &input.context_id).await;
         }
         Ok(Reply {
             text,

@@ -1,8 +1,9 @@
 //! The conversation of a context: what the model is reminded of in the next turn, restarts included.
 
-use genai::chat::{ChatMessage, ChatRole, ContentPart};
 use molecule_core::text::cut_bytes;
+use serde_json::Value;
 
+use super::llm::chat::{Message, Said, ToolCall, ToolResult};
 use crate::{
     engine::{Category, HistoryTurn, TurnError},
     journal::{Journal, SESSION_BYTES},
@@ -17,7 +18,7 @@ const SHORTENED: &str = "\n[shortened]";
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     /// The messages, the system prompt not among them.
-    pub(super) messages: Vec<ChatMessage>,
+    pub(super) messages: Vec<Message>,
 }
 
 impl Conversation {
@@ -32,20 +33,23 @@ impl Conversation {
         if let Some(text) = stored {
             match serde_json::from_str(&text) {
                 Ok(messages) => return Ok(Self { messages }),
-                Err(error) => tracing::warn!(%error, "a stored conversation is not understood and starts anew"),
+                Err(error) => match of_earlier_version(&text) {
+                    Some(messages) => return Ok(Self { messages }),
+                    None => tracing::warn!(%error, "a stored conversation is not understood and starts anew"),
+                },
             }
         }
         let messages = history
             .iter()
             .map(|turn| {
                 if turn.by_agent {
-                    ChatMessage::assistant(&*turn.text)
+                    Message::assistant(&*turn.text)
                 } else {
-                    ChatMessage::user(&*turn.text)
+                    Message::user(&*turn.text)
                 }
             })
             // Providers want the user to begin.
-            .skip_while(|message| message.role != ChatRole::User)
+            .skip_while(|message| !message.is_user())
             .collect();
         Ok(Self { messages })
     }
@@ -74,7 +78,7 @@ impl Conversation {
     }
 
     fn size(&self) -> usize {
-        self.messages.iter().map(ChatMessage::size).sum()
+        self.messages.iter().map(Message::size).sum()
     }
 
     /// Drops whole turns from the front: a tool's result without its call is refused by every provider. The newest turn
@@ -82,7 +86,7 @@ impl Conversation {
     fn trim(&mut self, max_bytes: usize) {
         let starts = self.messages.iter().enumerate();
         let starts: Vec<usize> = starts
-            .filter(|(_, message)| message.role == ChatRole::User)
+            .filter(|(_, message)| message.is_user())
             .map(|(n, _)| n)
             .collect();
         let mut size = self.size();
@@ -91,7 +95,7 @@ impl Conversation {
             if size <= max_bytes {
                 break;
             }
-            size -= self.messages[start..next].iter().map(ChatMessage::size).sum::<usize>();
+            size -= self.messages[start..next].iter().map(Message::size).sum::<usize>();
             start = next;
         }
         self.messages.drain(..start);
@@ -102,48 +106,101 @@ impl Conversation {
 
     /// Takes about `excess` bytes from the results of tools, each cut to the same length.
     fn shorten_results(&mut self, excess: usize) {
-        let results = || {
-            self.messages
-                .iter()
-                .flat_map(|message| message.content.tool_responses())
-        };
-        let count = results().count().max(1);
-        let whole: usize = results().map(|result| result.content.len()).sum();
-        let each = (whole.saturating_sub(excess) / count).max(RESULT_BYTES);
-        for message in &mut self.messages {
-            for part in &mut message.content {
-                if let ContentPart::ToolResponse(result) = part
-                    && result.content.len() > each
-                {
-                    result.content = format!("{}{SHORTENED}", cut_bytes(&result.content, each));
-                }
-            }
+        let results = self.messages.iter_mut().filter_map(|message| match message {
+            Message::Tool { results } => Some(results),
+            Message::User { .. } | Message::Assistant(_) => None,
+        });
+        let results: Vec<&mut ToolResult> = results.flatten().collect();
+        let whole: usize = results.iter().map(|result| result.content.len()).sum();
+        let each = (whole.saturating_sub(excess) / results.len().max(1)).max(RESULT_BYTES);
+        for result in results.into_iter().filter(|result| result.content.len() > each) {
+            result.content = format!("{}{SHORTENED}", cut_bytes(&result.content, each));
         }
+    }
+}
+
+/// A conversation as versions before this one kept it: roles in capitals, content in tagged parts.
+fn of_earlier_version(text: &str) -> Option<Vec<Message>> {
+    let stored: Vec<Value> = serde_json::from_str(text).ok()?;
+    stored.iter().map(message_of_earlier_version).collect()
+}
+
+fn message_of_earlier_version(stored: &Value) -> Option<Message> {
+    let parts = stored["content"].as_array()?;
+    let texts: Vec<&str> = parts.iter().filter_map(|part| part["Text"].as_str()).collect();
+    let text = texts.concat();
+    match stored["role"].as_str()? {
+        "User" => Some(Message::User { text }),
+        "Assistant" => {
+            let calls = parts
+                .iter()
+                .map(|part| &part["ToolCall"])
+                .filter(|call| call.is_object());
+            let calls = calls.map(|call| {
+                Some(ToolCall {
+                    id: call["call_id"].as_str()?.to_owned(),
+                    name: call["fn_name"].as_str()?.to_owned(),
+                    arguments: call["fn_arguments"].clone(),
+                    extra: serde_json::Map::new(),
+                })
+            });
+            Some(Message::Assistant(Said {
+                text,
+                calls: calls.collect::<Option<_>>()?,
+                thoughts: Vec::new(),
+            }))
+        }
+        "Tool" => {
+            let results = parts.iter().map(|part| {
+                let result = &part["ToolResponse"];
+                Some(ToolResult {
+                    id: result["call_id"].as_str()?.to_owned(),
+                    content: result["content"].as_str()?.to_owned(),
+                })
+            });
+            Some(Message::Tool {
+                results: results.collect::<Option<_>>()?,
+            })
+        }
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use genai::chat::{MessageContent, ToolCall, ToolResponse};
+    use serde_json::json;
 
     use super::*;
 
-    fn turn(n: usize, result: usize) -> Vec<ChatMessage> {
+    fn turn(n: usize, result: usize) -> Vec<Message> {
         let call = ToolCall {
-            call_id: format!("c{n}"),
-            fn_name: "f".into(),
-            fn_arguments: serde_json::json!({}),
-            thought_signatures: None,
+            id: format!("c{n}"),
+            name: "f".into(),
+            arguments: json!({}),
+            extra: serde_json::Map::new(),
         };
         vec![
-            ChatMessage::user(format!("question {n}")),
-            ChatMessage::assistant(MessageContent::from_tool_calls(vec![call.clone()])),
-            ChatMessage::tool(MessageContent::from_tool_responses(vec![ToolResponse::from_tool_call(
-                &call,
-                "x".repeat(result),
-            )])),
-            ChatMessage::assistant(format!("answer {n}")),
+            Message::user(format!("question {n}")),
+            Message::Assistant(Said {
+                calls: vec![call],
+                ..Said::default()
+            }),
+            Message::Tool {
+                results: vec![ToolResult {
+                    id: format!("c{n}"),
+                    content: "x".repeat(result),
+                }],
+            },
+            Message::assistant(format!("answer {n}")),
         ]
+    }
+
+    fn results(conversation: &Conversation) -> Vec<usize> {
+        let results = conversation.messages.iter().filter_map(|message| match message {
+            Message::Tool { results } => Some(results),
+            _ => None,
+        });
+        results.flatten().map(|result| result.content.len()).collect()
     }
 
     #[test]
@@ -153,18 +210,10 @@ mod tests {
         };
         session.trim(300);
         assert_eq!(session.messages.len(), 8);
-        assert_eq!(session.messages[0].content.first_text(), Some("question 3"));
+        assert_eq!(session.messages[0], Message::user("question 3"));
         session.trim(0);
         assert_eq!(session.messages.len(), 4, "the newest turn stays");
-        assert_eq!(session.messages[0].content.first_text(), Some("question 4"));
-    }
-
-    fn results(session: &Conversation) -> Vec<usize> {
-        let results = session
-            .messages
-            .iter()
-            .flat_map(|message| message.content.tool_responses());
-        results.map(|result| result.content.len()).collect()
+        assert_eq!(session.messages[0], Message::user("question 4"));
     }
 
     #[test]
@@ -205,7 +254,7 @@ mod tests {
         let journal = Journal::open(dir.path()).unwrap();
         let session = Conversation::load(&journal, "c", &history).await.unwrap();
         assert_eq!(session.messages.len(), 5);
-        assert_eq!(session.messages[2].content.tool_calls()[0].call_id, "c1");
+        assert!(matches!(&session.messages[2], Message::Assistant(said) if said.calls[0].id == "c1"));
         journal.save_session("bad", "{".into()).await.unwrap();
         assert!(
             Conversation::load(&journal, "bad", &[])
@@ -214,5 +263,27 @@ mod tests {
                 .messages
                 .is_empty()
         );
+    }
+
+    #[tokio::test]
+    async fn conversations_of_earlier_versions_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let stored = json!([
+            {"role": "User", "content": [{"Text": "question"}]},
+            {"role": "Assistant", "content": [{"ReasoningContent": "hm"}, {"Text": "wait"},
+                {"ToolCall": {"call_id": "c1", "fn_name": "f", "fn_arguments": {"a": 1}}}]},
+            {"role": "Tool", "content": [{"ToolResponse": {"call_id": "c1", "fn_name": "f", "content": "r"}}]},
+            {"role": "Assistant", "content": [{"Text": "answer"}]}
+        ]);
+        journal.save_session("c", stored.to_string()).await.unwrap();
+        let messages = Conversation::load(&journal, "c", &[]).await.unwrap().messages;
+        assert_eq!(
+            (&messages[0], &messages[3]),
+            (&Message::user("question"), &Message::assistant("answer"))
+        );
+        assert!(matches!(&messages[1], Message::Assistant(said)
+            if said.text == "wait" && said.calls[0].arguments == json!({"a": 1})));
+        assert!(matches!(&messages[2], Message::Tool { results } if results[0].content == "r"));
     }
 }
