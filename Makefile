@@ -2,7 +2,6 @@
 
 CARGO ?= cargo
 CARGO_FLAGS ?=
-NODE ?= node
 # Arguments for the server of `make run`, such as ARGS="--port 9000".
 ARGS ?=
 # Arguments for the load generator of `make bench`, such as BENCH="a2a heartbeats".
@@ -16,33 +15,34 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: ## Build the release binary and start Molecule
+run: ui ## Build the release binary with its web UI and start Molecule
 	$(CARGO) build $(CARGO_FLAGS) --release -p molecule
 	$(TARGET_DIR)/release/molecule up $(ARGS)
 
 setup: ## Install what the tests need, saying what is installed
 	@scripts/setup
 
-test: setup ## Run every test, with a private PostgreSQL shared by all of them
+test: setup ui ## Run every test, with a private PostgreSQL shared by all of them
 	@CARGO="$(CARGO)" scripts/test $(CARGO_FLAGS)
 
 lint: ## Check formatting, lints and declared dependencies; any warning fails
 	$(CARGO) fmt --all --check
 	@scripts/check-deps
 	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	@scripts/check-ui lint
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-# The pages are static files that the binary embeds as they are: there is nothing to build, only to check.
-ui: ## Check the web pages' files and run their tests
-	@scripts/check-ui
+# What is built already is not built again. Without Node the binary is built without its web UI.
+ui: ## Build the web UI that the binary embeds
+	@scripts/ui
 
 # Measures the release binary on this machine and prints one JSON object per figure; see crates/bench/README.md.
 # After the build all figures take under three minutes: loads run for 1.5 s at a time, in five interleaved rounds, so
 # that a slow moment of the machine hits every contestant alike. Close other programs first. `BENCH=a2a` takes one
 # figure, `BENCH=--quick` all of them in half a minute with more noise.
-bench: ## Measure throughput, latency, boot time and memory of the release binary
+bench: ui ## Measure throughput, latency, boot time and memory of the release binary
 	$(CARGO) build $(CARGO_FLAGS) --release -p molecule -p molecule-bench
 	$(TARGET_DIR)/release/molecule-bench run --binary $(TARGET_DIR)/release/molecule $(BENCH)
 

@@ -1,6 +1,5 @@
-//! Rebuilds the crate when a page changes, so that a release binary carries the current ones.
+//! Rebuilds the crate when the commit it is stamped with changes.
 
 fn main() {
-    println!("cargo:rerun-if-changed=assets");
     println!("cargo:rerun-if-env-changed=GIT_SHA");
 }

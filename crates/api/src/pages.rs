@@ -1,4 +1,4 @@
-//! The pages and their assets, built into the binary.
+//! The pages of the web UI and their files.
 
 use axum::{
     body::Body,
@@ -6,18 +6,9 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rust_embed::{Embed, EmbeddedFile};
+use molecule_canvas::{File, Page, WITHOUT};
 
 use crate::{error::ApiError, extract::LastPath};
-
-#[derive(Embed)]
-#[folder = "assets/"]
-#[allow_missing = true]
-struct Assets;
-
-/// What a build without pages shows.
-const NO_PAGES: &str = "<!doctype html><title>Molecule</title><p>This server was built without its pages. The API and \
-                        the command line work: see <code>molecule --help</code>.</p>";
 
 /// The page: sign-in, then the organisation.
 #[utoipa::path(
@@ -25,7 +16,7 @@ const NO_PAGES: &str = "<!doctype html><title>Molecule</title><p>This server was
     responses((status = 200, description = "The page.", body = String, content_type = "text/html"))
 )]
 pub(crate) async fn index(headers: HeaderMap) -> Response {
-    page("index.html", &headers)
+    page(Page::Canvas, &headers)
 }
 
 /// The API reference.
@@ -34,7 +25,7 @@ pub(crate) async fn index(headers: HeaderMap) -> Response {
     responses((status = 200, description = "The page.", body = String, content_type = "text/html"))
 )]
 pub(crate) async fn docs(headers: HeaderMap) -> Response {
-    page("docs.html", &headers)
+    page(Page::Docs, &headers)
 }
 
 /// A file of the pages.
@@ -48,60 +39,56 @@ pub(crate) async fn docs(headers: HeaderMap) -> Response {
     )
 )]
 pub(crate) async fn asset(LastPath(path): LastPath, headers: HeaderMap) -> Result<Response, ApiError> {
-    // Names in the binary are plain; what climbs names nothing there, and nothing on disk in a development build.
-    let climbs = path
-        .split(['/', '\\'])
-        .any(|segment| segment.is_empty() || segment.starts_with('.'));
-    let file = (!climbs).then(|| Assets::get(&path)).flatten();
-    file.map(|file| serve(&path, file, &headers))
+    molecule_canvas::asset(&path, accepts_gzip(&headers))
+        .map(|file| serve(file, &headers))
         .ok_or_else(|| ApiError::not_found("not found"))
 }
 
-fn page(name: &str, headers: &HeaderMap) -> Response {
-    match Assets::get(name) {
-        Some(file) => serve(name, file, headers),
-        None => Html(NO_PAGES).into_response(),
+fn page(page: Page, headers: &HeaderMap) -> Response {
+    match molecule_canvas::page(page, accepts_gzip(headers)) {
+        Some(file) => serve(file, headers),
+        None => Html(WITHOUT).into_response(),
     }
 }
 
-/// The file, or 304 if the client has this very version. Names carry no version, so clients ask every time.
-fn serve(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
-    let hash: String = file.metadata.sha256_hash()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) else {
+/// Does the client unpack gzip? `gzip;q=0` says that it does not.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+    accepted.filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|coding| {
+            let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+            let refused = quality.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+            name.trim().eq_ignore_ascii_case("gzip") && !refused
+        })
+    })
+}
+
+/// The file, or 304 if the client has this very version.
+fn serve(file: File, headers: &HeaderMap) -> Response {
+    let Ok(tag) = HeaderValue::from_str(&file.tag) else {
         return ApiError::internal().into_response();
     };
+    let caching = if file.immutable {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let fresh = [
-        (header::ETAG, tag.clone()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
+        (header::VARY, HeaderValue::from_static("Accept-Encoding")),
     ];
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    if known.is_some_and(|known| known.split(',').any(|one| one.trim().as_bytes() == tag.as_bytes())) {
+    if known.is_some_and(|known| known.split(',').any(|one| one.trim() == file.tag)) {
         return (StatusCode::NOT_MODIFIED, fresh).into_response();
     }
-    (
-        fresh,
-        [(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)))],
-        Body::from(file.data),
-    )
-        .into_response()
-}
-
-fn media_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "json" | "map" => "application/json",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "txt" => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
+    let mut response = (fresh, Body::from(file.body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+    if file.gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    response
 }
 
 /// What no route matches.
@@ -118,61 +105,61 @@ pub(crate) async fn other_method(_: Request) -> ApiError {
 mod tests {
     use super::*;
 
+    fn file() -> File {
+        File {
+            body: b"body".as_slice().into(),
+            media_type: "text/javascript; charset=utf-8",
+            tag: "\"1\"".into(),
+            gzip: true,
+            immutable: true,
+        }
+    }
+
     #[tokio::test]
-    async fn pages_are_there_and_revalidate() {
-        let response = index(HeaderMap::new()).await;
+    async fn a_page_is_there_with_and_without_the_web_ui() {
+        for response in [index(HeaderMap::new()).await, docs(HeaderMap::new()).await] {
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        }
+    }
+
+    #[test]
+    fn files_revalidate() {
+        let response = serve(file(), &HeaderMap::new());
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[header::VARY], "Accept-Encoding");
         let mut headers = HeaderMap::new();
-        headers.insert(header::IF_NONE_MATCH, response.headers()[header::ETAG].clone());
-        assert_eq!(index(headers).await.status(), StatusCode::NOT_MODIFIED);
-        let script = asset(LastPath("app.js".into()), HeaderMap::new()).await.unwrap();
-        assert_eq!(script.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"0\", \"1\""));
+        assert_eq!(serve(file(), &headers).status(), StatusCode::NOT_MODIFIED);
+    }
+
+    #[test]
+    fn gzip_is_sent_to_whoever_takes_it() {
+        for (accepted, expected) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.8", true),
+            ("gzip;q=0", false),
+            ("br", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+            assert_eq!(accepts_gzip(&headers), expected, "{accepted}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 
     #[tokio::test]
     async fn nothing_else_is_served() {
         // SEC-192
-        for path in [
-            "../Cargo.toml",
-            "..%2fCargo.toml",
-            "/etc/passwd",
-            "x/../app.js",
-            ".",
-            "",
-            "nothing.js",
-            "..\\x",
-        ] {
+        for path in ["../index.html", "/etc/passwd", ".", "", "nothing.js"] {
             let answer = asset(LastPath(path.into()), HeaderMap::new()).await;
             assert_eq!(
                 answer.unwrap_err().into_response().status(),
                 StatusCode::NOT_FOUND,
                 "{path}"
             );
-        }
-    }
-
-    #[test]
-    fn no_page_has_inline_code() {
-        // D2: the policy allows none, so that a page with some would be broken.
-        for name in ["index.html", "docs.html"] {
-            let file = Assets::get(name).unwrap();
-            let text = String::from_utf8(file.data.to_vec()).unwrap();
-            for tag in text.split("<script").skip(1) {
-                assert!(
-                    tag.split('>').next().unwrap().contains("src="),
-                    "inline script in {name}"
-                );
-            }
-            let inline = [
-                "<style",
-                " style=",
-                " onclick=",
-                " onload=",
-                " onsubmit=",
-                "javascript:",
-            ];
-            assert!(inline.iter().all(|mark| !text.contains(mark)), "inline code in {name}");
         }
     }
 }

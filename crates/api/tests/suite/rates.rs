@@ -56,7 +56,7 @@ both_engines! {
         let server = limited(&url, Rates { address: 1, pages: 3, credential: 2, ..NONE }).await;
         server.get("/nowhere").send().await.expect(404);
         server.get("/nowhere").send().await.refused(429, "rate limit exceeded");
-        for (path, left) in [("/", "2"), ("/assets/app.js", "1"), ("/health", "0")] {
+        for (path, left) in [("/", "2"), ("/docs", "1"), ("/health", "0")] {
             let reply = server.get(path).send().await;
             assert_eq!((reply.status, reply.header("x-ratelimit-remaining")), (StatusCode::OK, Some(left)), "{path}");
         }

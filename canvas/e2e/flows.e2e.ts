@@ -1,0 +1,257 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { card, inspect, openBrowser, openCard, say, Server, until, visit, type Visit } from './harness';
+
+/** One organisation that grows from flow to flow, as a person's does. */
+const server = new Server();
+let browser: Browser;
+let me: Visit;
+
+beforeAll(async () => {
+  await server.start();
+  browser = await openBrowser();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+});
+
+const page = () => me.page;
+
+test('signing in takes a link that works once', async () => {
+  const link = server.loginUrl();
+  const stranger = await visit(browser, server, null);
+  await stranger.page.getByLabel('Login link or code').waitFor();
+  await inspect(stranger.page, 'login');
+  await stranger.context.close();
+  me = await visit(browser, server, link);
+  await page().getByRole('heading', { name: 'Build your first organisation' }).waitFor();
+  expect(page().url()).not.toContain('code=');
+  const other = await visit(browser, server, link);
+  await other.page.getByRole('alert').getByText('used already or has expired').waitFor();
+  await other.context.close();
+});
+
+test('an organisation is imported with its credentials asked for first', async () => {
+  await inspect(page(), 'first-run');
+  await page()
+    .getByRole('button', { name: /Starter/ })
+    .first()
+    .click();
+  const dialog = page().getByRole('dialog');
+  await dialog.getByLabel('Run everybody on').selectOption('echo');
+  await inspect(page(), 'import');
+  await dialog.getByRole('button', { name: /^Import \d/ }).click();
+  for (const name of ['Lead', 'Researcher', 'Writer']) {
+    await card(page(), name).and(page().locator('[aria-label*="Online"]')).waitFor();
+  }
+  await inspect(page(), 'graph');
+});
+
+test('a role answers, and its words are Markdown that runs nothing', async () => {
+  await openCard(page(), 'Lead');
+  await say(page(), 'hello **there** <img src=x onerror="document.title=1"> [x](javascript:alert(1))');
+  const messages = page().getByRole('region', { name: 'Messages' });
+  await messages.locator('strong', { hasText: 'there' }).waitFor();
+  expect(await messages.locator('img').count()).toBe(0);
+  expect(await messages.locator('a[href^="javascript"]').count()).toBe(0);
+  expect(await page().title()).toBe('Molecule');
+  await inspect(page(), 'chat');
+});
+
+test('a delegation is seen as it passes', async () => {
+  await say(page(), 'delegate Researcher: find three sources');
+  await page().getByText('Researcher: Echo from Researcher: find three sources').waitFor();
+  await page()
+    .getByRole('button', { name: /Lead called Researcher: 1 call/ })
+    .waitFor();
+  await page()
+    .getByRole('button', { name: /Lead called Researcher/ })
+    .click();
+  await page().getByRole('tab', { name: 'Comms', selected: true }).waitFor();
+  await page().getByText('Echo from Researcher: find three sources').first().waitFor();
+  await inspect(page(), 'comms');
+});
+
+test('every tab of the panel opens', async () => {
+  for (const name of ['Activity', 'Details', 'Config', 'Secrets', 'Tokens', 'Events', 'Danger']) {
+    await page().getByRole('tab', { name }).click();
+    const panel = page().getByRole('tabpanel', { name });
+    await panel.waitFor();
+    await until(async () => (await panel.getByText(/^Reading/).count()) === 0);
+    await inspect(page(), `tab-${name.toLowerCase()}`);
+  }
+  await page().getByRole('tab', { name: 'Chat' }).click();
+});
+
+test('a workspace is added by keyboard alone', async () => {
+  await page().keyboard.press('Escape');
+  await page()
+    .locator('.react-flow__pane')
+    .click({ position: { x: 5, y: 5 } });
+  await page().keyboard.press('n');
+  await page().getByRole('dialog', { name: 'New workspace' }).waitFor();
+  await page().keyboard.type('Critic');
+  await inspect(page(), 'create');
+  await page().getByLabel('Runtime').focus();
+  await page().getByLabel('Runtime').selectOption('echo');
+  await page().keyboard.press('Tab');
+  await page().keyboard.press('Enter');
+  await card(page(), 'Critic').and(page().locator('[aria-label*="Online"]')).waitFor();
+});
+
+test('a card that is dragged into a team joins it, and undo takes it out again', async () => {
+  const parentOf = async (name: string) => {
+    const rows = await server.call<{ name: string; parent_id: string | null }[]>('GET', '/workspaces');
+    return rows.find((row) => row.name === name)?.parent_id ?? null;
+  };
+  await page().keyboard.press('Escape');
+  await page().getByRole('button', { name: 'Fit View' }).click();
+  const from = await page().locator('.react-flow__node [title="Critic"]').boundingBox();
+  const to = await page().locator('.react-flow__node [title="Lead"]').boundingBox();
+  if (!from || !to) throw new Error('the cards are not drawn');
+  await page().mouse.move(from.x + 5, from.y + 5);
+  await page().mouse.down();
+  await page().mouse.move(to.x + 60, to.y + 10, { steps: 12 });
+  await page().getByText('Drop into: Lead').waitFor();
+  await page().mouse.up();
+  await page().getByRole('dialog', { name: 'Nest “Critic”?' }).waitFor();
+  await page().getByRole('button', { name: 'Nest', exact: true }).click();
+  const lead = await server.idOf('Lead');
+  await until(async () => (await parentOf('Critic')) === lead);
+  await page().getByRole('button', { name: 'Undo' }).click();
+  await until(async () => (await parentOf('Critic')) === null);
+});
+
+test('an agent that dies is seen to fall and to recover', async () => {
+  await page().getByRole('button', { name: 'Fit View' }).click();
+  const other = await visit(browser, server);
+  await openCard(page(), 'Writer');
+  await say(page(), 'crash');
+  // A second browser sees the same without doing anything.
+  await other.page.getByRole('button', { name: 'Event feed' }).click();
+  await other.page
+    .getByRole('complementary', { name: 'Event feed' })
+    .getByText(/^(starting|offline)/)
+    .first()
+    .waitFor();
+  await card(other.page, 'Writer').and(other.page.locator('[aria-label*="Online"]')).waitFor();
+  await inspect(other.page, 'feed');
+  expect(other.complaints).toEqual([]);
+  await other.context.close();
+});
+
+test('an external agent is connected', async () => {
+  await page().getByRole('button', { name: 'New workspace' }).click();
+  const create = page().getByRole('dialog', { name: 'New workspace' });
+  await create.getByText('External agent').click();
+  await create.getByLabel('Name').fill('Partner');
+  await create.getByRole('button', { name: 'Create and connect' }).click();
+  const connect = page().getByRole('dialog', { name: 'Connect “Partner”' });
+  await connect.getByRole('tab', { name: 'curl' }).click();
+  const snippet = await connect.getByLabel('curl snippet').innerText();
+  expect(snippet).not.toContain('<paste');
+  await inspect(page(), 'connect');
+  await connect.getByRole('tab', { name: 'Fields' }).click();
+  const token = await connect.locator('dd').nth(2).innerText();
+  const id = await server.idOf('Partner');
+  const answer = await fetch(`${server.url}/registry/register`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', origin: server.url },
+    body: JSON.stringify({
+      id,
+      url: '',
+      delivery_mode: 'poll',
+      agent_card: { name: 'Partner', version: '1.0.0', skills: [] },
+    }),
+  });
+  expect(answer.status).toBe(200);
+  await connect.getByText('the agent is connected').waitFor();
+  await page().keyboard.press('Escape');
+  await openCard(page(), 'Partner');
+  await say(page(), 'are you there');
+  await page().getByRole('region', { name: 'Messages' }).getByText('this agent fetches its messages itself').waitFor();
+});
+
+test('search, settings, templates and help open and close by keyboard', async () => {
+  await page().keyboard.press('Control+k');
+  await page().keyboard.type('resear');
+  await inspect(page(), 'palette');
+  await page().keyboard.press('Enter');
+  await page().getByRole('complementary', { name: 'Workspace Researcher' }).waitFor();
+  await page().keyboard.press('Escape');
+  await page()
+    .locator('.react-flow__pane')
+    .click({ position: { x: 5, y: 5 } });
+  for (const [keys, title] of [
+    ['Control+,', 'Settings'],
+    ['?', 'Help and legend'],
+  ] as const) {
+    await page().keyboard.press(keys);
+    await page().getByRole('dialog', { name: title }).waitFor();
+    await inspect(page(), title.toLowerCase().split(' ')[0] ?? title);
+    await page().keyboard.press('Escape');
+  }
+  await page().getByRole('button', { name: 'Templates' }).click();
+  await page().getByRole('dialog', { name: 'Templates' }).waitFor();
+  await inspect(page(), 'templates');
+  await page().keyboard.press('Escape');
+});
+
+test('the page comes back by itself after the server was restarted', async () => {
+  await server.stop();
+  await page()
+    .getByText(/^(Reconnecting|Connecting)$/)
+    .first()
+    .waitFor();
+  await server.start();
+  await page().getByText('Live updates restored').waitFor();
+  await openCard(page(), 'Lead');
+  await page().getByRole('tab', { name: 'Chat' }).click();
+  await until(async () => {
+    await say(page(), 'after the restart');
+    await page().waitForTimeout(1_000);
+    return (await page().getByText('Echo from Lead: after the restart').count()) > 0;
+  });
+});
+
+test('hostile names and endless words stay inside their boxes', async () => {
+  const words = `${'x'.repeat(10_000)} \u202Eright ${'z\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308'.repeat(2_000)}`;
+  await server.call('POST', '/workspaces', {
+    name: 'مرحبا 👩‍🚀 ' + 'w'.repeat(200),
+    role: '<script>document.title=1</script> ' + 'שלום '.repeat(80),
+    runtime: 'echo',
+  });
+  await page().getByRole('button', { name: 'Fit View' }).click();
+  await page().locator('.react-flow__node[aria-label*="مرحبا"]').waitFor();
+  await say(page(), words);
+  await page()
+    .getByRole('button', { name: /Show more/ })
+    .first()
+    .waitFor();
+  await say(page(), `\`\`\`js\n${'let line = 1;\n'.repeat(1_000)}\`\`\``);
+  await page().locator('pre code').first().waitFor();
+  await inspect(page(), 'hostile');
+  expect(await page().title()).toBe('Molecule');
+});
+
+test('the API reference is readable', async () => {
+  const docs = await me.context.newPage();
+  await docs.goto(`${server.url}/docs`);
+  await docs.getByRole('searchbox').fill('restart');
+  await docs.getByRole('button', { name: /\/workspaces\/\{id\}\/restart/ }).click();
+  await docs.getByText('Responses').first().waitFor();
+  await inspect(docs, 'docs');
+  await docs.close();
+});
+
+test('signing out in one tab ends the other one, and nothing was complained about', async () => {
+  const tab = await me.context.newPage();
+  await tab.goto(server.url);
+  await tab.getByRole('button', { name: 'Menu' }).click();
+  await tab.getByRole('menuitem', { name: 'Sign out' }).click();
+  await tab.getByText('You are signed out.').waitFor();
+  await page().getByText('You signed out in another tab.').waitFor();
+  expect(me.complaints).toEqual([]);
+});

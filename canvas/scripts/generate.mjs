@@ -1,0 +1,30 @@
+// Types from the server's own sources: the API from its OpenAPI document, the names of events from the event catalogue.
+// Nothing of it is committed, so that a change of the API shows in the type check and nowhere else.
+
+import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import openapiTS, { astToString } from 'openapi-typescript';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const crates = join(root, '..', 'crates');
+const out = join(root, 'src', 'generated');
+mkdirSync(out, { recursive: true });
+
+/** Leaves a file alone that says the same already, so that nothing is rebuilt for it. */
+function write(name, text) {
+  const path = join(out, name);
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
+}
+
+const document = JSON.parse(readFileSync(join(crates, 'api', 'openapi.json'), 'utf8'));
+write('api.d.ts', astToString(await openapiTS(document, { defaultNonNullable: false })));
+
+const catalogue = readFileSync(join(crates, 'core', 'src', 'event.rs'), 'utf8');
+const names = [...catalogue.matchAll(/Self::\w+ => "([A-Z0-9_]+)"/g)].map(([, name]) => name);
+if (names.length < 10) throw new Error('crates/core/src/event.rs does not spell its events as expected');
+const list = names.map((name) => `  '${name}',`).join('\n');
+write(
+  'events.ts',
+  `/** Every event the platform emits, from crates/core/src/event.rs. */\nexport const EVENT_NAMES = [\n${list}\n] as const;\n\nexport type EventName = (typeof EVENT_NAMES)[number];\n`,
+);

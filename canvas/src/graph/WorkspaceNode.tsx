@@ -1,0 +1,163 @@
+import { Handle, Position, useStore, type NodeProps } from '@xyflow/react';
+import { ChevronDown, ChevronRight, RotateCw } from 'lucide-react';
+import { memo } from 'react';
+import { fold, restart } from '../actions';
+import type { Workspace } from '../lib/api';
+import { list, obj, str } from '../lib/json';
+import { cut } from '../lib/text';
+import { tamed } from '../lib/bounded';
+import { useOrg } from '../store/org';
+import { runtimePill, statusView } from '../store/statuses';
+import { StatusMark } from '../ui/StatusMark';
+import { CARD_W, HEAD_H } from './layout';
+import { detailAt, useDrag } from './state';
+import type { WsNode } from './nodes';
+
+/** Skills named on a card (UI-29). */
+const SKILLS = 4;
+
+/** One workspace. Its own row alone redraws it (UI-135). */
+export const WorkspaceNode = memo(function WorkspaceNode({ id, data }: NodeProps<WsNode>) {
+  const workspace = useOrg((state) => state.byId.get(id));
+  const deleting = useOrg((state) => state.deleting.has(id));
+  const stale = useOrg((state) => state.stale.has(id));
+  const target = useDrag((state) => state.target === id);
+  const detail = useStore((state) => detailAt(state.transform[2]));
+  if (!workspace) return null;
+  const view = statusView(workspace.status);
+  const starting = workspace.status === 'provisioning';
+  return (
+    <div
+      className={`card tone-${view.tone} ${starting ? 'card-busy' : ''}`}
+      data-status={workspace.status}
+      {...(data.open ? { 'data-team': '' } : {})}
+      {...(target ? { 'data-target': '' } : {})}
+      {...(deleting ? { 'data-dim': '' } : {})}
+    >
+      <span className="card-bar" aria-hidden />
+      <Handle type="target" position={Position.Left} isConnectable={false} className="invisible" />
+      {detail === 'full' && <Full workspace={workspace} below={data.below} open={data.open} stale={stale} />}
+      {detail === 'name' && <NameOnly workspace={workspace} below={data.below} open={data.open} />}
+      {target && (
+        <p className="absolute -top-7 left-2 text-[12px] font-medium text-accent">
+          Drop into: {cut(workspace.name, 30)}
+        </p>
+      )}
+      <Handle type="source" position={Position.Right} isConnectable={false} className="invisible" />
+    </div>
+  );
+});
+
+function NameOnly({ workspace, below, open }: { workspace: Workspace; below: number; open: boolean }) {
+  return (
+    <div className={`flex min-h-0 items-center gap-3 px-5 ${open ? 'h-[104px]' : 'flex-1'}`}>
+      <StatusMark status={workspace.status} size={26} />
+      <span className="line-clamp-2 text-[26px] leading-tight font-semibold tracking-tight break-words" dir="auto">
+        {cut(tamed(workspace.name), 36)}
+      </span>
+      {below > 0 && !open && <span className="ml-auto text-[24px] text-ink-3">+{below}</span>}
+    </div>
+  );
+}
+
+function Full({
+  workspace,
+  below,
+  open,
+  stale,
+}: {
+  workspace: Workspace;
+  below: number;
+  open: boolean;
+  stale: boolean;
+}) {
+  const { id, status, active_tasks: tasks, current_task: task } = workspace;
+  const view = statusView(status);
+  const pill = runtimePill(workspace.runtime || str(obj(workspace.agent_card).runtime));
+  const failure = status === 'failed' || status === 'degraded' ? workspace.last_sample_error : '';
+  const skills = skillsOf(workspace);
+  return (
+    <div
+      className="flex min-h-0 flex-col px-4 pt-3 pb-2.5"
+      style={open ? { height: HEAD_H } : { flex: 1, maxWidth: CARD_W }}
+    >
+      <div className="flex items-center gap-2">
+        <StatusMark status={status} />
+        <span
+          className="min-w-0 flex-1 truncate text-[14.5px] font-semibold tracking-tight"
+          dir="auto"
+          title={workspace.name}
+        >
+          {tamed(workspace.name)}
+        </span>
+        {below > 0 && (
+          <button
+            type="button"
+            className="nodrag pill -mr-1 hover:border-line-strong hover:text-ink"
+            aria-expanded={open}
+            aria-label={`${open ? 'Fold' : 'Open'} the team of ${cut(workspace.name, 40)}, ${below} below`}
+            onClick={(event) => {
+              event.stopPropagation();
+              void fold(id, open);
+            }}
+          >
+            {open ? <ChevronDown size={12} aria-hidden /> : <ChevronRight size={12} aria-hidden />}
+            {below} sub
+          </button>
+        )}
+      </div>
+      <p
+        className={`mt-0.5 text-[12.5px] leading-snug break-words text-ink-2 ${open ? 'line-clamp-1' : 'line-clamp-2'}`}
+        dir="auto"
+      >
+        {workspace.role ? cut(tamed(workspace.role), 160) : <span className="text-ink-3">No role described</span>}
+      </p>
+      <div className="mt-auto flex min-w-0 items-center gap-1.5 pt-1 text-[11.5px]">
+        {status !== 'online' && (
+          <span className="pill border-transparent bg-(--tone)/12 text-(--tone)">{view.label}</span>
+        )}
+        {pill && (
+          <span className={`pill ${pill.special ? 'border-dashed' : ''}`} title={pill.title}>
+            {pill.text}
+          </span>
+        )}
+        {tasks > 0 && <span className="pill text-accent">{tasks === 1 ? '1 task' : `${tasks} tasks`}</span>}
+        {stale && tasks === 0 ? (
+          <button
+            type="button"
+            className="nodrag pill border-warn text-warn hover:bg-warn/10"
+            title="Restart to apply changes"
+            onClick={(event) => {
+              event.stopPropagation();
+              void restart(id);
+            }}
+          >
+            <RotateCw size={11} aria-hidden /> Restart to apply
+          </button>
+        ) : (
+          <span
+            className={`min-w-0 flex-1 truncate ${failure ? 'text-bad' : 'text-ink-3'}`}
+            title={failure || task || skills.join(', ')}
+            dir="auto"
+          >
+            {cut(tamed(failure || task || skillLine(skills)), 120)}
+          </span>
+        )}
+        <span className="ml-auto text-ink-3" title={`Tier ${workspace.tier}`}>
+          T{workspace.tier}
+        </span>
+      </div>
+    </div>
+  );
+}
+
+function skillsOf(workspace: Workspace): string[] {
+  return list(obj(workspace.agent_card).skills)
+    .map((skill) => str(obj(skill).name) || str(obj(skill).id))
+    .filter(Boolean);
+}
+
+function skillLine(skills: readonly string[]): string {
+  const more = skills.length > SKILLS ? ` +${skills.length - SKILLS}` : '';
+  return skills.slice(0, SKILLS).join(' · ') + more;
+}
