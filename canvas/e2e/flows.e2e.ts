@@ -79,6 +79,8 @@ test('every tab of the panel opens', async () => {
     await page().getByRole('tab', { name }).click();
     const panel = page().getByRole('tabpanel', { name });
     await panel.waitFor();
+    // First the tab itself is read, then what it shows.
+    await page().waitForLoadState('networkidle');
     await until(async () => (await panel.getByText(/^Reading/).count()) === 0);
     await inspect(page(), `tab-${name.toLowerCase()}`);
   }
@@ -197,6 +199,21 @@ test('search, settings, templates and help open and close by keyboard', async ()
   await page().getByRole('dialog', { name: 'Templates' }).waitFor();
   await inspect(page(), 'templates');
   await page().keyboard.press('Escape');
+});
+
+test('the past is replayed on the chart', async () => {
+  await page().getByRole('button', { name: 'Menu' }).click();
+  await page().getByRole('menuitemcheckbox', { name: 'Replay the past' }).click();
+  const replay = page().getByRole('region', { name: 'Replay' });
+  // Before its first event the critic was not there.
+  await replay.getByLabel('Moment').waitFor();
+  await page().locator('.card[data-absent]').first().waitFor();
+  await replay.getByRole('button', { name: 'Next event' }).click();
+  await inspect(page(), 'replay');
+  await replay.getByLabel('Moment').focus();
+  await page().keyboard.press('End');
+  await until(async () => (await page().locator('.card[data-absent]').count()) === 0);
+  await replay.getByRole('button', { name: 'Back to now' }).click();
 });
 
 test('the page comes back by itself after the server was restarted', async () => {

@@ -7,8 +7,9 @@ import { ApiError, Http, loginError } from './lib/http';
 import { obj, parseJson, str, list } from './lib/json';
 import { Live } from './lib/live';
 import { codeFromHash, loginFailure, Session } from './lib/session';
-import type { EventRow } from './lib/api';
-import { loadFailed, loadLog, loadWorkspaces, resetOrg, setLive, takeEvents, useOrg } from './store/org';
+import type { ActivityRow, EventRow } from './lib/api';
+import { hopsOf } from './replay/history';
+import { loadFailed, loadLog, loadWorkspaces, resetOrg, seedLinks, setLive, takeEvents, useOrg } from './store/org';
 import { announce, toast, useUi } from './ui/store';
 import { create } from 'zustand';
 import { QueryClient } from '@tanstack/react-query';
@@ -176,6 +177,24 @@ async function readLog(): Promise<void> {
   }
 }
 
+/** Workspaces whose last messages are read, and readings at once. */
+const SEEDED = 60;
+const PARALLEL = 6;
+
+/** The messages of the last hour, so that the chart is not silent when a page opens. One failing feed is left out. */
+async function readLinks(): Promise<void> {
+  const ids = [...useOrg.getState().byId.keys()].slice(0, SEEDED);
+  const worker = async () => {
+    for (let id = ids.shift(); id !== undefined; id = ids.shift()) {
+      const query = 'type=a2a_receive&source=agent&since_secs=3600&limit=100';
+      const rows = await http.json('GET', `/workspaces/${id}/activity?${query}`).catch(() => null);
+      const hops = hopsOf(Array.isArray(rows) ? (rows as ActivityRow[]) : []);
+      if (hops.length > 0) seedLinks(hops);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+}
+
 // ---- the socket -------------------------------------------------------------------------------------------------------
 
 const waiting: Envelope[] = [];
@@ -221,7 +240,7 @@ const live = new Live({
       void queries.invalidateQueries();
     }
     // Nothing is replayed by the socket: what happened meanwhile is read.
-    void reload();
+    void reload().then(() => (first ? readLinks() : undefined));
     void readLog();
     for (const chat of chats.values()) chat.reloadSoon();
   },

@@ -13,6 +13,7 @@ import {
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { fold, move, nameOf } from '../actions';
 import { cut } from '../lib/text';
+import { useReplay } from '../replay/state';
 import { useOrg } from '../store/org';
 import { statusView } from '../store/statuses';
 import { closePanel, confirm, focusOn, openPanel, select, useUi } from '../ui/store';
@@ -47,7 +48,9 @@ export function Graph() {
 function Flow() {
   const shape = useOrg((state) => state.shape);
   const byIdNow = useOrg((state) => state.byId);
-  const links = useOrg((state) => state.links);
+  const linksNow = useOrg((state) => state.links);
+  const linksThen = useReplay((state) => state.links);
+  const links = linksThen ?? linksNow;
   const deleting = useOrg((state) => state.deleting);
   const showLinks = useUi((state) => state.showLinks);
   const selected = useUi((state) => state.selected);

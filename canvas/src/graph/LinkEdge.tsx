@@ -11,6 +11,9 @@ import { detailAt } from './state';
 /** Milliseconds after which a hop no longer counts as recent (UI-48). */
 const RECENT_MS = 5 * 60_000;
 
+/** A shorter line would be hidden by its label, which then stands beside it. */
+const LABEL_ROOM = 110;
+
 /** Who talked to whom: the line between two cards, and a spark for each message that passes. */
 export const LinkEdge = memo(function LinkEdge({ source, target, data }: EdgeProps<LinkEdgeType>) {
   const from = useInternalNode(source);
@@ -22,6 +25,7 @@ export const LinkEdge = memo(function LinkEdge({ source, target, data }: EdgePro
   const [a, b] = [anchor(from), anchor(to)];
   const start = border(a, b);
   const end = border(b, a);
+  const length = Math.hypot(end.x - start.x, end.y - start.y);
   const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 };
   // Both directions of one pair bend to different sides.
   const bend = { x: middle.x - (end.y - start.y) * 0.14, y: middle.y + (end.x - start.x) * 0.14 };
@@ -38,7 +42,7 @@ export const LinkEdge = memo(function LinkEdge({ source, target, data }: EdgePro
             type="button"
             className="nodrag nopan pointer-events-auto absolute rounded-full border border-line bg-surface px-2 py-px text-[11px] text-ink-2 tabular-nums shadow-card hover:text-ink"
             style={{
-              transform: `translate(-50%, -50%) translate(${(middle.x + bend.x) / 2}px, ${(middle.y + bend.y) / 2}px)`,
+              transform: `translate(${length < LABEL_ROOM ? '14px' : '-50%'}, -50%) translate(${(middle.x + bend.x) / 2}px, ${(middle.y + bend.y) / 2}px)`,
               zIndex: 1_300,
             }}
             aria-label={`${cut(nameOf(link.from), 40)} called ${cut(nameOf(link.to), 40)}: ${count(link.calls, 'call')}, last ${age(link.at, now)} ago${link.failed ? ', failed' : ''}. Show its messages`}

@@ -6,6 +6,7 @@ import type { Workspace } from '../lib/api';
 import { list, obj, str } from '../lib/json';
 import { cut } from '../lib/text';
 import { tamed } from '../lib/bounded';
+import { useReplay } from '../replay/state';
 import { useOrg } from '../store/org';
 import { runtimePill, statusView } from '../store/statuses';
 import { StatusMark } from '../ui/StatusMark';
@@ -18,12 +19,18 @@ const SKILLS = 4;
 
 /** One workspace. Its own row alone redraws it (UI-135). */
 export const WorkspaceNode = memo(function WorkspaceNode({ id, data }: NodeProps<WsNode>) {
-  const workspace = useOrg((state) => state.byId.get(id));
+  const now = useOrg((state) => state.byId.get(id));
+  const past = useReplay((state) => (state.statuses ? (state.statuses.get(id) ?? '') : null));
   const deleting = useOrg((state) => state.deleting.has(id));
   const stale = useOrg((state) => state.stale.has(id));
   const target = useDrag((state) => state.target === id);
   const detail = useStore((state) => detailAt(state.transform[2]));
-  if (!workspace) return null;
+  if (!now) return null;
+  // In a replay the card shows the state of then, and nothing that is only known of now.
+  const workspace = past
+    ? { ...now, status: past as Workspace['status'], current_task: '', last_sample_error: '', active_tasks: 0 }
+    : now;
+  const absent = past === 'absent';
   const view = statusView(workspace.status);
   const starting = workspace.status === 'provisioning';
   return (
@@ -33,6 +40,7 @@ export const WorkspaceNode = memo(function WorkspaceNode({ id, data }: NodeProps
       {...(data.open ? { 'data-team': '' } : {})}
       {...(target ? { 'data-target': '' } : {})}
       {...(deleting ? { 'data-dim': '' } : {})}
+      {...(absent ? { 'data-absent': '' } : {})}
     >
       <span className="card-bar" aria-hidden />
       <Handle type="target" position={Position.Left} isConnectable={false} className="invisible" />

@@ -48,6 +48,34 @@ export function applyHops(before: Links, envelopes: readonly Envelope[]): Links 
   return links ?? before;
 }
 
+/** Adds what the record tells of the time before this page was open. Live pulses stay what they are. */
+export function withRecorded(
+  links: Links,
+  hops: readonly { at: number; from: string; to: string; failed: boolean }[],
+): Links {
+  const found = new Map<string, Link>();
+  for (const hop of hops) {
+    const key = linkKey(hop.from, hop.to);
+    const old = found.get(key);
+    const newer = !old || hop.at >= old.at;
+    found.set(key, {
+      key,
+      from: hop.from,
+      to: hop.to,
+      calls: (old?.calls ?? 0) + 1,
+      at: newer ? hop.at : old.at,
+      failed: newer ? hop.failed : old.failed,
+      pulse: 0,
+    });
+  }
+  const all = new Map(links);
+  for (const [key, one] of found) {
+    const known = all.get(key);
+    all.set(key, known ? { ...known, calls: Math.max(known.calls, one.calls) } : one);
+  }
+  return all;
+}
+
 /** Without what is too old or leads nowhere, and at most `MAX_LINKS`, the most recent ones. */
 export function pruneLinks(links: Links, exists: (id: string) => boolean, now: number): Links {
   const fresh = [...links.values()].filter(

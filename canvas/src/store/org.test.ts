@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Workspace } from '../lib/api';
 import type { Envelope } from '../lib/events';
 import { applyEvents, fromList } from './events';
-import { applyHops, pruneLinks, LINK_LIFE_MS, MAX_LINKS } from './links';
+import { applyHops, pruneLinks, withRecorded, LINK_LIFE_MS, MAX_LINKS } from './links';
 import {
   loadFailed,
   loadLog,
@@ -149,6 +149,24 @@ describe('who talked to whom', () => {
     expect(kept.size).toBe(MAX_LINKS);
     expect(kept.has('a>n0')).toBe(false);
   });
+});
+
+test('the record adds what was before, and never counts twice what was seen', () => {
+  const seen = applyHops(new Map(), [
+    {
+      event: 'ACTIVITY_LOGGED',
+      workspace_id: 'b',
+      timestamp: new Date(9_000).toISOString(),
+      payload: { activity_type: 'a2a_receive', source_id: 'a', target_id: 'b', status: 'ok' },
+    },
+  ]);
+  const all = withRecorded(seen, [
+    { at: 9_000, from: 'a', to: 'b', failed: false },
+    { at: 2_000, from: 'a', to: 'c', failed: true },
+    { at: 1_000, from: 'a', to: 'c', failed: false },
+  ]);
+  expect(all.get('a>b')).toMatchObject({ calls: 1, pulse: 1 });
+  expect(all.get('a>c')).toMatchObject({ calls: 2, pulse: 0, at: 2_000, failed: true });
 });
 
 describe('the store', () => {

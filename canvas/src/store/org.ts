@@ -6,7 +6,8 @@ import { describe, fromRow, LIVE_ONLY, type Envelope } from '../lib/events';
 import type { EventRow } from '../lib/api';
 import type { LiveState } from '../lib/live';
 import { applyEvents, fromList, type Workspaces } from './events';
-import { applyHops, pruneLinks, type Links } from './links';
+import type { Hop } from '../replay/history';
+import { applyHops, pruneLinks, withRecorded, type Links } from './links';
 
 /** Lines kept of the event log. */
 export const LOG_LIMIT = 400;
@@ -110,6 +111,13 @@ export function loadLog(rows: readonly EventRow[]): void {
     all.sort((a, b) => (Date.parse(b.timestamp) || 0) - (Date.parse(a.timestamp) || 0));
     return { log: all.slice(0, LOG_LIMIT) };
   });
+}
+
+/** Takes in the messages of the last hour that the record holds (UI-48). */
+export function seedLinks(hops: readonly Hop[]): void {
+  useOrg.setState((state) => ({
+    links: pruneLinks(withRecorded(state.links, hops), (id) => state.byId.has(id), Date.now()),
+  }));
 }
 
 /** Changes a workspace at once; hands back how to undo it if the server refuses. */
