@@ -142,7 +142,9 @@ mod tests {
         for name in Page::ALL {
             let (packed, plain) = (page(name, true), page(name, false));
             assert_eq!(packed.is_some(), plain.is_some(), "{name:?}");
-            let (Some(packed), Some(plain)) = (packed, plain) else { continue };
+            let (Some(packed), Some(plain)) = (packed, plain) else {
+                continue;
+            };
             assert!(packed.gzip && !plain.gzip, "{name:?}");
             assert_ne!(packed.tag, plain.tag, "{name:?}");
             assert!(!plain.immutable, "a page is asked for every time");
@@ -157,7 +159,10 @@ mod tests {
         for file in pages {
             let text = String::from_utf8(file.body.to_vec()).unwrap();
             for tag in text.split("<script").skip(1) {
-                assert!(tag.split('>').next().unwrap().contains("src="), "inline script in {text}");
+                assert!(
+                    tag.split('>').next().unwrap().contains("src="),
+                    "inline script in {text}"
+                );
             }
             let inline = ["<style", " style=", " onclick=", " onload=", "javascript:"];
             assert!(inline.iter().all(|mark| !text.contains(mark)), "inline code in {text}");
