@@ -1,7 +1,7 @@
 //! The web UI that `canvas/` builds, as files inside the binary. A development build reads them from `canvas/dist`, so
 //! that a new build of the UI shows without compiling anything.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use rust_embed::{Embed, EmbeddedFile};
 
@@ -86,13 +86,9 @@ fn file(name: &str, accepts_gzip: bool) -> Option<File> {
 }
 
 fn tag_of(file: &EmbeddedFile) -> String {
-    let mut tag = String::from("\"");
-    for byte in &file.metadata.sha256_hash()[..16] {
-        // Writing to a string cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
-    tag
+    let half = file.metadata.sha256_hash().into_iter().take(16);
+    let hex: String = half.map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
 }
 
 fn has_extension(name: &str, wanted: &str) -> bool {
