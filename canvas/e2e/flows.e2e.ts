@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { proxyBelow } from './proxy';
 import { card, inspect, openBrowser, openCard, say, Server, until, visit, type Visit } from './harness';
 
 /** One organisation that grows from flow to flow, as a person's does. */
@@ -261,6 +262,23 @@ test('the API reference is readable', async () => {
   await docs.getByText('Responses').first().waitFor();
   await inspect(docs, 'docs');
   await docs.close();
+});
+
+// D28
+test('everything works below the path of a reverse proxy', async () => {
+  const { url, server: proxy } = await proxyBelow('/team/molecule', server.port);
+  const there = await visit(browser, server, url + new URL(server.loginUrl()).hash);
+  await card(there.page, 'Lead').first().waitFor();
+  await there.page.getByText('Live', { exact: true }).waitFor();
+  await openCard(there.page, 'Lead');
+  await say(there.page, 'through the proxy');
+  await there.page.getByText('Echo from Lead: through the proxy').waitFor();
+  await there.page.goto(`${url}docs`);
+  await there.page.getByRole('searchbox').waitFor();
+  expect(there.complaints).toEqual([]);
+  await there.context.close();
+  proxy.closeAllConnections();
+  proxy.close();
 });
 
 test('signing out in one tab ends the other one, and nothing was complained about', async () => {

@@ -6,6 +6,7 @@ import { closePanel, select, showDialog, useUi } from '../ui/store';
 import { BatchBar } from './BatchBar';
 import { EmptyState } from './EmptyState';
 import { Feed } from './Feed';
+import { Onboarding } from './Onboarding';
 import { ProvisioningBanner } from './ProvisioningBanner';
 import { Toolbar } from './Toolbar';
 
@@ -40,6 +41,7 @@ export function Shell() {
       <div className="flex min-h-0 flex-1">
         <main className="relative flex min-w-0 flex-1 flex-col" aria-label="Organisation">
           {empty ? <EmptyState /> : <Graph />}
+          <Onboarding />
           <BatchBar />
           {replay && (
             <Suspense>
