@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const NAME_BYTES: usize = 255;
 /// Bytes of a workspace role (LIFE-1).
 pub const ROLE_BYTES: usize = 1_000;
+/// Privilege and size class of a workspace that asks for none (D20).
+pub const DEFAULT_TIER: i32 = 2;
 /// Bytes of a model id (SEC-191).
 pub const MODEL_BYTES: usize = 100;
 /// Bytes of a provider's name.

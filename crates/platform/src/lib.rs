@@ -7,6 +7,7 @@ pub mod config;
 pub mod credentials;
 pub mod dial;
 pub mod directory;
+mod draft;
 pub mod events;
 pub mod ground;
 pub mod history;

@@ -1,27 +1,25 @@
 use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
-use molecule_core::{DeliveryMode, EventType, Runtime, WorkspaceId, WorkspaceStatus, runtime::Allowlist};
+use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
 use molecule_store::{
-    StoreError,
-    events::NewEvent,
     secrets::{NewSecret, Origin},
-    workspaces::{NewLayout, NewWorkspace},
+    workspaces::NewLayout,
 };
 use molecule_templates::{
     Catalogue,
     orgs::{
         EnvRequirement, ImportOverrides, NodePlan, OrgErrorKind, OrgLibrary, OrgPlan, OrgTemplate, OrgYamlError,
-        PlanContext, config_files,
+        PlanContext, Point, config_files,
     },
 };
 use molecule_wire::orgs::{ImportOrg, ImportedOrg, ImportedWorkspace, MissingEnv, OrgTemplateView};
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::{
+    draft::{Contact, Draft, Outline},
     ground::Ground,
-    lifecycle,
     provisioning::{Provisioner, StartFiles},
     secrets::{SecretError, Secrets},
 };
@@ -255,44 +253,24 @@ impl Orgs {
             Stopped(format!("failed to create {}", node.name))
         };
         let id = WorkspaceId::random();
-        let external = node.runtime == Runtime::External;
-        let (status, event) = initial(id, node, parent);
-        let new = NewWorkspace {
-            id,
-            name: node.name.clone(),
-            role: Some(node.role.clone()).filter(|role| !role.is_empty()),
-            tier: node.tier,
-            runtime: node.runtime.as_str().to_owned(),
-            status,
-            parent_id: parent,
-            template: None,
-            agent_card: None,
-            url: node.url.clone().unwrap_or_default(),
-            delivery_mode: match (external, &node.url) {
-                (true, None) => Some(DeliveryMode::Poll),
-                _ => Some(DeliveryMode::Push),
-            },
-            workspace_dir: mount.dir.map(|dir| dir.to_string_lossy().into_owned()),
+        let outline = Outline {
+            role: Some(node.role.clone()),
+            tier: Some(node.tier),
+            parent,
+            workspace_dir: mount.dir,
             workspace_access: mount.access,
-            budget_limit: None,
             max_concurrent_tasks: node.max_concurrent_tasks,
-            start_files: if external { None } else { start_files(node).stored() },
-            inbound_secret: None,
-            layout: NewLayout {
-                x: node.position.x,
-                y: node.position.y,
-            },
+            layout: layout(node.position),
+            offset: Some(layout(node.offset)),
             secrets: self.secrets(node).map_err(|error| failed(&error))?,
-            token: None,
-            events: vec![event],
+            ..Outline::new(id, node.name.as_str())
         };
-        let seq = self
-            .inner
-            .store
-            .create_workspace(new)
-            .await
-            .map_err(|error: StoreError| failed(&error))?;
-        self.inner.events.passed(seq).await;
+        let draft = match (node.runtime, &node.url) {
+            (Runtime::External, Some(url)) => Draft::external(outline, Contact::At(url.clone())),
+            (Runtime::External, None) => Draft::external(outline, Contact::Awaited(None)),
+            (runtime, _) => Draft::managed(outline, runtime, &start_files(node)),
+        };
+        draft.insert(&self.inner.ground).await.map_err(|error| failed(&error))?;
         Ok(id)
     }
 
@@ -320,32 +298,8 @@ fn start_files(node: &NodePlan) -> StartFiles {
     }
 }
 
-/// Status and event a node begins with (PROV-140, PROV-149, PROV-O13).
-fn initial(id: WorkspaceId, node: &NodePlan, parent: Option<WorkspaceId>) -> (WorkspaceStatus, NewEvent) {
-    match (node.runtime, &node.url) {
-        (Runtime::External, Some(_)) => {
-            let payload = json!({ "name": node.name, "external": true });
-            (WorkspaceStatus::Online, lifecycle::online(id, payload))
-        }
-        (Runtime::External, None) => (
-            WorkspaceStatus::AwaitingAgent,
-            lifecycle::awaiting_agent(id, &node.name),
-        ),
-        _ => {
-            let mut payload = json!({
-                "name": node.name, "tier": node.tier, "runtime": node.runtime, "x": node.offset.x, "y": node.offset.y,
-            });
-            if let Some(parent) = parent {
-                payload["parent_id"] = json!(parent);
-            }
-            let event = NewEvent {
-                event: EventType::WorkspaceProvisioning,
-                workspace_id: id,
-                payload,
-            };
-            (WorkspaceStatus::Provisioning, event)
-        }
-    }
+fn layout(at: Point) -> NewLayout {
+    NewLayout { x: at.x, y: at.y }
 }
 
 /// What a plan holds that has no home here, so that nobody waits for it.

@@ -2,11 +2,10 @@ use molecule_core::{
     DeliveryMode, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
     credential::PlainToken,
     netguard::{Check, Refusal},
-    validate::WorkspaceAccess,
 };
 use molecule_store::{
     StoreError,
-    workspaces::{Change, NewLayout, NewUrl, NewWorkspace, Workspace},
+    workspaces::{Change, NewUrl, Workspace},
 };
 use molecule_wire::registry::{Raw, Register, UpdateCard};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +15,7 @@ use super::Registry;
 use crate::{
     credentials::{GateRefusal, Identity},
     dial,
+    draft::{Contact, Draft, Outline},
     lifecycle::{self, Ask, is_external},
 };
 
@@ -260,36 +260,16 @@ impl Registry {
         url: Option<NewUrl>,
         card: &Card,
     ) -> Result<(), RegisterError> {
-        let url = url.map(|url| url.url).unwrap_or_default();
-        let event = lifecycle::online(id, json!({ "url": url, "agent_card": card.said }));
-        let seq = self
-            .inner
-            .store
-            .create_workspace(NewWorkspace {
-                id,
-                name: id.to_string(),
-                role: None,
-                tier: 1,
-                runtime: molecule_core::Runtime::External.as_str().to_owned(),
-                status: WorkspaceStatus::Online,
-                parent_id: None,
-                template: None,
-                agent_card: Some(card.text.clone()),
-                url,
-                delivery_mode: Some(mode),
-                workspace_dir: None,
-                workspace_access: WorkspaceAccess::None,
-                budget_limit: None,
-                max_concurrent_tasks: 1,
-                start_files: None,
-                inbound_secret: None,
-                layout: NewLayout::default(),
-                secrets: Vec::new(),
-                token: None,
-                events: vec![event],
-            })
-            .await?;
-        self.inner.events.passed(seq).await;
+        let outline = Outline {
+            delivery_mode: Some(mode),
+            ..Outline::new(id, id.to_string())
+        };
+        let contact = Contact::Registered {
+            url: url.map(|url| url.url).unwrap_or_default(),
+            card: card.text.clone(),
+            said: card.said.clone(),
+        };
+        Draft::external(outline, contact).insert(&self.inner.ground).await?;
         Ok(())
     }
 

@@ -1,24 +1,26 @@
 use std::path::PathBuf;
 
 use molecule_core::{
-    DeliveryMode, EventType, Runtime, WorkspaceId, WorkspaceStatus,
-    credential::PlainToken,
+    DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus,
     netguard::{Check, Refusal},
     validate::{self, WorkspaceAccess},
 };
 use molecule_store::{
     StoreError,
-    events::NewEvent,
     secrets::{NewSecret, Origin},
-    tokens::NewToken,
-    workspaces::{NewLayout, NewWorkspace},
+    workspaces::NewLayout,
 };
 use molecule_templates::{CreateSource, choose_create};
 use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
 use serde_json::json;
 
 use super::{Workspaces, connection};
-use crate::{dial, lifecycle, provisioning::StartFiles, secrets::SecretError};
+use crate::{
+    dial,
+    draft::{Contact, Draft, Outline},
+    provisioning::StartFiles,
+    secrets::SecretError,
+};
 
 /// Why a workspace was not created (LIFE §5). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]
@@ -68,60 +70,37 @@ pub enum CreateError {
 }
 
 /// A validated request.
-struct Draft {
-    name: String,
-    role: Option<String>,
-    tier: i32,
+struct Checked {
+    outline: Outline,
     runtime: Runtime,
-    model: Option<String>,
-    template: Option<String>,
     source: CreateSource,
-    delivery_mode: Option<DeliveryMode>,
-    workspace_dir: Option<PathBuf>,
-    access: WorkspaceAccess,
-    parent_id: Option<WorkspaceId>,
     url: Option<String>,
-    secrets: Vec<NewSecret>,
 }
-
-/// Tier of a workspace that asks for none (D20).
-const DEFAULT_TIER: i32 = 2;
 
 impl Workspaces {
     /// Creates a workspace and, unless it is external, begins its start (LIFE-63…76). All validation precedes any
-    /// effect; row, secrets and event are one transaction.
+    /// effect; row, secrets and events are one transaction.
     ///
     /// # Errors
     /// [`CreateError`]; nothing changed.
     pub async fn create(&self, request: CreateWorkspace, base_url: &str) -> Result<CreatedWorkspace, CreateError> {
-        let draft = self.validate(&request).await?;
-        let id = WorkspaceId::random();
-        if draft.runtime == Runtime::External {
-            return self.create_external(id, draft, &request, base_url).await;
+        let checked = self.check(&request).await?;
+        if checked.runtime == Runtime::External {
+            return self.create_external(checked, base_url).await;
         }
-        let access = draft.access;
-        let files = start_files(&draft.source).stored();
+        let Checked {
+            outline,
+            runtime,
+            source,
+            ..
+        } = checked;
+        let (id, access) = (outline.id, outline.workspace_access);
         let config = json!({
-            "name": draft.name, "runtime": draft.runtime, "model": draft.model, "tier": draft.tier,
-            "template": draft.template,
+            "name": outline.name, "runtime": runtime, "model": outline.model, "tier": outline.tier(),
+            "template": outline.template,
         });
-        let mut payload = json!({ "name": draft.name, "tier": draft.tier, "runtime": draft.runtime });
-        // Where known (PROV-9a).
-        for (key, value) in [("model", &draft.model), ("template", &draft.template)] {
-            if let Some(value) = value {
-                payload[key] = json!(value);
-            }
-        }
-        let event = NewEvent {
-            event: EventType::WorkspaceProvisioning,
-            workspace_id: id,
-            payload,
-        };
-        let new = NewWorkspace {
-            start_files: files,
-            ..new_row(id, draft, &request, WorkspaceStatus::Provisioning, vec![event], None)
-        };
-        self.insert(new).await?;
+        self.insert(Draft::managed(outline, runtime, &start_files(&source)))
+            .await?;
         if !self.inner.provisioner.has_backend() {
             // The Config tab renders all the same (LIFE-70).
             if let Err(error) = self.inner.store.put_workspace_config(id, &config).await {
@@ -140,32 +119,19 @@ impl Workspaces {
     }
 
     /// Nothing is provisioned (LIFE-72…76).
-    async fn create_external(
-        &self,
-        id: WorkspaceId,
-        draft: Draft,
-        request: &CreateWorkspace,
-        base_url: &str,
-    ) -> Result<CreatedWorkspace, CreateError> {
-        let name = draft.name.clone();
-        let has_url = draft.url.is_some();
-        let (status, event) = if has_url {
-            (
-                WorkspaceStatus::Online,
-                lifecycle::online(id, json!({ "name": name, "external": true })),
-            )
-        } else {
-            (WorkspaceStatus::AwaitingAgent, lifecycle::awaiting_agent(id, &name))
-        };
+    async fn create_external(&self, checked: Checked, base_url: &str) -> Result<CreatedWorkspace, CreateError> {
+        let id = checked.outline.id;
         // Minted with the row: a workspace nobody can connect to would be of no use.
-        let minted: Option<(PlainToken, NewToken)> = if has_url {
-            None
-        } else {
-            Some(self.inner.credentials.prepare().map_err(CreateError::Store)?)
+        let (contact, token) = match checked.url {
+            Some(url) => (Contact::At(url), None),
+            None => {
+                let (token, stored) = self.inner.credentials.prepare().map_err(CreateError::Store)?;
+                (Contact::Awaited(Some(stored)), Some(token))
+            }
         };
-        let (token, stored) = minted.unzip();
-        self.insert(new_row(id, draft, request, status, vec![event], stored))
-            .await?;
+        let draft = Draft::external(checked.outline, contact);
+        let status = draft.status();
+        self.insert(draft).await?;
         let base = self.inner.config.external_platform_url.as_deref().unwrap_or(base_url);
         Ok(CreatedWorkspace {
             id,
@@ -173,25 +139,18 @@ impl Workspaces {
             awareness_namespace: None,
             workspace_access: None,
             external: Some(true),
-            connection: (!has_url).then(|| connection::connection(id, base, token.as_ref())),
+            connection: token.map(|token| connection::connection(id, base, Some(&token))),
         })
     }
 
-    async fn insert(&self, new: NewWorkspace) -> Result<(), CreateError> {
-        let seq = self
-            .inner
-            .store
-            .create_workspace(new)
-            .await
-            .map_err(|error| match error {
-                StoreError::UnknownParent => CreateError::BadParent,
-                other => CreateError::Store(other),
-            })?;
-        self.inner.events.passed(seq).await;
-        Ok(())
+    async fn insert(&self, draft: Draft) -> Result<(), CreateError> {
+        draft.insert(&self.inner.ground).await.map_err(|error| match error {
+            StoreError::UnknownParent => CreateError::BadParent,
+            other => CreateError::Store(other),
+        })
     }
 
-    async fn validate(&self, request: &CreateWorkspace) -> Result<Draft, CreateError> {
+    async fn check(&self, request: &CreateWorkspace) -> Result<Checked, CreateError> {
         if request.name.is_empty() {
             return Err(CreateError::BadPayload);
         }
@@ -200,7 +159,7 @@ impl Workspaces {
             None => None,
             Some(mode) => Some(DeliveryMode::parse(mode).ok_or(CreateError::BadMode)?),
         };
-        let (workspace_dir, access) = check_mount(request)?;
+        let (workspace_dir, workspace_access) = check_mount(request)?;
         let parent_id = self.check_parent(request).await?;
         let (runtime, model, source) = self.resolve_template(request)?;
         let url = request
@@ -213,23 +172,30 @@ impl Workspaces {
                 .map_err(CreateError::BadUrl)?;
         }
         let secrets = self.secrets(request, model.as_deref())?;
-        // Storing `push` for an external row that did not ask for it would defeat its poll default (LIFE-76).
-        let delivery_mode =
-            delivery_mode.or_else(|| (runtime != Runtime::External || url.is_some()).then_some(DeliveryMode::Push));
-        Ok(Draft {
-            name: request.name.clone(),
-            role: request.role.clone().filter(|role| !role.is_empty()),
-            tier: request.tier.filter(|tier| *tier != 0).unwrap_or(DEFAULT_TIER),
-            runtime,
-            model,
+        let canvas = request.canvas.unwrap_or_default();
+        let outline = Outline {
+            role: request.role.clone(),
+            tier: request.tier,
+            parent: parent_id,
             template: request.template.clone(),
-            source,
+            model,
             delivery_mode,
             workspace_dir,
-            access,
-            parent_id,
-            url,
+            workspace_access,
+            budget_limit: request.budget_limit,
+            max_concurrent_tasks: request.max_concurrent_tasks.unwrap_or(1),
+            layout: NewLayout {
+                x: canvas.x,
+                y: canvas.y,
+            },
             secrets,
+            ..Outline::new(WorkspaceId::random(), request.name.as_str())
+        };
+        Ok(Checked {
+            outline,
+            runtime,
+            source,
+            url,
         })
     }
 
@@ -342,42 +308,5 @@ fn start_files(source: &CreateSource) -> StartFiles {
             files: std::collections::BTreeMap::new(),
         },
         CreateSource::Generated => StartFiles::Generated,
-    }
-}
-
-fn new_row(
-    id: WorkspaceId,
-    draft: Draft,
-    request: &CreateWorkspace,
-    status: WorkspaceStatus,
-    events: Vec<NewEvent>,
-    token: Option<NewToken>,
-) -> NewWorkspace {
-    let canvas = request.canvas.unwrap_or_default();
-    NewWorkspace {
-        id,
-        name: draft.name,
-        role: draft.role,
-        tier: draft.tier,
-        runtime: draft.runtime.as_str().to_owned(),
-        status,
-        parent_id: draft.parent_id,
-        template: draft.template,
-        agent_card: None,
-        url: draft.url.unwrap_or_default(),
-        delivery_mode: draft.delivery_mode,
-        workspace_dir: draft.workspace_dir.map(|dir| dir.to_string_lossy().into_owned()),
-        workspace_access: draft.access,
-        budget_limit: request.budget_limit,
-        max_concurrent_tasks: request.max_concurrent_tasks.filter(|tasks| *tasks > 0).unwrap_or(1),
-        start_files: None,
-        inbound_secret: None,
-        layout: NewLayout {
-            x: canvas.x,
-            y: canvas.y,
-        },
-        secrets: draft.secrets,
-        token,
-        events,
     }
 }

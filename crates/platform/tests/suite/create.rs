@@ -249,7 +249,11 @@ both_engines! {
         let row = harness.row(created.id).await;
         assert_eq!((row.runtime.as_str(), row.delivery_mode), ("external", None));
         let events = harness.recorded(created.id).await;
-        assert_eq!(events, [("WORKSPACE_AWAITING_AGENT".to_owned(), json!({ "name": "Laptop", "external": true }))]);
+        let announced = json!({ "name": "Laptop", "tier": 2, "runtime": "external" });
+        assert_eq!(events, [
+            ("WORKSPACE_PROVISIONING".to_owned(), announced),
+            ("WORKSPACE_AWAITING_AGENT".to_owned(), json!({ "name": "Laptop", "external": true })),
+        ]);
     }
 
     async fn an_external_workspace_with_url_is_online(url: String) {
@@ -268,7 +272,11 @@ both_engines! {
         assert_eq!((row.url.as_str(), row.url_assigned), ("http://localhost:9/", false));
         assert_eq!(row.delivery_mode, Some(DeliveryMode::Push));
         let events = harness.recorded(created.id).await;
-        assert_eq!(events, [("WORKSPACE_ONLINE".to_owned(), json!({ "name": "Laptop", "external": true }))]);
+        let announced = json!({ "name": "Laptop", "tier": 2, "runtime": "external" });
+        assert_eq!(events, [
+            ("WORKSPACE_PROVISIONING".to_owned(), announced),
+            ("WORKSPACE_ONLINE".to_owned(), json!({ "name": "Laptop", "external": true })),
+        ]);
         assert!(harness.backend.calls().is_empty());
     }
 }

@@ -103,10 +103,15 @@ both_engines! {
         let imported = harness.platform.orgs.import(inline(template)).await.unwrap();
         let [waiting, there] = [0, 1].map(|n| imported.workspaces[n].id);
         assert_eq!(harness.status(waiting).await, WorkspaceStatus::AwaitingAgent);
-        assert_eq!(harness.row(waiting).await.delivery_mode, Some(DeliveryMode::Poll));
+        assert_eq!(harness.row(waiting).await.delivery_mode, None, "LIFE-76");
+        assert_eq!(harness.recorded_names(waiting).await, ["WORKSPACE_PROVISIONING", "WORKSPACE_AWAITING_AGENT"]);
         assert_eq!(harness.status(there).await, WorkspaceStatus::Online);
         assert_eq!(harness.row(there).await.runtime, "external");
-        assert_eq!(harness.recorded(there).await, [("WORKSPACE_ONLINE".to_owned(), json!({ "name": "There", "external": true }))]);
+        let recorded = harness.recorded(there).await;
+        assert_eq!(recorded[0].0, "WORKSPACE_PROVISIONING");
+        // The canvas places it by what it is announced with.
+        assert!(recorded[0].1["x"].is_number() && recorded[0].1["runtime"] == "external", "{}", recorded[0].1);
+        assert_eq!(recorded[1..], [("WORKSPACE_ONLINE".to_owned(), json!({ "name": "There", "external": true }))]);
         assert!(harness.backend.calls().is_empty());
     }
 

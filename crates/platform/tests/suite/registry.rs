@@ -86,7 +86,7 @@ both_engines! {
         assert_eq!(reply.delivery_mode, DeliveryMode::Push, "what is stored holds");
         assert_eq!(harness.row(id).await.url, "http://localhost:9/");
         let names = harness.recorded_names(id).await;
-        assert_eq!(names[1..], ["WORKSPACE_ONLINE", "WORKSPACE_ONLINE", "WORKSPACE_ONLINE"], "REG-31");
+        assert_eq!(names[2..], ["WORKSPACE_ONLINE", "WORKSPACE_ONLINE", "WORKSPACE_ONLINE"], "REG-31");
     }
 
     async fn push_needs_an_address_that_may_be_dialled(url: String) {
@@ -107,7 +107,7 @@ both_engines! {
             assert_eq!(refused.to_string(), text, "{bad}");
         }
         assert_eq!(harness.status(id).await, WorkspaceStatus::AwaitingAgent);
-        assert_eq!(harness.recorded_names(id).await, ["WORKSPACE_AWAITING_AGENT"]);
+        assert_eq!(harness.recorded_names(id).await, ["WORKSPACE_PROVISIONING", "WORKSPACE_AWAITING_AGENT"]);
     }
 
     async fn poll_keeps_no_address_that_may_not_be_dialled(url: String) {
@@ -169,7 +169,10 @@ both_engines! {
         let reply = registry.register(&admin(), poll).await.unwrap();
         let row = harness.row(id).await;
         assert_eq!((row.name, row.status), (id.to_string(), WorkspaceStatus::Online));
-        assert_eq!(harness.recorded(id).await, [("WORKSPACE_ONLINE".to_owned(), json!({ "url": "", "agent_card": { "name": "agent" } }))]);
+        assert_eq!(harness.recorded(id).await, [
+            ("WORKSPACE_PROVISIONING".to_owned(), json!({ "name": id, "tier": 2, "runtime": "external" })),
+            ("WORKSPACE_ONLINE".to_owned(), json!({ "url": "", "agent_card": { "name": "agent" } })),
+        ]);
         let token = reply.auth_token.unwrap();
         assert!(reply.inbound_secret.is_some(), "REG-34");
         let identity = harness.bearer(token.expose()).await;

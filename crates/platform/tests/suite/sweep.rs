@@ -33,7 +33,7 @@ both_engines! {
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::AwaitingAgent);
-        let lost = harness.recorded(id).await.split_off(2);
+        let lost = harness.recorded(id).await.split_off(3);
         assert_eq!(lost, [
             ("WORKSPACE_OFFLINE".to_owned(), json!({})),
             ("WORKSPACE_AWAITING_AGENT".to_owned(), json!({ "name": "Laptop", "external": true })),

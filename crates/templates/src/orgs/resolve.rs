@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use molecule_core::{Runtime, runtime::Allowlist, text::Quoted, validate};
+use molecule_core::{Runtime, limits, runtime::Allowlist, text::Quoted, validate};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
@@ -25,9 +25,6 @@ use crate::{
     },
     paths,
 };
-
-/// Privilege and size class of an imported workspace that names none (PROV-128).
-const DEFAULT_TIER: i32 = 2;
 
 /// Replaces what the template says about every workspace the platform runs; external ones stay external.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,7 +117,7 @@ impl Resolver<'_> {
             role: doc.role.clone(),
             runtime,
             model,
-            tier: declared([doc.tier, defaults.tier]).unwrap_or(DEFAULT_TIER),
+            tier: declared([doc.tier, defaults.tier]).unwrap_or(limits::DEFAULT_TIER),
             system_prompt: Some(&doc.system_prompt).filter(|text| !text.trim().is_empty()).cloned(),
             initial_prompt,
             idle_prompt,
