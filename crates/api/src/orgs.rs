@@ -32,6 +32,7 @@ pub(crate) async fn templates(State(state): State<ApiState>) -> Result<Answer<Ve
         (status = 207, description = "Stopped at the first that failed; earlier ones stay.", body = ImportedOrg),
         (status = 400, description = "Nothing usable was given.", body = ErrorBody),
         (status = 404, description = "No such template.", body = ErrorBody),
+        (status = 409, description = "`if_exists` is `refuse`, and `workspaces` are there.", body = ErrorBody),
         (status = 412, description = "Environment variables are missing; nothing was created.", body = MissingEnv),
     )
 )]

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// Bytes of a workspace name (LIFE-1).
-pub const NAME_BYTES: usize = 255;
+/// Characters of a workspace name (D31).
+pub const NAME_CHARS: usize = 255;
 /// Bytes of a workspace role (LIFE-1).
 pub const ROLE_BYTES: usize = 1_000;
+/// Bytes of the role of an imported workspace.
+pub const IMPORTED_ROLE_BYTES: usize = 64 << 10;
 /// Privilege and size class of a workspace that asks for none (D20).
 pub const DEFAULT_TIER: i32 = 2;
 /// Bytes of a model id (SEC-191).

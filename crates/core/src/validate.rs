@@ -1,7 +1,11 @@
 //! What users may call things and where a workspace may be mounted (LIFE-1, LIFE-2, SEC-191, PROV-40, PROV-O9).
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::LazyLock,
+};
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
@@ -9,12 +13,12 @@ use crate::limits;
 /// A field that cannot be stored. The text is what the API answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// Longer than allowed, in bytes.
+    /// Longer than allowed: characters of a name, bytes of everything else.
     #[error("{field} must be at most {max} characters")]
     TooLong {
         /// Field name on the wire.
         field: &'static str,
-        /// Bytes allowed.
+        /// How long it may be.
         max: usize,
     },
     /// Nothing but white space: nobody could tell what it stands for.
@@ -29,55 +33,84 @@ pub enum InvalidField {
         /// Field name on the wire.
         field: &'static str,
     },
-    /// One of the YAML-special characters, or NUL.
+    /// A character that does not show, or that changes how others show.
     #[error("{field} contains invalid characters")]
     Charset {
         /// Field name on the wire.
         field: &'static str,
+        /// The first of them.
+        found: char,
     },
 }
 
-const YAML_SPECIAL: [char; 10] = ['{', '}', '[', ']', '|', '>', '*', '&', '!', '\0'];
-
-fn line(field: &'static str, text: &str, max: usize) -> Result<(), InvalidField> {
-    if text.len() > max {
-        return Err(InvalidField::TooLong { field, max });
+impl InvalidField {
+    /// The text, with the character that is meant.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Charset { found, .. } => format!("{self}: U+{:04X} does not show", u32::from(*found)),
+            other => other.to_string(),
+        }
     }
+}
+
+/// Control and format characters (zero width, direction overrides) and Unicode's own line ends.
+static UNSEEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]").expect("the pattern is fixed and tested"));
+
+fn line(field: &'static str, text: &str) -> Result<(), InvalidField> {
     if text.contains(['\r', '\n']) {
         return Err(InvalidField::Newline { field });
     }
-    if text.contains('\0') {
-        return Err(InvalidField::Charset { field });
-    }
-    Ok(())
-}
-
-fn plain(field: &'static str, text: &str, max: usize) -> Result<(), InvalidField> {
-    line(field, text, max)?;
-    if text.contains(YAML_SPECIAL) {
-        Err(InvalidField::Charset { field })
-    } else {
-        Ok(())
+    match text.chars().find(|c| c.is_control() && *c != '\t') {
+        Some(found) => Err(InvalidField::Charset { field, found }),
+        None => Ok(()),
     }
 }
 
-/// A workspace name.
+fn short(field: &'static str, text: &str, max: usize) -> Result<(), InvalidField> {
+    if text.len() > max {
+        return Err(InvalidField::TooLong { field, max });
+    }
+    line(field, text)
+}
+
+/// A workspace name, trimmed: any text that people can see, in any script (D31).
 ///
 /// # Errors
-/// Blank, too long, multi-line, or YAML-special characters.
-pub fn name(text: &str) -> Result<(), InvalidField> {
-    if text.trim().is_empty() {
-        return Err(InvalidField::Blank { field: "name" });
+/// Blank, too long, multi-line, or with characters that do not show.
+pub fn name(text: &str) -> Result<&str, InvalidField> {
+    let (field, text) = ("name", text.trim());
+    if text.is_empty() {
+        return Err(InvalidField::Blank { field });
     }
-    plain("name", text, limits::NAME_BYTES)
+    if text.chars().count() > limits::NAME_CHARS {
+        return Err(InvalidField::TooLong {
+            field,
+            max: limits::NAME_CHARS,
+        });
+    }
+    line(field, text)?;
+    match UNSEEN.find(text).and_then(|found| found.as_str().chars().next()) {
+        Some(found) => Err(InvalidField::Charset { field, found }),
+        None => Ok(text),
+    }
 }
 
 /// A workspace role.
 ///
 /// # Errors
-/// As [`name`].
+/// Too long, multi-line, or with control characters.
 pub fn role(text: &str) -> Result<(), InvalidField> {
-    plain("role", text, limits::ROLE_BYTES)
+    short("role", text, limits::ROLE_BYTES)
+}
+
+/// A role that comes with a template: written for people and models to read, it may be long.
+///
+/// # Errors
+/// As [`role`], with a longer limit.
+pub fn imported_role(text: &str) -> Result<(), InvalidField> {
+    short("role", text, limits::IMPORTED_ROLE_BYTES)
 }
 
 /// A model id.
@@ -85,7 +118,7 @@ pub fn role(text: &str) -> Result<(), InvalidField> {
 /// # Errors
 /// Too long or multi-line.
 pub fn model(text: &str) -> Result<(), InvalidField> {
-    line("model", text, limits::MODEL_BYTES)
+    short("model", text, limits::MODEL_BYTES)
 }
 
 /// A provider's name.
@@ -93,7 +126,7 @@ pub fn model(text: &str) -> Result<(), InvalidField> {
 /// # Errors
 /// Too long or multi-line.
 pub fn provider(text: &str) -> Result<(), InvalidField> {
-    line("provider", text, limits::PROVIDER_BYTES)
+    short("provider", text, limits::PROVIDER_BYTES)
 }
 
 /// A runtime name as sent; it is allowlisted at use.
@@ -101,7 +134,7 @@ pub fn provider(text: &str) -> Result<(), InvalidField> {
 /// # Errors
 /// Too long or multi-line.
 pub fn runtime(text: &str) -> Result<(), InvalidField> {
-    line("runtime", text, limits::RUNTIME_BYTES)
+    short("runtime", text, limits::RUNTIME_BYTES)
 }
 
 /// How an agent may use the mounted host directory.
@@ -204,30 +237,72 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_count_bytes_and_are_inclusive() {
-        // LIFE-1
-        assert!(name(&"n".repeat(255)).is_ok());
-        assert!(name(&"é".repeat(128)).is_err());
-        assert_eq!(
-            name(&"n".repeat(256)).unwrap_err().to_string(),
-            "name must be at most 255 characters"
-        );
-        for blank in ["", " ", "\u{3000}\t"] {
-            assert_eq!(name(blank).unwrap_err().to_string(), "name must not be blank");
+    fn limits_are_inclusive() {
+        // LIFE-1, D31: a name is as long as it looks, whatever the script
+        for letter in ["n", "é", "界"] {
+            assert!(name(&letter.repeat(255)).is_ok());
+            assert_eq!(
+                name(&letter.repeat(256)).unwrap_err().to_string(),
+                "name must be at most 255 characters"
+            );
         }
+        assert!(role(&"r".repeat(1_000)).is_ok());
+        assert!(role(&"é".repeat(501)).is_err());
+        assert!(imported_role(&"r".repeat(limits::IMPORTED_ROLE_BYTES)).is_ok());
+        assert!(imported_role(&"r".repeat(limits::IMPORTED_ROLE_BYTES + 1)).is_err());
         assert_eq!(
             role("a\nb").unwrap_err().to_string(),
             "role must not contain newline characters"
         );
-        for bad in "{}[]|>*&!".chars() {
-            assert_eq!(
-                name(&bad.to_string()).unwrap_err().to_string(),
-                "name contains invalid characters"
-            );
-        }
         assert!(model("{x}").is_ok());
         assert!(model(&"m".repeat(101)).is_err());
         assert!(provider("anthropic").is_ok() && provider("a\nb").is_err());
+    }
+
+    #[test]
+    fn names_are_what_people_can_see() {
+        // D31, LIFE-96
+        for good in [
+            "R&D (Zürich) [a|b] {c} > *!",
+            "名前",
+            "Ops 🚀",
+            "a: b # c",
+            "O'Neil \"x\"",
+        ] {
+            assert_eq!(name(good), Ok(good));
+            assert!(role(good).is_ok());
+        }
+        assert_eq!(name("  Lead\n"), Ok("Lead"));
+        for blank in ["", " ", "\u{3000}\t"] {
+            assert_eq!(name(blank).unwrap_err().to_string(), "name must not be blank");
+        }
+        assert_eq!(
+            name("a\nb").unwrap_err().to_string(),
+            "name must not contain newline characters"
+        );
+        for unseen in [
+            '\0',
+            '\u{1b}',
+            '\t',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            let refused = name(&format!("a{unseen}b")).unwrap_err();
+            assert_eq!(refused.to_string(), "name contains invalid characters", "{unseen:?}");
+        }
+        assert_eq!(
+            name("a\u{200b}b").unwrap_err().detail(),
+            "name contains invalid characters: U+200B does not show"
+        );
+        assert!(role("a\u{1b}[0m").is_err());
     }
 
     #[test]

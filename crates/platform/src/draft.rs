@@ -237,7 +237,10 @@ mod tests {
             assert_eq!(external.status(), status);
             assert_eq!(names(&external), [EventType::WorkspaceProvisioning, event]);
             let payload = &external.0.events[0].payload;
-            assert_eq!(payload, &json!({ "name": "A", "tier": DEFAULT_TIER, "runtime": "external" }));
+            assert_eq!(
+                payload,
+                &json!({ "name": "A", "tier": DEFAULT_TIER, "runtime": "external" })
+            );
         }
     }
 
@@ -260,7 +263,13 @@ mod tests {
         };
         let mode = |outline, contact| Draft::external(outline, contact).0.delivery_mode;
         assert_eq!(mode(outline(), Contact::Awaited(None)), None);
-        assert_eq!(mode(outline(), Contact::At("http://a".to_owned())), Some(DeliveryMode::Push));
-        assert_eq!(mode(poll(), Contact::At("http://a".to_owned())), Some(DeliveryMode::Poll));
+        assert_eq!(
+            mode(outline(), Contact::At("http://a".to_owned())),
+            Some(DeliveryMode::Push)
+        );
+        assert_eq!(
+            mode(poll(), Contact::At("http://a".to_owned())),
+            Some(DeliveryMode::Poll)
+        );
     }
 }

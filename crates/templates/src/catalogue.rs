@@ -164,6 +164,28 @@ impl Catalogue {
         }
     }
 
+    /// Variables of which one lets agents of that runtime reach a model, as its own template lists them; none for a
+    /// runtime that needs none.
+    #[must_use]
+    pub fn credentials(&self, runtime: Runtime) -> Vec<String> {
+        let Some(config) = self.recover(runtime).and_then(|found| read_config(&found)) else {
+            return Vec::new();
+        };
+        let of_models = config.runtime_config.models.into_iter().map(|model| model.required_env);
+        let of_providers = config.providers.into_iter().map(|provider| provider.auth_env);
+        let mut names = Vec::new();
+        for name in of_models
+            .chain(of_providers)
+            .chain([config.runtime_config.required_env])
+            .flatten()
+        {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// The parsed configuration of the template of that id (PROV-98).
     #[must_use]
     pub fn config(&self, id: &str) -> Option<TemplateConfig> {

@@ -7,7 +7,7 @@ use crate::lenient::{nullable, text, texts};
 /// A template's `config.yaml` as far as the platform reads it. `shared_context` and every other key is ignored
 /// (PROV-98, PROV-99), so a template can neither name nor influence a backend (PROV-164).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct TemplateConfig {
     /// Display name.
     #[serde(deserialize_with = "text")]
@@ -40,7 +40,7 @@ pub struct TemplateConfig {
 
 /// The `runtime_config` mapping.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct RuntimeConfig {
     /// Model id.
     #[serde(deserialize_with = "text")]
@@ -61,7 +61,7 @@ pub struct RuntimeConfig {
 
 /// A model a user may choose (PROV-100).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct ModelEntry {
     /// Model id.
     #[serde(deserialize_with = "text")]
@@ -76,7 +76,7 @@ pub struct ModelEntry {
 
 /// One entry of the top-level `providers` list (PROV-100). `base_url: null` is the empty string (PROV-102).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct ProviderEntry {
     /// Provider name.
     #[serde(deserialize_with = "text")]
@@ -100,7 +100,7 @@ pub struct ProviderEntry {
 
 /// One entry of `sub_workspaces` (PROV-98).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct SubWorkspace {
     /// Template of the child.
     #[serde(deserialize_with = "text")]

@@ -54,6 +54,88 @@ pub(crate) fn text_lists<'de, D: Deserializer<'de>>(
     Ok(map.into_iter().map(|(key, list)| (key.0, plain(list))).collect())
 }
 
+/// A whole number, if there is one.
+///
+/// # Errors
+/// Anything else, or a number that does not fit.
+pub(crate) fn whole<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<i64>,
+{
+    deserializer
+        .deserialize_any(WholeVisitor)
+        .and_then(|number| match number {
+            None => Ok(None),
+            Some(number) => {
+                let out_of_range = || de::Error::custom(format_args!("{number} is out of range"));
+                T::try_from(number).map(Some).map_err(|_| out_of_range())
+            }
+        })
+}
+
+/// A number; `null` is 0.
+///
+/// # Errors
+/// Anything else.
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    deserializer.deserialize_any(NumberVisitor)
+}
+
+struct WholeVisitor;
+
+impl de::Visitor<'_> for WholeVisitor {
+    type Value = Option<i64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<i64>, E> {
+        Ok(Some(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Option<i64>, E> {
+        let out_of_range = || E::custom(format_args!("{number} is out of range"));
+        i64::try_from(number).map(Some).map_err(|_| out_of_range())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Option<i64>, E> {
+        Ok(None)
+    }
+}
+
+struct NumberVisitor;
+
+impl de::Visitor<'_> for NumberVisitor {
+    type Value = f64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<f64, E> {
+        Ok(number)
+    }
+
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "a position far off the canvas is as good as its neighbour"
+    )]
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<f64, E> {
+        Ok(number as f64)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "as above")]
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<f64, E> {
+        Ok(number as f64)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<f64, E> {
+        Ok(0.0)
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Text(String);
 

@@ -17,7 +17,7 @@ mod tests;
 
 pub use catalogue::{Catalogue, Found, InvalidTemplate, TemplateDefaults};
 pub use config::{ModelEntry, ProviderEntry, RuntimeConfig, SubWorkspace, TemplateConfig, required_env};
-pub use import::{ImportError, Imported};
+pub use import::{ImportError, Imported, InvalidFiles};
 pub use manifest::{LoadedAllowlist, load_allowlist, manifest_candidates};
 pub use paths::Escape;
 pub use shipped::{MaterialiseError, Materialised, materialise_embedded, orgs_dir, workspaces_dir};

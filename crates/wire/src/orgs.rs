@@ -17,9 +17,32 @@ pub struct ImportOrg {
     /// Run every managed workspace of the template on this runtime instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// What happens when there are root workspaces of the names that the template's have.
+    #[serde(default, skip_serializing_if = "IfExists::is_default")]
+    pub if_exists: IfExists,
     /// Give every managed workspace of the template this model instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+}
+
+/// What an import does when its organisation seems to be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IfExists {
+    /// It creates another one of the same names.
+    #[default]
+    Create,
+    /// It is refused with 409, which names what is there.
+    Refuse,
+    /// It creates another one, whose root workspaces are told apart by a number.
+    Number,
+}
+
+impl IfExists {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::Create
+    }
 }
 
 /// 201 or 207 of `POST /org/import`.

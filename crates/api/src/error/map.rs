@@ -158,7 +158,12 @@ impl From<ImportError> for ApiError {
             ImportError::NothingGiven | ImportError::BadDirectory | ImportError::BadRuntime(_) => {
                 Self::bad_request(error.to_string())
             }
-            ImportError::Expansion(ref cause) | ImportError::BadTemplate(ref cause) => {
+            ImportError::Exists(ref there) => {
+                Self::new(StatusCode::CONFLICT, error.to_string()).with("workspaces", there.clone())
+            }
+            ImportError::Unreadable(ref cause)
+            | ImportError::Expansion(ref cause)
+            | ImportError::BadTemplate(ref cause) => {
                 tracing::info!(%cause, "org template refused");
                 let refused = Self::bad_request(error.to_string());
                 match cause.detail() {
@@ -168,7 +173,7 @@ impl From<ImportError> for ApiError {
             }
             ImportError::NotFound(_) => Self::not_found(error.to_string()),
             ImportError::MissingEnv(body) => Self::json(StatusCode::PRECONDITION_FAILED, &body),
-            ImportError::Unverified(_) => failed(&error),
+            ImportError::Unverified(_) | ImportError::Store(_) => failed(&error),
         }
     }
 }
@@ -177,7 +182,8 @@ impl From<templates::ImportError> for ApiError {
     fn from(error: templates::ImportError) -> Self {
         use templates::ImportError;
         match error {
-            ImportError::Invalid | ImportError::TooManyFiles(_) => Self::bad_request(error.to_string()),
+            ImportError::Invalid(ref cause) => Self::bad_request(error.to_string()).with("detail", cause.to_string()),
+            ImportError::TooManyFiles(_) => Self::bad_request(error.to_string()),
             ImportError::Exists { ref id } => {
                 Self::new(StatusCode::CONFLICT, error.to_string()).with("id", id.as_str())
             }

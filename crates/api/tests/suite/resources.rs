@@ -236,6 +236,10 @@ both_engines! {
         import(json!({})).await.refused(400, "provide 'dir' or 'template'");
         import(json!({ "dir": "../x" })).await.refused(400, "invalid org directory");
         import(json!({ "dir": "nothing" })).await.refused(404, "org template not found: nothing");
+        import(json!({ "template": { "workspaces": [] } })).await.refused(400, "provide 'dir' or 'template'");
+        let refused = import(json!({ "template": "x" })).await;
+        assert_eq!(refused.json()["detail"], "template: invalid type: string \"x\", expected a mapping");
+        refused.refused(400, "invalid request body");
         let template = json!({ "name": "o", "workspaces": [{ "name": "w", "required_env": ["NEVER_SET_ANYWHERE"] }] });
         let missing = import(json!({ "template": template })).await.expect(412);
         assert_eq!(missing["missing_env"], json!(["NEVER_SET_ANYWHERE"]));
@@ -258,6 +262,9 @@ both_engines! {
         ] {
             import(bad).await.refused(400, "invalid request body");
         }
+        let clash = import(json!({ "name": "a", "files": { "a": "", "a/b": "" } })).await;
+        assert_eq!(clash.json()["detail"], "files: \"a/b\" needs a directory where \"a\" is a file");
+        clash.refused(400, "invalid request body");
         let many: serde_json::Map<_, _> = (0..201).map(|n| (n.to_string(), json!(""))).collect();
         import(json!({ "name": "a", "files": many })).await.refused(400, "too many files (201), max 200");
         let body = json!({ "name": "Night Watch", "files": { "system-prompt.md": "Watch.", "skills/look/SKILL.md": "Look." } });

@@ -101,6 +101,7 @@ async fn import(args: ImportArgs, client: &Client, out: &mut Output) -> Result<(
         template,
         runtime: args.runtime,
         model: args.model,
+        ..ImportOrg::default()
     };
     let answer = progress::run(out, "creating the workspaces", |_| client.import_org(&request)).await;
     let imported = match answer {

@@ -1,7 +1,8 @@
 use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
-use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
+use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus, limits, runtime::Allowlist};
 use molecule_store::{
+    StoreError,
     secrets::{NewSecret, Origin},
     workspaces::NewLayout,
 };
@@ -12,7 +13,7 @@ use molecule_templates::{
         PlanContext, Point, config_files,
     },
 };
-use molecule_wire::orgs::{ImportOrg, ImportedOrg, ImportedWorkspace, MissingEnv, OrgTemplateView};
+use molecule_wire::orgs::{IfExists, ImportOrg, ImportedOrg, ImportedWorkspace, MissingEnv, OrgTemplateView};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -27,9 +28,12 @@ use crate::{
 /// Why nothing was imported (PROV-133). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Neither `dir` nor `template`.
+    /// Neither `dir` nor `template`, or one without a name.
     #[error("provide 'dir' or 'template'")]
     NothingGiven,
+    /// What was sent in place of a template is none.
+    #[error("invalid request body")]
+    Unreadable(#[source] OrgYamlError),
     /// The path leaves the library.
     #[error("invalid org directory")]
     BadDirectory,
@@ -45,6 +49,12 @@ pub enum ImportError {
     /// An unknown runtime in the request.
     #[error("unknown runtime: {0}")]
     BadRuntime(String),
+    /// Root workspaces of that name are there, and the request asks for a refusal then.
+    #[error("the organisation is already there")]
+    Exists(Vec<String>),
+    /// What is there already could not be found out.
+    #[error("lookup failed")]
+    Store(#[from] StoreError),
     /// Required environment that nobody set; nothing was created (PROV-134).
     #[error("missing required environment variables")]
     MissingEnv(Box<MissingEnv>),
@@ -56,7 +66,7 @@ pub enum ImportError {
 /// Imports organisations. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Orgs {
-    inner: Arc<Parts>,
+    pub(super) inner: Arc<Parts>,
 }
 
 /// What the service is made of.
@@ -78,6 +88,9 @@ impl Deref for Parts {
         &self.ground
     }
 }
+
+/// Room for the number that tells an organisation from another of its name.
+const NUMBER_CHARS: usize = 21;
 
 /// How one node failed; ends the walk (PROV-140).
 struct Stopped(String);
@@ -117,19 +130,21 @@ impl Orgs {
     /// # Errors
     /// [`ImportError`]; nothing was created.
     pub async fn import(&self, request: ImportOrg) -> Result<ImportedOrg, ImportError> {
-        let (template, label) = self.read(&request)?;
         let overrides = overrides(&request)?;
+        let (template, label) = self.read(&request)?;
         let process_env = |name: &str| std::env::var(name).ok();
-        let plan = template
-            .plan(PlanContext {
-                allowlist: &self.inner.allowlist,
-                catalogue: &self.inner.catalogue,
-                plugins: None,
-                process_env: &process_env,
-                overrides: &overrides,
-            })
-            .map_err(|error| classify(error, &label))?;
-        self.preflight(&plan, &label).await?;
+        let plan = template.plan(PlanContext {
+            allowlist: &self.inner.allowlist,
+            catalogue: &self.inner.catalogue,
+            plugins: None,
+            process_env: &process_env,
+            overrides: &overrides,
+        });
+        // First what the operator has to bring, which no change of the template mends.
+        self.preflight(&template, plan.as_ref().ok(), &overrides, &label)
+            .await?;
+        let mut plan = plan.map_err(|error| classify(error, &label))?;
+        self.settle_repetition(&mut plan, request.if_exists).await?;
         if let Some(parts) = left_out(&plan) {
             tracing::warn!(
                 org = plan.name,
@@ -147,7 +162,9 @@ impl Orgs {
                 Ok((template, dir.clone()))
             }
             (_, Some(template)) => {
-                let template = OrgTemplate::inline(template).map_err(|error| classify(error, "inline"))?;
+                let template = OrgTemplate::inline(template)
+                    .map_err(|error| classify(error, "inline"))?
+                    .ok_or(ImportError::NothingGiven)?;
                 let label = template.document.name.clone();
                 Ok((template, label))
             }
@@ -155,43 +172,36 @@ impl Orgs {
         }
     }
 
-    /// Configured means a global secret with a value; there is no way round it (PROV-134, PROV-135).
-    async fn preflight(&self, plan: &OrgPlan, label: &str) -> Result<(), ImportError> {
-        if plan.required_env.is_empty() {
+    /// An organisation that is imported once more stands beside the first; whoever asks can have it refused or told
+    /// apart instead.
+    async fn settle_repetition(&self, plan: &mut OrgPlan, wanted: IfExists) -> Result<(), ImportError> {
+        if wanted == IfExists::Create {
             return Ok(());
         }
-        let rows = self
-            .inner
-            .secrets
-            .list_global()
-            .await
-            .map_err(ImportError::Unverified)?;
-        let configured: BTreeSet<String> = rows
-            .into_iter()
-            .filter(|row| {
-                self.inner
-                    .secrets
-                    .open(&row.value)
-                    .is_ok_and(|value| !value.expose_secret().is_empty())
-            })
-            .map(|row| row.key)
-            .collect();
-        let missing: Vec<EnvRequirement> = plan
-            .required_env
+        let rows = self.inner.store.workspaces().await?;
+        let taken: BTreeSet<&str> = rows
             .iter()
-            .filter(|need| !need.is_met(|name| configured.contains(name)))
-            .cloned()
+            .filter(|row| row.parent_id.is_none() && row.status != WorkspaceStatus::Removed)
+            .map(|row| row.name.as_str())
             .collect();
-        if missing.is_empty() {
-            return Ok(());
+        let there = plan.roots.iter().filter(|root| taken.contains(root.name.as_str()));
+        match wanted {
+            IfExists::Create => Ok(()),
+            IfExists::Refuse => {
+                let there: Vec<String> = there.map(|root| root.name.clone()).collect();
+                if there.is_empty() {
+                    Ok(())
+                } else {
+                    Err(ImportError::Exists(there))
+                }
+            }
+            IfExists::Number => {
+                plan.roots
+                    .iter_mut()
+                    .for_each(|root| root.name = free_name(&root.name, &taken));
+                Ok(())
+            }
         }
-        Err(ImportError::MissingEnv(Box::new(MissingEnv {
-            error: "missing required environment variables".to_owned(),
-            missing_env: wire(&missing),
-            required_env: wire(&plan.required_env),
-            template: label.to_owned(),
-            suggestion: "store them as global secrets with POST /settings/secrets, then import again".to_owned(),
-        })))
     }
 
     async fn create_all(&self, plan: &OrgPlan) -> ImportedOrg {
@@ -298,6 +308,18 @@ fn start_files(node: &NodePlan) -> StartFiles {
     }
 }
 
+/// The name, or the first of `Name 2`, `Name 3`… that is free.
+fn free_name(name: &str, taken: &BTreeSet<&str>) -> String {
+    if !taken.contains(name) {
+        return name.to_owned();
+    }
+    let base: String = name.chars().take(limits::NAME_CHARS - NUMBER_CHARS).collect();
+    (2..)
+        .map(|n: u64| format!("{} {n}", base.trim_end()))
+        .find(|name| !taken.contains(name.as_str()))
+        .unwrap_or(base)
+}
+
 fn layout(at: Point) -> NewLayout {
     NewLayout { x: at.x, y: at.y }
 }
@@ -338,12 +360,13 @@ fn classify(error: OrgYamlError, label: &str) -> ImportError {
     match error.kind() {
         OrgErrorKind::NotFound => ImportError::NotFound(label.to_owned()),
         OrgErrorKind::InvalidDirectory => ImportError::BadDirectory,
+        OrgErrorKind::Unreadable => ImportError::Unreadable(error),
         OrgErrorKind::Expansion => ImportError::Expansion(error),
         OrgErrorKind::InvalidTemplate => ImportError::BadTemplate(error),
     }
 }
 
-fn wire(requirements: &[EnvRequirement]) -> Vec<Value> {
+pub(super) fn wire(requirements: &[EnvRequirement]) -> Vec<Value> {
     requirements
         .iter()
         .map(|need| serde_json::to_value(need).unwrap_or_default())

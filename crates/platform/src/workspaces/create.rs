@@ -154,7 +154,7 @@ impl Workspaces {
         if request.name.is_empty() {
             return Err(CreateError::BadPayload);
         }
-        check_fields(request)?;
+        let name = check_fields(request)?;
         let delivery_mode = match request.delivery_mode.as_deref().filter(|mode| !mode.is_empty()) {
             None => None,
             Some(mode) => Some(DeliveryMode::parse(mode).ok_or(CreateError::BadMode)?),
@@ -189,7 +189,7 @@ impl Workspaces {
                 y: canvas.y,
             },
             secrets,
-            ..Outline::new(WorkspaceId::random(), request.name.as_str())
+            ..Outline::new(WorkspaceId::random(), name)
         };
         Ok(Checked {
             outline,
@@ -269,21 +269,19 @@ impl Workspaces {
 }
 
 fn bad_field(error: &validate::InvalidField) -> CreateError {
-    CreateError::BadFields {
-        detail: error.to_string(),
-    }
+    CreateError::BadFields { detail: error.detail() }
 }
 
-/// What the row holds; the model is checked where it becomes a secret.
-fn check_fields(request: &CreateWorkspace) -> Result<(), CreateError> {
+/// What the row holds; the model is checked where it becomes a secret. Returns the name as it is kept.
+fn check_fields(request: &CreateWorkspace) -> Result<&str, CreateError> {
     let bad = |error| bad_field(&error);
-    validate::name(&request.name).map_err(bad)?;
+    let name = validate::name(&request.name).map_err(bad)?;
     validate::role(request.role.as_deref().unwrap_or_default()).map_err(bad)?;
     validate::runtime(request.runtime.as_deref().unwrap_or_default()).map_err(bad)?;
     if request.budget_limit.is_some_and(|limit| limit < 0) {
         return Err(CreateError::BadBudget);
     }
-    Ok(())
+    Ok(name)
 }
 
 fn check_mount(request: &CreateWorkspace) -> Result<(Option<PathBuf>, WorkspaceAccess), CreateError> {

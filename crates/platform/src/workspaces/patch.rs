@@ -134,13 +134,11 @@ fn required<T>(patch: Patch<T>) -> Result<Option<T>, PatchError> {
 }
 
 fn validated(request: UpdateWorkspace) -> Result<WorkspacePatch, PatchError> {
-    let name = required(request.name)?;
-    if let Some(name) = &name {
-        if name.is_empty() {
-            return Err(PatchError::BadRequest);
-        }
-        validate::name(name)?;
-    }
+    let name = match required(request.name)? {
+        None => None,
+        Some(name) if name.is_empty() => return Err(PatchError::BadRequest),
+        Some(name) => Some(validate::name(&name)?.to_owned()),
+    };
     let role = request.role.into_option();
     validate::role(role.iter().flatten().next().map(String::as_str).unwrap_or_default())?;
     // As the allowlist reads it.

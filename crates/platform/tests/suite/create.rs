@@ -25,7 +25,8 @@ const BAD: &[Bad] = &[
     ("invalid workspace payload", |r| r.name.clear()),
     ("invalid workspace fields", |r| r.name = "n".repeat(256)), // LIFE-1
     ("invalid workspace fields", |r| r.name = "a\nb".to_owned()),
-    ("invalid workspace fields", |r| r.name = "a{b".to_owned()),
+    ("invalid workspace fields", |r| r.name = "a\u{200b}b".to_owned()), // D31
+    ("invalid workspace fields", |r| r.role = Some("a\u{1b}[0m".to_owned())),
     ("invalid workspace fields", |r| r.role = Some("r".repeat(1001))),
     ("invalid workspace fields", |r| r.model = Some("m".repeat(101))),
     ("invalid workspace fields", |r| r.runtime = Some("r\n".to_owned())),
@@ -116,6 +117,20 @@ both_engines! {
         tokio::join!(harness.register(id), open);
         let events = harness.payloads(id, "WORKSPACE_ONLINE").await;
         assert_eq!(events[0]["url"], "http://127.0.0.1:7001/");
+    }
+
+    async fn a_name_is_any_text_that_people_can_see(url: String) {
+        // D31, PROV-43
+        let harness = Harness::new(&url).await;
+        let mut request = named(" R&D [a|b] {名前} > *! ");
+        request.role = Some("Plans & reviews [daily]".to_owned());
+        let id = harness.create(request).await;
+        harness.until_instance(id).await;
+        let row = harness.row(id).await;
+        assert_eq!((row.name.as_str(), row.role.as_deref()), ("R&D [a|b] {名前} > *!", Some("Plans & reviews [daily]")));
+        let config = String::from_utf8(harness.backend.spec(id).config_files["config.yaml"].clone()).unwrap();
+        let expected = "name: \"R&D [a|b] {名前} > *!\"\ndescription: \"Plans & reviews [daily]\"\n";
+        assert!(config.starts_with(expected), "{config}");
     }
 
     async fn what_is_refused_changes_nothing(url: String) {

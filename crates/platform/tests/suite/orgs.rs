@@ -2,7 +2,7 @@
 
 use molecule_platform::orgs::ImportError;
 use molecule_testkit::both_engines;
-use molecule_wire::orgs::ImportOrg;
+use molecule_wire::orgs::{IfExists, ImportOrg};
 use secrecy::ExposeSecret;
 
 use crate::common::*;
@@ -118,7 +118,9 @@ both_engines! {
     async fn without_a_backend_every_node_fails(url: String) {
         // PROV-137, PROV-O13, ACT-90
         let harness = Harness::without_backend(&url).await;
-        let request = ImportOrg { dir: Some("starter".to_owned()), ..ImportOrg::default() };
+        let request = ImportOrg {
+            dir: Some("starter".to_owned()), runtime: Some("echo".to_owned()), ..ImportOrg::default()
+        };
         let imported = harness.platform.orgs.import(request).await.unwrap();
         for workspace in imported.workspaces {
             harness.until_status(workspace.id, WorkspaceStatus::Failed).await;
@@ -127,23 +129,92 @@ both_engines! {
     }
 
     async fn one_bad_field_refuses_the_whole_template(url: String) {
-        // PROV-140, LIFE-63: the rules of a single creation, and nothing is created before they are checked.
+        // PROV-140, LIFE-63: nothing is created before everything is checked, and what is wrong is named by its place.
         let harness = Harness::new(&url).await;
         let bad = [
-            json!({ "name": "a{b}" }),
-            json!({ "name": "x".repeat(256) }),
-            json!({ "name": "Two", "role": "one\ntwo" }),
-            json!({ "name": "Two", "model": "m".repeat(101) }),
+            (json!({ "name": "a\u{200b}b" }), "name contains invalid characters: U+200B does not show"),
+            (json!({ "name": "x".repeat(256) }), "name must be at most 255 characters"),
+            (json!({ "name": " " }), "name must not be blank"),
+            (json!({ "name": "Two", "role": "a\u{1b}[0m" }), "role contains invalid characters: U+001B does not show"),
+            (json!({ "name": "Two", "model": "m".repeat(101) }), "model must be at most 100 characters"),
         ];
-        for node in bad {
-            let template = json!({
+        for (node, said) in bad {
+            let mut template = json!({
                 "name": "Team", "defaults": { "runtime": "echo" },
                 "workspaces": [{ "name": "One", "children": [node] }],
             });
+            let Err(ImportError::BadTemplate(refused)) = harness.platform.orgs.import(inline(template.clone())).await else {
+                panic!("{template} is refused");
+            };
+            let detail = refused.detail().unwrap();
+            assert!(detail.ends_with(&format!("workspaces[0].children[0].{said}")), "{detail}");
+            // What the operator has to bring comes first.
+            template["required_env"] = json!(["A_KEY"]);
             let refused = harness.platform.orgs.import(inline(template)).await.unwrap_err();
-            assert!(matches!(refused, ImportError::BadTemplate(_)), "{node}: {refused}");
+            assert!(matches!(refused, ImportError::MissingEnv(_)), "{refused}");
         }
         assert!(harness.store.workspaces().await.unwrap().is_empty());
+    }
+
+    async fn texts_are_kept_as_they_are_written(url: String) {
+        // PROV-43, D31
+        let harness = Harness::new(&url).await;
+        let role = format!("Plans & reviews (daily).\n{}", "More. ".repeat(300));
+        let template = json!({ "name": "Team", "workspaces": [{ "name": "R&D [a|b] > 名前!\n", "role": role, "runtime": "echo" }] });
+        let imported = harness.platform.orgs.import(inline(template)).await.unwrap();
+        assert_eq!(imported.error, None);
+        let id = imported.workspaces[0].id;
+        harness.until_instance(id).await;
+        let row = harness.row(id).await;
+        assert_eq!(row.name, "R&D [a|b] > 名前!");
+        let kept = row.role.unwrap();
+        assert!(kept.starts_with("Plans & reviews (daily). More. ") && kept.len() > 1_000, "{kept}");
+        let config = String::from_utf8(harness.backend.spec(id).config_files["config.yaml"].clone()).unwrap();
+        assert!(config.starts_with("name: \"R&D [a|b] > 名前!\"\ndescription: \"Plans & reviews (daily). More. "), "{config}");
+    }
+
+    async fn what_cannot_work_is_refused_before_anything_is_created(url: String) {
+        // PROV-134, PROV-165: a credential of each runtime that does not work without one
+        let harness = Harness::new(&url).await;
+        let starter = |runtime: Option<&str>| ImportOrg {
+            dir: Some("starter".to_owned()), runtime: runtime.map(str::to_owned), ..ImportOrg::default()
+        };
+        let missing = async |request| match harness.platform.orgs.import(request).await {
+            Err(ImportError::MissingEnv(missing)) => missing.missing_env[0]["any_of"].clone(),
+            other => panic!("{other:?}"),
+        };
+        let native = missing(starter(None)).await;
+        for name in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "MOLECULE_LLM_BASE_URL"] {
+            assert!(native.as_array().unwrap().contains(&json!(name)), "{native}");
+        }
+        let codex = missing(starter(Some("codex"))).await;
+        assert!(codex.as_array().unwrap().contains(&json!("OPENAI_API_KEY")) && codex != native, "{codex}");
+        assert!(harness.store.workspaces().await.unwrap().is_empty());
+        // No override, no rule of ours: PROV-135.
+        let plain = inline(json!({ "name": "Team", "workspaces": [{ "name": "A", "runtime": "claude-code" }] }));
+        assert_eq!(harness.platform.orgs.import(plain).await.unwrap().count, 1);
+        assert_eq!(harness.platform.orgs.import(starter(Some("echo"))).await.unwrap().count, 3);
+        harness.platform.secrets.set_global("OPENAI_API_KEY", "k").await.unwrap();
+        assert_eq!(harness.platform.orgs.import(starter(None)).await.unwrap().count, 3);
+    }
+
+    async fn a_second_import_can_be_refused_or_told_apart(url: String) {
+        let harness = Harness::new(&url).await;
+        let import = async |if_exists| {
+            let template = json!({ "name": "Team", "workspaces": [
+                { "name": "Lead", "runtime": "echo", "children": [{ "name": "Aide", "runtime": "echo" }] },
+            ] });
+            let request = ImportOrg { if_exists, ..inline(template) };
+            let imported = harness.platform.orgs.import(request).await?;
+            Ok::<_, ImportError>(imported.workspaces.into_iter().map(|workspace| workspace.name).collect::<Vec<_>>())
+        };
+        assert_eq!(import(IfExists::Refuse).await.unwrap(), ["Lead", "Aide"], "there is none yet");
+        let Err(ImportError::Exists(there)) = import(IfExists::Refuse).await else { panic!("it is refused") };
+        assert_eq!(there, ["Lead"]);
+        assert_eq!(harness.store.workspaces().await.unwrap().len(), 2);
+        assert_eq!(import(IfExists::Number).await.unwrap(), ["Lead 2", "Aide"]);
+        assert_eq!(import(IfExists::Number).await.unwrap(), ["Lead 3", "Aide"]);
+        assert_eq!(import(IfExists::Create).await.unwrap(), ["Lead", "Aide"], "as ever");
     }
 
     async fn what_cannot_be_read_is_refused(url: String) {
@@ -154,7 +225,9 @@ both_engines! {
         let dir = |dir: &str| ImportOrg { dir: Some(dir.to_owned()), ..ImportOrg::default() };
         assert_eq!(import(dir("../starter")).await, "invalid org directory");
         assert_eq!(import(dir("absent")).await, "org template not found: absent");
-        assert_eq!(import(inline(json!({ "workspaces": 5 }))).await, "invalid org template");
+        assert_eq!(import(inline(json!({ "workspaces": 5 }))).await, "invalid request body");
+        assert_eq!(import(inline(json!("x"))).await, "invalid request body");
+        assert_eq!(import(inline(json!({ "workspaces": [] }))).await, "provide 'dir' or 'template'");
         let runtime = ImportOrg { runtime: Some("langgraph".to_owned()), ..dir("starter") };
         assert_eq!(import(runtime).await, "unknown runtime: langgraph");
         assert!(harness.store.workspaces().await.unwrap().is_empty());

@@ -53,6 +53,25 @@ both_engines! {
         assert_eq!(harness.row(id).await.name, "New");
     }
 
+    async fn a_name_is_any_text_that_people_can_see(url: String) {
+        // D31, LIFE-96
+        let harness = Harness::new(&url).await;
+        let id = harness.started("Lead").await;
+        for (body, text) in [
+            (json!({ "name": "n".repeat(256) }), "name must be at most 255 characters"),
+            (json!({ "name": "a\nb" }), "name must not contain newline characters"),
+            (json!({ "name": "a\u{202e}b" }), "name contains invalid characters"),
+            (json!({ "role": "a\nb" }), "role must not contain newline characters"),
+        ] {
+            let refused = patch(&harness, id, &body, false).await.unwrap_err();
+            assert_eq!(refused.to_string(), text);
+        }
+        assert_eq!(harness.row(id).await.name, "Lead");
+        patch(&harness, id, &json!({ "name": " 名前 [R&D]! ", "role": "{*}" }), false).await.unwrap();
+        let row = harness.row(id).await;
+        assert_eq!((row.name.as_str(), row.role.as_deref()), ("名前 [R&D]!", Some("{*}")));
+    }
+
     async fn who_runs_the_agent_does_not_change(url: String) {
         // D4, LIFE-3: a process on this host is started for managed workspaces only.
         let harness = Harness::new(&url).await;

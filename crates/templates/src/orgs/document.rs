@@ -1,15 +1,15 @@
-//! The keys of `org.yaml` (PROV-125). Unknown keys are ignored, so none can name or influence a backend (PROV-164).
+//! The keys of `org.yaml` (PROV-125). What is wrong with one is told without the types of this program (SEC-147). Unknown keys are ignored, so none can name or influence a backend (PROV-164).
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::lenient::{nullable, text, text_lists, text_map, texts};
+use crate::lenient::{nullable, number, text, text_lists, text_map, texts, whole};
 use crate::orgs::requirement::EnvRequirement;
 
 /// A whole organisation, from YAML with its includes expanded or from the JSON of an inline template.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct OrgDocument {
     /// Display name.
     #[serde(deserialize_with = "text")]
@@ -36,12 +36,13 @@ pub struct OrgDocument {
 
 /// The `defaults` mapping.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct Defaults {
     /// Runtime name as written.
     #[serde(deserialize_with = "text")]
     pub runtime: String,
     /// Privilege and size class; 0 is unset.
+    #[serde(deserialize_with = "whole")]
     pub tier: Option<i32>,
     /// Model id.
     #[serde(deserialize_with = "text")]
@@ -62,6 +63,7 @@ pub struct Defaults {
     #[serde(deserialize_with = "text")]
     pub idle_prompt_file: String,
     /// Seconds between idle prompts.
+    #[serde(deserialize_with = "whole")]
     pub idle_interval_seconds: Option<i64>,
     /// Category → roles that handle it.
     #[serde(deserialize_with = "text_lists")]
@@ -73,7 +75,7 @@ pub struct Defaults {
 
 /// One workspace and its children.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct WorkspaceDoc {
     /// Workspace name.
     #[serde(deserialize_with = "text")]
@@ -94,6 +96,7 @@ pub struct WorkspaceDoc {
     #[serde(deserialize_with = "text")]
     pub runtime: String,
     /// Privilege and size class; 0 is unset.
+    #[serde(deserialize_with = "whole")]
     pub tier: Option<i32>,
     /// Model id.
     #[serde(deserialize_with = "text")]
@@ -114,6 +117,7 @@ pub struct WorkspaceDoc {
     #[serde(deserialize_with = "text")]
     pub idle_prompt_file: String,
     /// Seconds between idle prompts.
+    #[serde(deserialize_with = "whole")]
     pub idle_interval_seconds: Option<i64>,
     /// Category → roles; a key replaces the inherited list, an empty list drops it.
     #[serde(deserialize_with = "text_lists")]
@@ -128,6 +132,7 @@ pub struct WorkspaceDoc {
     #[serde(deserialize_with = "text")]
     pub workspace_access: String,
     /// Tasks at a time; not positive is 1.
+    #[serde(deserialize_with = "whole")]
     pub max_concurrent_tasks: Option<i32>,
     /// Recurring prompts.
     #[serde(deserialize_with = "nullable")]
@@ -156,17 +161,19 @@ pub struct WorkspaceDoc {
 
 /// Where a root stands on the canvas, pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct CanvasPosition {
     /// From the left.
+    #[serde(deserialize_with = "number")]
     pub x: f64,
     /// From the top.
+    #[serde(deserialize_with = "number")]
     pub y: f64,
 }
 
 /// A memory to plant. Whoever plants it checks the scope, cuts and redacts (PROV-150).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct MemorySeed {
     /// The text.
     #[serde(deserialize_with = "text")]
@@ -178,7 +185,7 @@ pub struct MemorySeed {
 
 /// A recurring prompt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct ScheduleDoc {
     /// Name, unique in its workspace.
     #[serde(deserialize_with = "text")]
@@ -201,7 +208,7 @@ pub struct ScheduleDoc {
 
 /// A messenger connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a mapping")]
 pub struct ChannelDoc {
     /// Adapter.
     #[serde(rename = "type", deserialize_with = "text")]

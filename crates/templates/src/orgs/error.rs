@@ -32,6 +32,9 @@ pub enum OrgYamlError {
         /// What is wrong, with the path of keys leading there.
         message: String,
     },
+    /// A template that was sent does not have the shape of an organisation: what was sent cannot be read at all.
+    #[error("{0}")]
+    Inline(String),
     /// An `!include` could not be expanded.
     #[error("{file}: !include {path:?}: {fault}")]
     Include {
@@ -83,6 +86,8 @@ pub enum OrgErrorKind {
     InvalidDirectory,
     /// 404 `org template not found: <dir>`.
     NotFound,
+    /// 400 `invalid request body`.
+    Unreadable,
     /// 400 `org template expansion failed`.
     Expansion,
     /// 400 `invalid org template`.
@@ -97,6 +102,7 @@ impl OrgYamlError {
             Self::Escape(_) => OrgErrorKind::InvalidDirectory,
             Self::NotFound(_) => OrgErrorKind::NotFound,
             Self::Include { .. } => OrgErrorKind::Expansion,
+            Self::Inline(_) => OrgErrorKind::Unreadable,
             Self::Unreadable { .. } | Self::Invalid { .. } => OrgErrorKind::InvalidTemplate,
         }
     }
@@ -106,7 +112,9 @@ impl OrgYamlError {
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match self {
-            Self::Escape(_) | Self::NotFound(_) | Self::Invalid { .. } | Self::Include { .. } => Some(self.to_string()),
+            Self::Escape(_) | Self::NotFound(_) | Self::Invalid { .. } | Self::Inline(_) | Self::Include { .. } => {
+                Some(self.to_string())
+            }
             Self::Unreadable { .. } => None,
         }
     }

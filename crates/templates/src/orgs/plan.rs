@@ -36,6 +36,8 @@ pub struct OrgPlan {
 /// A resolved workspace.
 #[derive(Debug, Clone)]
 pub struct NodePlan {
+    /// Where it stands in the document, such as `workspaces[0].children[2]`.
+    pub path: String,
     /// Workspace name, not blank.
     pub name: String,
     /// What it is for; may be empty.

@@ -28,6 +28,22 @@ impl EnvRequirement {
         }
     }
 
+    /// Any one of these; one alone is that variable.
+    #[must_use]
+    pub fn one_of(mut names: Vec<String>) -> Self {
+        if names.len() == 1 {
+            Self::Name(names.remove(0))
+        } else {
+            Self::AnyOf { any_of: names }
+        }
+    }
+
+    /// Is `other` met whenever this is?
+    #[must_use]
+    pub fn implies(&self, other: &Self) -> bool {
+        self.members().iter().all(|name| other.members().contains(name))
+    }
+
     /// Does any configured variable satisfy it? (PROV-135)
     pub fn is_met(&self, mut configured: impl FnMut(&str) -> bool) -> bool {
         self.members().iter().any(|name| configured(name))
@@ -60,7 +76,7 @@ impl<'de> de::Visitor<'de> for RequirementVisitor {
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<EnvRequirement, A::Error> {
         #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, expecting = "{any_of: [names]}")]
         struct Group {
             any_of: Vec<String>,
         }

@@ -64,7 +64,7 @@ impl OrgTemplate {
             defaults: &document.defaults,
             env: read_env(root),
         };
-        let mut roots = resolver.nodes(&document.workspaces)?;
+        let mut roots = resolver.nodes(&document.workspaces, "workspaces")?;
         place(document, &mut roots);
         let Requirements { required, recommended } = aggregate(document);
         let global = |seed: &MemorySeed| MemorySeed {
@@ -92,15 +92,16 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn nodes(&self, docs: &[WorkspaceDoc]) -> Result<Vec<NodePlan>, OrgYamlError> {
-        docs.iter().map(|doc| self.node(doc)).collect()
+    /// The workspaces of one list; `path` leads to it in the document.
+    fn nodes(&self, docs: &[WorkspaceDoc], path: &str) -> Result<Vec<NodePlan>, OrgYamlError> {
+        docs.iter()
+            .enumerate()
+            .map(|(n, doc)| self.node(doc, format!("{path}[{n}]")))
+            .collect()
     }
 
-    fn node(&self, doc: &WorkspaceDoc) -> Result<NodePlan, OrgYamlError> {
-        let name = doc.name.trim();
-        if name.is_empty() {
-            return Err(OrgYamlError::invalid(self.file(), None, "a workspace has no name"));
-        }
+    fn node(&self, doc: &WorkspaceDoc, path: String) -> Result<NodePlan, OrgYamlError> {
+        let (name, role) = (unfolded(&doc.name), unfolded(&doc.role));
         let defaults = self.defaults;
         let files = self.files_dir(doc);
         let base = self.base(doc, files.as_deref());
@@ -110,11 +111,11 @@ impl Resolver<'_> {
         let lookup = |name: &str| self.variable(&env, name);
         let runtime = self.runtime(doc);
         let model = self.model(doc, runtime);
-        self.check_fields(name, &doc.role, model.as_deref())?;
+        let name = self.check_fields(&path, &name, &role, model.as_deref())?;
         let url = Some(doc.url.trim()).filter(|url| runtime == Runtime::External && !url.is_empty());
         Ok(NodePlan {
-            name: name.to_owned(),
-            role: doc.role.clone(),
+            name,
+            role,
             runtime,
             model,
             tier: declared([doc.tier, defaults.tier]).unwrap_or(limits::DEFAULT_TIER),
@@ -141,20 +142,22 @@ impl Resolver<'_> {
             max_concurrent_tasks: doc.max_concurrent_tasks.unwrap_or(1).max(1),
             position: Point::default(),
             offset: Point::default(),
-            children: self.nodes(&doc.children)?,
+            children: self.nodes(&doc.children, &format!("{path}.children"))?,
             workspace_dir: expand(&doc.workspace_dir, lookup),
             workspace_access: doc.workspace_access.trim().to_owned(),
             template_dir: self.template_dir(doc, files, runtime),
             env,
+            path,
         })
     }
 
-    /// The rules of a single creation, before anything of the organisation is created.
-    fn check_fields(&self, name: &str, role: &str, model: Option<&str>) -> Result<(), OrgYamlError> {
+    /// What cannot be kept is named by its place, before anything of the organisation is created. Returns the name.
+    fn check_fields(&self, path: &str, name: &str, role: &str, model: Option<&str>) -> Result<String, OrgYamlError> {
         validate::name(name)
-            .and_then(|()| validate::role(role))
-            .and_then(|()| validate::model(model.unwrap_or_default()))
-            .map_err(|error| OrgYamlError::invalid(self.file(), None, format!("workspace {}: {error}", Quoted(name))))
+            .and_then(|name| validate::imported_role(role).map(|()| name))
+            .and_then(|name| validate::model(model.unwrap_or_default()).map(|()| name))
+            .map(str::to_owned)
+            .map_err(|error| OrgYamlError::invalid(self.file(), None, format!("{path}.{}", error.detail())))
     }
 
     /// Initial and idle prompt: the workspace's own, else the organisation's (PROV-144).
@@ -272,6 +275,12 @@ impl Resolver<'_> {
             |name| name.to_string_lossy().into_owned(),
         )
     }
+}
+
+/// Text of one line, as YAML's `>` means it: whoever wrote it broke the line to keep it readable (PROV-43).
+fn unfolded(text: &str) -> String {
+    let lines = text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// The first value that says something: 0 is how YAML written for older versions leaves a number unset.

@@ -19,18 +19,22 @@ pub struct OrgTemplate {
 
 impl OrgTemplate {
     /// A template sent with the request; it has no directory, so it can neither include nor name files (PROV-127,
-    /// PROV-144).
+    /// PROV-144). `None`: without a name it is none (PROV-133).
     ///
     /// # Errors
-    /// Not the shape of an organisation, or without a name (PROV-133).
-    pub fn inline(template: &serde_json::Value) -> Result<Self, OrgYamlError> {
-        let invalid = |message: String| OrgYamlError::invalid("inline template", None, message);
-        let document: OrgDocument =
-            serde_path_to_error::deserialize(template).map_err(|error| invalid(error.to_string()))?;
-        if document.name.trim().is_empty() {
-            return Err(invalid("name is missing".to_owned()));
-        }
-        Ok(Self { dir: None, document })
+    /// Not the shape of an organisation.
+    pub fn inline(template: &serde_json::Value) -> Result<Option<Self>, OrgYamlError> {
+        let document: OrgDocument = serde_path_to_error::deserialize(template).map_err(|error| {
+            let path = error.path().to_string();
+            let place = if path == "." {
+                "template".to_owned()
+            } else {
+                format!("template.{path}")
+            };
+            OrgYamlError::Inline(format!("{place}: {}", error.into_inner()))
+        })?;
+        let named = !document.name.trim().is_empty();
+        Ok(named.then_some(Self { dir: None, document }))
     }
 
     /// Reads `file`, which is in `dir`, and what it includes.

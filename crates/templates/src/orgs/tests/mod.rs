@@ -80,7 +80,7 @@ fn plan(
 
 fn inline(template: &serde_json::Value) -> Result<OrgPlan, OrgYamlError> {
     plan(
-        &OrgTemplate::inline(template)?,
+        &OrgTemplate::inline(template)?.expect("it has a name"),
         &Catalogue::new([]),
         None,
         &ImportOverrides::default(),
@@ -431,13 +431,42 @@ fn inline_templates() {
         json!([{"any_of": ["A", "B"]}])
     );
 
+    // PROV-133: without a name it is none.
+    for unnamed in [json!({"workspaces": []}), json!({"name": " "}), json!([])] {
+        assert!(OrgTemplate::inline(&unnamed).unwrap().is_none(), "{unnamed}");
+    }
+    // SEC-147: told in the words of the document.
     for (bad, said) in [
-        (json!({"workspaces": []}), "name is missing"),
-        (json!("text"), "invalid type"),
+        (
+            json!("text"),
+            "template: invalid type: string \"text\", expected a mapping",
+        ),
         (
             json!({"name": "I", "workspaces": [{"name": "a"}, {"name": "b", "tier": "x"}]}),
-            "workspaces[1].tier",
+            "template.workspaces[1].tier: invalid type: string \"x\", expected a whole number",
         ),
+        (
+            json!({"name": "I", "workspaces": [{"name": "a", "tier": 3_000_000_000_i64}]}),
+            "template.workspaces[0].tier: 3000000000 is out of range",
+        ),
+        (
+            json!({"name": "I", "workspaces": [{"name": "a", "canvas": {"x": "left"}}]}),
+            "template.workspaces[0].canvas.x: invalid type: string \"left\", expected a number",
+        ),
+        (
+            json!({"name": "I", "workspaces": [5]}),
+            "template.workspaces[0]: invalid type: integer `5`, expected a mapping",
+        ),
+        (
+            json!({"name": "I", "workspaces": [{"schedules": ["x"]}]}),
+            "template.workspaces[0].schedules[0]: invalid type: string \"x\", expected a mapping",
+        ),
+    ] {
+        let error = inline(&bad).unwrap_err();
+        assert_eq!(error.kind(), OrgErrorKind::Unreadable);
+        assert_eq!(error.detail().as_deref(), Some(said));
+    }
+    for (bad, said) in [
         (
             json!({"name": "I", "workspaces": [{"name": "a", "initial_prompt_file": "/etc/passwd"}]}),
             "cannot refer",
@@ -450,10 +479,49 @@ fn inline_templates() {
             json!({"name": "I", "workspaces": [{"name": "a", "schedules": [{"prompt_file": "f"}]}]}),
             "cannot refer",
         ),
-        (json!({"name": "I", "workspaces": [{"role": "nameless"}]}), "no name"),
+        (
+            json!({"name": "I", "workspaces": [{"name": "a"}, {"name": "b", "children": [{"role": "nameless"}]}]}),
+            "workspaces[1].children[0].name must not be blank",
+        ),
+        (
+            json!({"name": "I", "workspaces": [{"name": "a\u{202e}b"}]}),
+            "workspaces[0].name contains invalid characters: U+202E does not show",
+        ),
+        (
+            json!({"name": "I", "workspaces": [{"name": "a", "role": "\u{0}"}]}),
+            "workspaces[0].role contains invalid characters: U+0000 does not show",
+        ),
+        (
+            json!({"name": "I", "workspaces": [{"name": "a", "model": "m".repeat(101)}]}),
+            "workspaces[0].model must be at most 100 characters",
+        ),
     ] {
         let error = inline(&bad).unwrap_err();
         assert_eq!(error.kind(), OrgErrorKind::InvalidTemplate);
         assert!(error.to_string().contains(said), "{error}");
     }
+}
+
+#[test]
+fn texts_of_public_templates_are_taken_as_they_are_written() {
+    // PROV-43, PROV-140, D31
+    let long = "Reviews & merges. ".repeat(100);
+    let fixture = Fixture::org(&format!(
+        "name: T\nworkspaces:\n- name: >\n    R&D (Zürich) [a|b]\n  role: >\n    Plans work; reviews & merges (daily)\n    for {{all}} teams!\n\n    Second paragraph.\n  children:\n  - name: 名前\n    role: |\n      {long}\n"
+    ));
+    let plan = fixture.plan();
+    let node = &plan.roots[0];
+    assert_eq!(node.name, "R&D (Zürich) [a|b]");
+    assert_eq!(
+        node.role,
+        "Plans work; reviews & merges (daily) for {all} teams! Second paragraph."
+    );
+    let yaml = config(node);
+    assert_eq!(
+        (&yaml["name"], &yaml["description"]),
+        (&node.name.as_str().into(), &node.role.as_str().into())
+    );
+    let child = &node.children[0];
+    assert_eq!((child.name.as_str(), child.role.as_str()), ("名前", long.trim()));
+    assert!(child.role.len() > molecule_core::limits::ROLE_BYTES);
 }
