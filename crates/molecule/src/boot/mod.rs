@@ -8,6 +8,7 @@ mod keys;
 mod listen;
 mod logging;
 mod sandbox;
+pub(crate) mod templates;
 
 pub use data_dir::{DataDir, DataLock};
 pub use database::reach_database;

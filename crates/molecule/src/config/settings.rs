@@ -138,7 +138,7 @@ settings! {
     /// Address in snippets.
     EXTERNAL_PLATFORM_URL = Setting::new("external_platform_url", "EXTERNAL_PLATFORM_URL", Url, "", "Address of this server as agents elsewhere see it; unset, it follows the request");
     /// Workspace templates.
-    CONFIGS_DIR = Setting::new("configs_dir", "CONFIGS_DIR", Path, "", "Directory of workspace templates, beside those that ship in the binary");
+    CONFIGS_DIR = Setting::new("configs_dir", "CONFIGS_DIR", Path, "", "Directory of workspace templates, beside those that ship in the binary; org templates are in `orgs` below it, or in `org-templates` beside it");
     /// Runtime allowlist.
     MANIFEST_PATH = Setting::new("workspace_manifest_path", "WORKSPACE_MANIFEST_PATH", Path, "", "Manifest that limits the runtimes; unset, /app/manifest.json or a manifest.json in the working directory or up to two above it is read, else all are allowed");
     /// Shared working directory.

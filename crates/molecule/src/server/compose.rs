@@ -7,14 +7,14 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_backends::process::ProcessBackend;
 use molecule_core::{limits, netguard};
-use molecule_platform::{AuthMode, Config, Paths, Platform, Setup, secrets::Keyring};
+use molecule_platform::{AuthMode, Config, Platform, Setup, secrets::Keyring};
 use molecule_store::{ExclusiveLock, Store};
-use molecule_templates::{load_allowlist, manifest_candidates, materialise_embedded, orgs_dir, workspaces_dir};
+use molecule_templates::{load_allowlist, manifest_candidates, materialise_embedded};
 use secrecy::ExposeSecret;
 
 use super::backend;
 use crate::{
-    boot::{DataDir, admin_token, secrets_key},
+    boot::{self, DataDir, admin_token, secrets_key},
     config::{self, ServerConfig},
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn compose(
         |keyring, retired| keyring.with_retired(retired.expose_secret()),
     );
     let chosen = backend::open(choice, config, dir)?;
-    let paths = templates(config, dir)?;
+    materialise_embedded(&boot::templates::shipped(dir)).context("the shipped templates cannot be laid out")?;
     let working_dir = std::env::current_dir().unwrap_or_default();
     let runtimes = load_allowlist(&manifest_candidates(config.manifest_path.as_deref(), &working_dir));
     if let Some(manifest) = &runtimes.manifest {
@@ -56,7 +56,7 @@ pub(super) async fn compose(
         store,
         keyring,
         backend: chosen.backend,
-        paths,
+        paths: boot::templates::paths(config.configs_dir.as_deref(), dir),
         allowlist: runtimes.allowlist,
     })
     .await
@@ -67,20 +67,6 @@ pub(super) async fn compose(
         api,
         agents: chosen.processes,
     })
-}
-
-/// The operator's templates first, then the shipped ones, which are laid out below the data directory.
-fn templates(config: &ServerConfig, dir: &DataDir) -> Result<Paths> {
-    let shipped = dir.server().join("templates");
-    materialise_embedded(&shipped).context("the shipped templates cannot be laid out")?;
-    let own = config.configs_dir.clone();
-    let templates = own.iter().cloned().chain([workspaces_dir(&shipped)]).collect();
-    let orgs = own
-        .iter()
-        .map(|root| root.join("orgs"))
-        .chain([orgs_dir(&shipped)])
-        .collect();
-    Ok(Paths { templates, orgs })
 }
 
 /// Starts of one import at a time; logged, because it decides how long an import takes (PROV-138).
@@ -107,7 +93,7 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
         platform_url: config
             .platform_url
             .as_ref()
-            .map_or_else(|| crate::boot::Endpoint::of(address).url, trimmed),
+            .map_or_else(|| boot::Endpoint::of(address).url, trimmed),
         external_platform_url: config.external_platform_url.as_ref().map(trimmed),
         netguard: netguard::Policy {
             saas: config.saas,

@@ -7,13 +7,14 @@ use std::{
 };
 
 use molecule_client::Client;
+use molecule_templates::orgs::OrgLibrary;
 use rustix::fs::Access;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use super::{Check, Verdict, sandbox};
 use crate::{
-    boot::DataDir,
+    boot::{DataDir, templates},
     config::{BackendChoice, ServerConfig},
 };
 
@@ -32,6 +33,7 @@ pub(super) async fn checks(config: &ServerConfig, client: Option<&Client>) -> Ve
     checks.push(sandbox::check(config).await);
     checks.extend(limits(config, &dir));
     checks.push(agent_binary(&config.agent_binary));
+    checks.push(org_templates(config, &dir));
     checks
 }
 
@@ -67,6 +69,26 @@ fn data_dir(dir: &DataDir) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// Where org templates are looked for, and how many each place has.
+fn org_templates(config: &ServerConfig, dir: &DataDir) -> Check {
+    const NAME: &str = "org templates";
+    let paths = templates::paths(config.configs_dir.as_deref(), dir);
+    let places: Vec<String> = paths
+        .orgs
+        .into_iter()
+        .map(|root| {
+            let shown = root.display().to_string();
+            let found = if root.is_dir() {
+                OrgLibrary::new([root]).list().len().to_string()
+            } else {
+                "not there".to_owned()
+            };
+            format!("{shown} ({found})")
+        })
+        .collect();
+    Check::ok(NAME, places.join(", "))
 }
 
 fn disk(path: &Path) -> Check {
