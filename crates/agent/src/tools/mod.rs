@@ -87,6 +87,38 @@ mod tests {
             .await
     }
 
+    /// Every Markdown file of the templates that ship.
+    fn shipped_prompts() -> Vec<std::path::PathBuf> {
+        let mut pending = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates")];
+        let mut found = Vec::new();
+        while let Some(path) = pending.pop() {
+            if path.is_dir() {
+                pending.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+        found
+    }
+
+    // The runtimes that bring tools of their own are given these beside them, so one list holds for every prompt.
+    #[tokio::test]
+    async fn shipped_prompts_name_only_tools_that_exist() {
+        let tools = definitions().await;
+        let prompts = shipped_prompts();
+        assert!(prompts.len() > 15, "{prompts:?}");
+        for path in prompts {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for name in text.split('`').skip(1).step_by(2).filter(|code| is_tool_name(code)) {
+                assert!(tools.iter().any(|tool| tool.name == name), "{}: {name}", path.display());
+            }
+        }
+    }
+
+    fn is_tool_name(code: &str) -> bool {
+        code.contains('_') && code.chars().all(|c| c == '_' || c.is_ascii_lowercase())
+    }
+
     #[tokio::test]
     async fn every_tool_is_described() {
         let tools = definitions().await;
