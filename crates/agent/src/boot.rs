@@ -2,8 +2,12 @@
 
 use std::{io::ErrorKind, net::SocketAddr, os::fd::AsFd, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use molecule_a2a::jsonrpc::{AgentCapabilities, AgentCard, AgentSkill};
+use molecule_a2a::{
+    ProtocolVersion,
+    jsonrpc::{AgentCapabilities, AgentCard, AgentSkill},
+};
 use molecule_core::{Runtime, contract, limits};
+use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -30,7 +34,7 @@ use crate::{
         native::{llm::Patience, local},
     },
     sandbox, selfprompt,
-    server::{self, Server},
+    server::{self, Inbox, Server},
     skills::Skill,
     state::{self, Exit},
     turns::{self, Turns},
@@ -203,7 +207,10 @@ impl Agent {
             turns: Arc::clone(&self.turns),
             platform: Arc::clone(&self.platform),
             card,
-            work_dir: self.settings.work_dir.clone(),
+            inbox: Inbox {
+                work_dir: self.settings.work_dir.clone(),
+                writable: self.settings.may_write_work_dir(),
+            },
             runtime: self.adapter.name(),
         });
         let closing = CancellationToken::new();
@@ -295,6 +302,7 @@ impl Agent {
                 ..AgentCapabilities::default()
             },
             skills: self.extensions.skills.iter().map(skill).collect(),
+            other: both_versions(url),
             ..AgentCard::new(&self.config.name, &self.config.description, url)
         }
     }
@@ -313,6 +321,24 @@ impl Agent {
         if let Err(error) = std::fs::write(&path, text) {
             tracing::warn!(file = %path.display(), %error, "AGENTS.md could not be written");
         }
+    }
+}
+
+/// What a card of v1.0 has beyond one of v0.3: both versions are spoken at one address, each to those who ask for it, and
+/// all but the card is for the holder of a bearer (D13, D24).
+fn both_versions(url: &str) -> serde_json::Map<String, Value> {
+    let interface = |version: ProtocolVersion| json!({ "url": url, "protocolBinding": "JSONRPC", "protocolVersion": version.header() });
+    let members = json!({
+        "supportedInterfaces": [interface(ProtocolVersion::V1_0), interface(ProtocolVersion::V0_3)],
+        "securitySchemes": { "bearer": {
+            "type": "http", "scheme": "bearer", "httpAuthSecurityScheme": { "scheme": "Bearer" },
+        }},
+        "security": [{ "bearer": [] }],
+        "securityRequirements": [{ "schemes": { "bearer": { "list": [] } } }],
+    });
+    match members {
+        Value::Object(members) => members,
+        _ => serde_json::Map::new(),
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Config {
     pub plugins: Vec<String>,
     /// Tool names, named in `AGENTS.md`.
     pub tools: Vec<String>,
-    /// Parts of the system prompt, in order (RUN-29).
+    /// Parts of the system prompt, in order; [`DEFAULT_PROMPT_FILE`] stands in for none (RUN-29).
     pub prompt_files: Vec<String>,
     /// Listener.
     pub a2a: A2a,
@@ -180,7 +180,7 @@ impl Delegation {
     }
 }
 
-/// Prompt file read when the configuration names none (RUN-29).
+/// Prompt file read when the configuration names none, if it is there (RUN-29).
 pub const DEFAULT_PROMPT_FILE: &str = "system-prompt.md";
 
 impl Config {
@@ -217,7 +217,6 @@ impl Config {
         let runtime_config = root.section("runtime_config");
         let delegation = root.section("delegation");
         let a2a = root.section("a2a");
-        let prompt_files = root.list("prompt_files");
         Ok(Self {
             name: root.text("name").unwrap_or_else(|| "Workspace".to_owned()),
             role: root.text("role").unwrap_or_else(|| description.clone()),
@@ -233,11 +232,7 @@ impl Config {
             skills: root.list("skills"),
             plugins: root.list("plugins"),
             tools: root.list("tools"),
-            prompt_files: if prompt_files.is_empty() {
-                vec![DEFAULT_PROMPT_FILE.to_owned()]
-            } else {
-                prompt_files
-            },
+            prompt_files: root.list("prompt_files"),
             a2a: A2a {
                 port: a2a.int("port").unwrap_or(8000),
                 streaming: a2a.flag("streaming", true),
@@ -447,7 +442,7 @@ mod tests {
             );
             // RUN-40, RUN-88
             assert_eq!(config.delegation.timeout, Duration::from_secs(300));
-            assert_eq!(config.prompt_files, [DEFAULT_PROMPT_FILE]);
+            assert!(config.prompt_files.is_empty());
             assert_eq!(config.runtime_config.timeout, None);
             assert_eq!((config.limits.tool_calls, config.limits.duration.as_secs()), (50, 300));
         }

@@ -205,12 +205,34 @@ fn judge(answer: Result<A2aReply, ClientError>, late: bool) -> Try {
     if let Some(error) = answer.error_text() {
         return Try::Failed(error);
     }
+    if has_failed(&reply.body) {
+        return Try::Failed(answer.text().unwrap_or_else(|| "the peer gave the task up".to_owned()));
+    }
     match answer.text() {
         // The peer's engine failed and said so in words (RUN-40, RUN-57).
         Some(text) if text.starts_with("Agent error") => Try::Failed(text),
         Some(text) => Try::Done(Outcome::Answered(text)),
         None => Try::Failed("the answer holds no text".to_owned()),
     }
+}
+
+/// Is the answer a task that came to nothing, in the words of either version?
+fn has_failed(body: &[u8]) -> bool {
+    const STATES: [&str; 6] = [
+        "failed",
+        "rejected",
+        "canceled",
+        "TASK_STATE_FAILED",
+        "TASK_STATE_REJECTED",
+        "TASK_STATE_CANCELED",
+    ];
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let result = &body["result"];
+    let states = [&result["status"]["state"], &result["task"]["status"]["state"]];
+    states
+        .into_iter()
+        .filter_map(Value::as_str)
+        .any(|state| STATES.contains(&state))
 }
 
 /// Only what says that the agent comes back is worth waiting for (A2A-61, A2A-81). A peer that is busy when the time is
@@ -290,6 +312,16 @@ mod tests {
                 200,
                 r#"{"result":{"parts":[{"kind":"text","text":"Agent error (timeout) — see workspace logs for details."}]}}"#,
                 "timeout",
+            ),
+            (
+                200,
+                r#"{"result":{"kind":"task","status":{"state":"failed","message":{"parts":[{"kind":"text","text":"no key"}]}}}}"#,
+                "no key",
+            ),
+            (
+                200,
+                r#"{"result":{"task":{"status":{"state":"TASK_STATE_REJECTED"}}}}"#,
+                "gave the task up",
             ),
             (200, r#"{"result":{}}"#, "no text"),
             (200, "<html>", "not JSON"),

@@ -1,11 +1,18 @@
 //! The durable, bounded journal of messages (D14): a repeated message joins the running turn or gets the stored reply,
 //! so that an at-least-once platform (A2A-124) has its effect once.
 
-use std::{path::Path, sync::Arc};
+mod repair;
+mod search;
 
+use std::{io, path::Path, sync::Arc};
+
+use molecule_core::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+pub use self::search::Search;
 
 /// Answered messages that are remembered. Beyond it the oldest are forgotten; running ones never are.
 pub const ENTRIES: u32 = 2_000;
@@ -13,6 +20,8 @@ pub const ENTRIES: u32 = 2_000;
 const LARGE_REPLY_BYTES: usize = 64 << 10;
 /// Bytes of all replies. Beyond it the oldest are forgotten.
 const REPLY_BYTES: u32 = 64 << 20;
+/// Name of the file.
+const FILE: &str = "journal.db";
 /// Bytes of one conversation that are kept.
 pub const SESSION_BYTES: usize = 400 << 10;
 /// Conversations that are kept.
@@ -30,6 +39,26 @@ pub enum JournalError {
     /// An entry is not what this program writes.
     #[error("a journal entry cannot be understood")]
     Unreadable,
+    /// The file is a database and is broken.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
+    /// The broken file could not be moved.
+    #[error("the broken journal could not be set aside")]
+    Stuck(#[source] io::Error),
+}
+
+impl JournalError {
+    /// Is it the file that is wrong, rather than the machine?
+    fn is_damage(&self) -> bool {
+        let Self::Database(error) = self else {
+            return matches!(self, Self::Damaged(_));
+        };
+        use rusqlite::ErrorCode as Code;
+        !matches!(
+            error.sqlite_error_code(),
+            Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::DiskFull | Code::OutOfMemory)
+        )
+    }
 }
 
 /// What identifies a message: its id and a digest of its parts. Clients that number their messages from 1 in each
@@ -72,6 +101,17 @@ pub struct Promise {
     pub starts: u32,
 }
 
+/// What is kept of a turn's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The end itself.
+    pub reply: String,
+    /// How it ended, for those who look for tasks by it.
+    pub outcome: &'static str,
+    /// When.
+    pub ended: Timestamp,
+}
+
 /// Journal and conversations of one agent, in one SQLite file.
 #[derive(Clone)]
 pub struct Journal {
@@ -86,7 +126,21 @@ impl Journal {
     /// # Errors
     /// The file cannot be used.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        Self::open_bounded(dir, ENTRIES)
+        let file = dir.join(FILE);
+        // The directory is the agent's own, and what runs in it may have broken what is there.
+        for path in [dir, &file] {
+            repair::make_usable(path);
+        }
+        match Self::open_bounded(dir, ENTRIES) {
+            Err(error) if error.is_damage() => {
+                let cause = &error as &dyn std::error::Error;
+                tracing::warn!(file = %file.display(), error = cause, "the journal cannot be used and is set aside; \
+                    messages that were answered or promised before, and conversations, are not known any more");
+                repair::set_aside(dir).map_err(JournalError::Stuck)?;
+                Self::open_bounded(dir, ENTRIES)
+            }
+            opened => opened,
+        }
     }
 
     /// The same with another bound.
@@ -94,8 +148,12 @@ impl Journal {
     /// # Errors
     /// The file cannot be used.
     pub fn open_bounded(dir: &Path, entries: u32) -> Result<Self, JournalError> {
-        let db = Connection::open(dir.join("journal.db"))?;
+        let db = Connection::open(dir.join(FILE))?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
+        let sound: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if sound != "ok" {
+            return Err(JournalError::Damaged(sound));
+        }
         // FULL: an entry is on disk before its turn runs and before its reply leaves.
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -115,6 +173,10 @@ impl Journal {
              );",
         )?;
         add_columns(&db)?;
+        // Holds all that looking for tasks needs, so that no reply is read for it.
+        db.execute_batch(
+            "CREATE INDEX IF NOT EXISTS message_task ON message (task, state, ended, outcome, context_id);",
+        )?;
         db.execute(
             "UPDATE message SET state = 'interrupted' WHERE state = 'running' AND input IS NULL",
             [],
@@ -126,35 +188,52 @@ impl Journal {
     }
 
     /// Takes note of a message before its turn runs. With its `input` the turn is promised: it will run even if this
-    /// process ends.
+    /// process ends. A task may have several.
     ///
     /// # Errors
     /// Nothing was recorded: the turn must not run.
-    pub async fn begin(&self, key: &Key, task_id: &str, input: Option<String>) -> Result<Begin, JournalError> {
-        let (key, task_id) = (key.0.clone(), task_id.to_owned());
+    pub async fn begin(
+        &self,
+        key: &Key,
+        task_id: &str,
+        context_id: &str,
+        input: Option<String>,
+    ) -> Result<Begin, JournalError> {
+        let (key, task, context_id) = (key.0.clone(), task_id.to_owned(), context_id.to_owned());
         self.run(move |db| {
-            let found = db
-                .query_row(
-                    "SELECT task_id, reply FROM message WHERE key = ?1 AND state = 'answered'",
-                    [&key],
-                    |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
-                )
-                .optional()?;
-            if let Some((task_id, reply)) = found {
-                return Ok(Begin::Answered {
-                    task_id,
-                    reply: reply.unwrap_or_default(),
-                });
+            if let Some(answered) = answered(db, &key)? {
+                return Ok(answered);
             }
+            let known: bool = db.query_row(
+                "SELECT EXISTS (SELECT 1 FROM message WHERE task_id = ?1 AND key <> ?2)",
+                [&task, &key],
+                |row| row.get(0),
+            )?;
+            let entry = if known {
+                format!("{task}#{}", Uuid::new_v4())
+            } else {
+                task.clone()
+            };
             db.execute(
-                "INSERT INTO message (key, task_id, state, input) VALUES (?1, ?2, 'running', ?3)
+                "INSERT INTO message (key, task_id, task, context_id, state, input)
+                 VALUES (?1, ?2, ?3, ?4, 'running', ?5)
                  ON CONFLICT (key) DO UPDATE SET
-                     task_id = excluded.task_id, state = 'running', reply = NULL, input = excluded.input, starts = 0",
-                params![key, task_id, input],
+                     task_id = excluded.task_id, task = excluded.task, context_id = excluded.context_id,
+                     state = 'running', reply = NULL, input = excluded.input, starts = 0",
+                params![key, entry, task, context_id, input],
             )?;
             Ok(Begin::Fresh)
         })
         .await
+    }
+
+    /// Was a message answered before?
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn is_answered(&self, key: &Key) -> Result<bool, JournalError> {
+        let key = key.0.clone();
+        self.run(move |db| Ok(answered(db, &key)?.is_some())).await
     }
 
     /// Promises a turn that waits or runs already.
@@ -212,13 +291,14 @@ impl Journal {
     ///
     /// # Errors
     /// The reply was not stored.
-    pub async fn finish(&self, key: &Key, reply: String) -> Result<(), JournalError> {
-        let (key, entries, large) = (key.0.clone(), self.entries, reply.len() > LARGE_REPLY_BYTES);
+    pub async fn finish(&self, key: &Key, end: Ending) -> Result<(), JournalError> {
+        let (key, entries, large) = (key.0.clone(), self.entries, end.reply.len() > LARGE_REPLY_BYTES);
         self.run(move |db| {
             let tx = db.transaction()?;
             tx.execute(
-                "UPDATE message SET state = 'answered', reply = ?2, input = NULL WHERE key = ?1",
-                params![key, reply],
+                "UPDATE message SET state = 'answered', reply = ?2, outcome = ?3, ended = ?4, input = NULL
+                 WHERE key = ?1",
+                params![key, end.reply, end.outcome, end.ended.micros()],
             )?;
             tx.execute(
                 "DELETE FROM message WHERE state <> 'running' AND seq <= (
@@ -236,23 +316,6 @@ impl Journal {
                 )?;
             }
             tx.commit()
-        })
-        .await
-    }
-
-    /// The reply stored under a task id.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub async fn answered_task(&self, task_id: &str) -> Result<Option<String>, JournalError> {
-        let task_id = task_id.to_owned();
-        self.run(move |db| {
-            db.query_row(
-                "SELECT reply FROM message WHERE task_id = ?1 AND state = 'answered'",
-                [&task_id],
-                |row| row.get(0),
-            )
-            .optional()
         })
         .await
     }
@@ -307,9 +370,31 @@ impl Journal {
     }
 }
 
+/// The end of a message that was answered before.
+fn answered(db: &Connection, key: &str) -> rusqlite::Result<Option<Begin>> {
+    db.query_row(
+        "SELECT COALESCE(task, task_id), reply FROM message WHERE key = ?1 AND state = 'answered'",
+        [key],
+        |row| {
+            Ok(Begin::Answered {
+                task_id: row.get(0)?,
+                reply: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+            })
+        },
+    )
+    .optional()
+}
+
 /// Files of earlier versions lack them.
 fn add_columns(db: &Connection) -> rusqlite::Result<()> {
-    for (name, definition) in [("input", "input TEXT"), ("starts", "starts INTEGER NOT NULL DEFAULT 0")] {
+    for (name, definition) in [
+        ("input", "input TEXT"),
+        ("starts", "starts INTEGER NOT NULL DEFAULT 0"),
+        ("task", "task TEXT"),
+        ("context_id", "context_id TEXT"),
+        ("outcome", "outcome TEXT"),
+        ("ended", "ended INTEGER"),
+    ] {
         let there: bool = db.query_row(
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('message') WHERE name = ?1)",
             [name],
@@ -324,7 +409,17 @@ fn add_columns(db: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
+
+    fn end(reply: String) -> Ending {
+        Ending {
+            reply,
+            outcome: "completed",
+            ended: Timestamp::from_micros(1),
+        }
+    }
 
     fn key(n: usize) -> Key {
         Key::new(&format!("m{n}"), b"[]")
@@ -335,22 +430,22 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.begin(&key(1), "t1", None).await.unwrap(), Begin::Fresh);
-        journal.finish(&key(1), "reply".into()).await.unwrap();
+        assert_eq!(journal.begin(&key(1), "t1", "c", None).await.unwrap(), Begin::Fresh);
+        journal.finish(&key(1), end("reply".into())).await.unwrap();
         let answered = Begin::Answered {
             task_id: "t1".into(),
             reply: "reply".into(),
         };
-        assert_eq!(journal.begin(&key(1), "t2", None).await.unwrap(), answered);
+        assert_eq!(journal.begin(&key(1), "t2", "c", None).await.unwrap(), answered);
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
         assert_eq!(
-            journal.begin(&key(1), "t3", None).await.unwrap(),
+            journal.begin(&key(1), "t3", "c", None).await.unwrap(),
             answered,
             "after a restart too"
         );
-        assert_eq!(journal.answered_task("t1").await.unwrap().as_deref(), Some("reply"));
-        assert_eq!(journal.answered_task("t2").await.unwrap(), None);
+        assert_eq!(journal.answered_task("t1").await.unwrap(), ["reply"]);
+        assert!(journal.answered_task("t2").await.unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -358,12 +453,12 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
-        journal.begin(&key(1), "t1", None).await.unwrap();
+        journal.begin(&key(1), "t1", "c", None).await.unwrap();
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.begin(&key(1), "t2", None).await.unwrap(), Begin::Fresh);
-        journal.finish(&key(1), "late".into()).await.unwrap();
-        assert_eq!(journal.answered_task("t2").await.unwrap().as_deref(), Some("late"));
+        assert_eq!(journal.begin(&key(1), "t2", "c", None).await.unwrap(), Begin::Fresh);
+        journal.finish(&key(1), end("late".into())).await.unwrap();
+        assert_eq!(journal.answered_task("t2").await.unwrap(), ["late"]);
     }
 
     #[tokio::test]
@@ -371,12 +466,12 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path()).unwrap();
-        journal.begin(&key(1), "t1", None).await.unwrap();
-        journal.begin(&key(2), "t2", Some("two".into())).await.unwrap();
-        journal.begin(&key(3), "t3", Some("three".into())).await.unwrap();
+        journal.begin(&key(1), "t1", "c", None).await.unwrap();
+        journal.begin(&key(2), "t2", "c", Some("two".into())).await.unwrap();
+        journal.begin(&key(3), "t3", "c", Some("three".into())).await.unwrap();
         journal.promise(&key(1), "one".into()).await.unwrap();
         journal.started(&key(1)).await.unwrap();
-        journal.finish(&key(2), "reply".into()).await.unwrap();
+        journal.finish(&key(2), end("reply".into())).await.unwrap();
         journal.promise(&key(2), "too late".into()).await.unwrap();
         drop(journal);
         let journal = Journal::open(dir.path()).unwrap();
@@ -409,9 +504,9 @@ mod tests {
         .unwrap();
         drop(db);
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.answered_task("t").await.unwrap().as_deref(), Some("r"));
+        assert_eq!(journal.answered_task("t").await.unwrap(), ["r"]);
         assert_eq!(journal.promises().unwrap(), []);
-        let begun = journal.begin(&key(1), "t1", Some("i".into())).await.unwrap();
+        let begun = journal.begin(&key(1), "t1", "c", Some("i".into())).await.unwrap();
         assert_eq!(begun, Begin::Fresh);
     }
 
@@ -426,21 +521,21 @@ mod tests {
         // D14
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open_bounded(dir.path(), 3).unwrap();
-        journal.begin(&key(0), "running", None).await.unwrap();
+        journal.begin(&key(0), "running", "c", None).await.unwrap();
         for n in 1..=5 {
-            journal.begin(&key(n), &format!("t{n}"), None).await.unwrap();
-            journal.finish(&key(n), format!("r{n}")).await.unwrap();
+            journal.begin(&key(n), &format!("t{n}"), "c", None).await.unwrap();
+            journal.finish(&key(n), end(format!("r{n}"))).await.unwrap();
         }
         for n in 1..=2 {
-            assert_eq!(journal.answered_task(&format!("t{n}")).await.unwrap(), None, "{n}");
+            assert!(journal.answered_task(&format!("t{n}")).await.unwrap().is_empty(), "{n}");
         }
         for n in 3..=5 {
             assert_eq!(
                 journal.answered_task(&format!("t{n}")).await.unwrap(),
-                Some(format!("r{n}"))
+                [format!("r{n}")]
             );
         }
-        journal.finish(&key(0), "done".into()).await.unwrap();
+        journal.finish(&key(0), end("done".into())).await.unwrap();
     }
 
     #[tokio::test]
@@ -450,12 +545,12 @@ mod tests {
         let journal = Journal::open(dir.path()).unwrap();
         let large = "x".repeat(30 << 20);
         for n in 1..=3 {
-            journal.begin(&key(n), &format!("t{n}"), None).await.unwrap();
-            journal.finish(&key(n), large.clone()).await.unwrap();
+            journal.begin(&key(n), &format!("t{n}"), "c", None).await.unwrap();
+            journal.finish(&key(n), end(large.clone())).await.unwrap();
         }
         let mut kept = Vec::new();
         for n in 1..=3 {
-            kept.push(journal.answered_task(&format!("t{n}")).await.unwrap().is_some());
+            kept.push(journal.answered_task(&format!("t{n}")).await.unwrap().len() == 1);
         }
         assert_eq!(kept, [false, true, true]);
     }
@@ -477,5 +572,91 @@ mod tests {
             journal.session(&format!("c{SESSIONS}")).await.unwrap(),
             Some(format!("[{SESSIONS}]"))
         );
+    }
+
+    #[tokio::test]
+    async fn tasks_are_found_by_what_they_are() {
+        // D24
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let rows = [
+            ("t1", "a", "completed", 10),
+            ("t2", "b", "failed", 20),
+            ("t1", "a", "failed", 30),
+            ("t3", "a", "completed", 30),
+        ];
+        for (n, (task, context, outcome, ended)) in rows.into_iter().enumerate() {
+            journal.begin(&key(n), task, context, None).await.unwrap();
+            let end = Ending {
+                reply: format!("r{n}"),
+                outcome,
+                ended: Timestamp::from_micros(ended),
+            };
+            journal.finish(&key(n), end).await.unwrap();
+        }
+        assert_eq!(
+            journal.answered_task("t1").await.unwrap(),
+            ["r0", "r2"],
+            "a task may have several turns"
+        );
+        let found = async |search: Search, after: Option<(i64, &str)>| {
+            let after = after.map(|(at, id)| (Timestamp::from_micros(at), id.to_owned()));
+            let (tasks, total) = journal.ended_tasks(search, after, 2).await.unwrap();
+            let ids: Vec<_> = tasks.into_iter().map(|(id, _)| id).collect();
+            (ids.join(" "), total)
+        };
+        let all = Search::default();
+        assert_eq!(found(all.clone(), None).await, ("t3 t1".into(), 3), "by the last end");
+        assert_eq!(found(all.clone(), Some((30, "t1"))).await, ("t2".into(), 3));
+        let context_id = Some("a".to_owned());
+        assert_eq!(
+            found(
+                Search {
+                    context_id,
+                    ..all.clone()
+                },
+                None
+            )
+            .await,
+            ("t3 t1".into(), 2)
+        );
+        let outcome = Some("failed".to_owned());
+        assert_eq!(
+            found(Search { outcome, ..all.clone() }, None).await,
+            ("t1 t2".into(), 2)
+        );
+        let since = Some(Timestamp::from_micros(21));
+        let without = vec!["t3".to_owned()];
+        assert_eq!(found(Search { since, without, ..all }, None).await, ("t1".into(), 1));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(FILE);
+        let usable = async || {
+            let journal = Journal::open(dir.path()).unwrap();
+            assert_eq!(journal.begin(&key(1), "t", "c", None).await.unwrap(), Begin::Fresh);
+        };
+        fs::write(&file, "this is no database, whatever it is called").unwrap();
+        usable().await;
+        let aside = dir.path().join("journal.db.broken");
+        assert!(fs::read_to_string(&aside).unwrap().contains("no database"));
+        // Another shape, and a directory in its place, over what was set aside before.
+        let db = Connection::open(&file).unwrap();
+        db.execute_batch("DROP TABLE message; CREATE TABLE message (x);")
+            .unwrap();
+        drop(db);
+        usable().await;
+        fs::remove_file(&file).unwrap();
+        fs::create_dir_all(file.join("full")).unwrap();
+        usable().await;
+        assert!(aside.join("full").is_dir());
+        usable().await;
+        assert!(aside.is_dir(), "a journal that can be used stays");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o000)).unwrap();
+        usable().await;
+        assert!(aside.is_dir());
     }
 }

@@ -1,13 +1,4 @@
-//! The workspace runtime, run as `molecule agent`: A2A server, heartbeat, prompts and the engines that answer.
-//!
-//! [`main`] boots from the environment in this order: sandbox, configuration, preflight, engine, listener, endpoint
-//! file, registration and heartbeat, initial prompt, idle loop. [`run`] is the same without process matters, for tests.
-//!
-//! - [`env`], [`config`], [`preflight`], [`sandbox`], [`state`]: what the agent is given and what it leaves behind.
-//! - [`prompt`], [`skills`], [`plugins`]: what the engine is told about itself before each turn.
-//! - [`server`], [`turns`], [`journal`]: messages come in; each runs once (D14), one at a time within its conversation.
-//! - [`engine`]: the contract of what answers them; [`runtimes`]: `echo`, `exec` and `native`; [`tools`]: what these can do.
-//! - [`platform`], [`pulse`], [`heartbeat`], [`peers`], [`delegation`], [`selfprompt`]: the way to the platform.
+#![doc = include_str!("../README.md")]
 
 pub mod agents_md;
 mod boot;

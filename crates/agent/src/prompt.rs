@@ -1,12 +1,13 @@
 //! The system prompt (RUN-29…31, RUN-48).
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc};
 
 use molecule_core::WorkspaceId;
 use molecule_wire::registry::Peer;
+use parking_lot::Mutex;
 
 use crate::{
-    config::Config,
+    config::{Config, DEFAULT_PROMPT_FILE},
     env::Settings,
     fsio,
     peers::{self, Directory},
@@ -43,6 +44,8 @@ pub struct PromptBuilder {
     files: Vec<String>,
     extensions: Arc<Extensions>,
     communication: Communication,
+    /// Files that were warned about.
+    missed: Mutex<BTreeSet<String>>,
 }
 
 impl PromptBuilder {
@@ -62,6 +65,7 @@ impl PromptBuilder {
             files: config.prompt_files.clone(),
             extensions,
             communication,
+            missed: Mutex::default(),
         }
     }
 
@@ -80,24 +84,36 @@ impl PromptBuilder {
         })
     }
 
-    /// Contents of the prompt files, in order; what is missing is warned about and left out (RUN-30).
+    /// Contents of the prompt files, in order; what is missing is left out (RUN-30). What the configuration promises and
+    /// does not keep is warned about, once until it has been there again.
     async fn read_files(&self) -> Vec<String> {
         let mut contents = Vec::new();
+        let unnamed = [DEFAULT_PROMPT_FILE].into_iter().filter(|_| self.files.is_empty());
         let memory = MEMORY_FILES
-            .iter()
-            .filter(|name| !self.files.iter().any(|file| file == *name));
+            .into_iter()
+            .filter(|name| !self.files.iter().any(|file| file == name));
         let configured = self.files.iter().map(|file| (file.as_str(), true));
-        for (file, expected) in configured.chain(memory.map(|name| (*name, false))) {
+        let others = unnamed.chain(memory).map(|name| (name, false));
+        for (file, expected) in configured.chain(others) {
             let path = self.dir.join(file);
             let read = tokio::task::spawn_blocking(move || fsio::read_text(&path, FILE_BYTES)).await;
             match read.unwrap_or_else(|crash| Err(io::Error::other(crash))) {
-                Ok(fsio::Text { text, cut: false }) => contents.push(text),
+                Ok(fsio::Text { text, cut: false }) => {
+                    self.missed.lock().remove(file);
+                    contents.push(text);
+                }
                 Ok(fsio::Text { text, cut: true }) => {
-                    tracing::warn!("{}", skills::too_large(&format!("prompt file {file:?}")));
+                    if self.missed.lock().insert(file.to_owned()) {
+                        tracing::warn!("{}", skills::too_large(&format!("prompt file {file:?}")));
+                    }
                     contents.push(skills::marked(&text));
                 }
                 Err(error) if !expected && error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(file, %error, "prompt file cannot be read"),
+                Err(error) => {
+                    if self.missed.lock().insert(file.to_owned()) {
+                        tracing::warn!(file, %error, "prompt file cannot be read");
+                    }
+                }
             }
         }
         contents

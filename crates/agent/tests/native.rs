@@ -574,6 +574,29 @@ async fn keys_are_never_logged() {
     assert!(!text.contains("issued-token") && !text.contains("inbound-secret"));
 }
 
+/// Everything runs on this thread, so that its subscriber sees all there is to see.
+#[tokio::test]
+async fn only_prompt_files_that_were_promised_are_missed_and_only_once() {
+    // RUN-30
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    for (yaml, missed) in [("", 0), ("prompt_files: [gone.md]", 1)] {
+        log.0.lock().unwrap().clear();
+        let (platform, llm) = (FakePlatform::start().await, ScriptedLlm::start().await);
+        let home = home(&platform, &llm, Wire::OpenAi, yaml);
+        std::fs::remove_file(home.file("configs/system-prompt.md")).unwrap();
+        let agent = home.start().await;
+        llm.otherwise(Turn::text("ok"));
+        for text in ["one", "two"] {
+            assert_eq!(agent.say(text).await, "ok");
+        }
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches("prompt file cannot be read").count(), missed, "{text}");
+    }
+}
+
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 

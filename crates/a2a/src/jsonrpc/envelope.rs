@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use super::{Message, Metadata, RpcError};
+use super::{Message, Metadata, RpcError, Task, TaskState};
 use crate::{
     method::Method,
     raw::{self, RawObject},
@@ -102,6 +102,12 @@ pub enum Call {
     Cancel(TaskParams),
     /// `tasks/resubscribe`
     Resubscribe(TaskParams),
+    /// `tasks/list`, which has a name in v1.0 only and is taken under both
+    List(ListParams),
+    /// Any of the methods about push notifications
+    Push,
+    /// The card shown to authenticated callers
+    ExtendedCard,
 }
 
 /// Parameters of `message/send` and `message/stream`.
@@ -144,6 +150,47 @@ pub struct TaskParams {
     /// Metadata of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
+}
+
+/// Parameters of `tasks/list`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListParams {
+    /// Only tasks of this conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_id: Option<String>,
+    /// Only tasks in this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<TaskState>,
+    /// How many at most, 1 to 100; 50 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i64>,
+    /// Where to go on, from the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+    /// How many messages of each task's history to return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_length: Option<u32>,
+    /// Only tasks whose status is of this time, RFC 3339, or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_timestamp_after: Option<String>,
+    /// Whether to return what the tasks produced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub include_artifacts: Option<bool>,
+}
+
+/// A page of tasks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskList {
+    /// The tasks, the one whose status is newest first.
+    pub tasks: Vec<Task>,
+    /// Where to go on; empty on the last page.
+    pub next_page_token: String,
+    /// How many there may be on a page.
+    pub page_size: i64,
+    /// How many there are on all pages.
+    pub total_size: usize,
 }
 
 impl Request {
@@ -206,6 +253,12 @@ impl Request {
             Some((Method::GetTask, ProtocolVersion::V0_3)) => self.params().map(Call::Get),
             Some((Method::CancelTask, ProtocolVersion::V0_3)) => self.params().map(Call::Cancel),
             Some((Method::Resubscribe, ProtocolVersion::V0_3)) => self.params().map(Call::Resubscribe),
+            Some((Method::ListTasks, ProtocolVersion::V0_3)) => self.params().map(Call::List),
+            Some((
+                Method::SetPushConfig | Method::GetPushConfig | Method::ListPushConfigs | Method::DeletePushConfig,
+                ProtocolVersion::V0_3,
+            )) => Ok(Call::Push),
+            Some((Method::ExtendedCard, ProtocolVersion::V0_3)) => Ok(Call::ExtendedCard),
             _ => Err(RpcError::method_not_found(&self.method)),
         }
         .map_err(|error| CallError {
@@ -319,11 +372,16 @@ mod tests {
             call("tasks/resubscribe", r#"{"id":"t"}"#),
             Ok(Call::Resubscribe(_))
         ));
+        assert!(matches!(call("tasks/list", r#"{"pageSize":2}"#), Ok(Call::List(list)) if list.page_size == Some(2)));
+        assert!(matches!(call("tasks/pushNotificationConfig/get", "{}"), Ok(Call::Push)));
+        assert!(matches!(
+            call("agent/getAuthenticatedExtendedCard", "{}"),
+            Ok(Call::ExtendedCard)
+        ));
         for (method, params, expected) in [
             ("tasks/get", "{}", code::INVALID_PARAMS),
             ("message/send", "[]", code::INVALID_PARAMS),
             ("message/send", "null", code::INVALID_PARAMS),
-            ("tasks/list", "{}", code::METHOD_NOT_FOUND),
             ("SendMessage", message, code::METHOD_NOT_FOUND),
             ("", "{}", code::METHOD_NOT_FOUND),
         ] {

@@ -18,7 +18,8 @@ pub enum Role {
     /// The side that asks.
     #[default]
     User,
-    /// The side that answers.
+    /// The side that answers; `assistant` to those who come from the models' own APIs.
+    #[serde(alias = "assistant")]
     Agent,
 }
 

@@ -10,7 +10,10 @@ mod message;
 mod task;
 
 pub use card::{AgentCapabilities, AgentCard, AgentProvider, AgentSkill};
-pub use envelope::{Call, CallError, MessageSendConfiguration, Request, RequestId, Response, SendParams, TaskParams};
+pub use envelope::{
+    Call, CallError, ListParams, MessageSendConfiguration, Request, RequestId, Response, SendParams, TaskList,
+    TaskParams,
+};
 pub use error::{RpcError, code};
 pub use message::{FileContent, Message, MessageTag, Part, Role};
 pub use task::{

@@ -1,18 +1,23 @@
 //! The agent's HTTP surface (RUN-51, D13): cards for everybody, everything else for the platform only.
 
+mod caller;
 mod inbound;
+mod list;
 mod rpc;
 mod shape;
 mod stream;
 mod transcript;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Request, State},
-    http::{StatusCode, header::AUTHORIZATION},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::{AUTHORIZATION, WWW_AUTHENTICATE},
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -24,6 +29,7 @@ use molecule_a2a::{
 use molecule_core::limits;
 use serde_json::json;
 
+pub use self::inbound::Inbox;
 use crate::{platform::Platform, turns::Turns};
 
 /// Bytes of a request that are read: what the platform admits, with room for the envelope.
@@ -37,8 +43,8 @@ pub struct Server {
     pub platform: Arc<Platform>,
     /// Shown to everybody.
     pub card: AgentCard,
-    /// Where files that come along must be.
-    pub work_dir: PathBuf,
+    /// Where files that come along are.
+    pub inbox: Inbox,
     /// Name of the engine.
     pub runtime: &'static str,
 }
@@ -69,13 +75,19 @@ async fn admit(State(server): State<Arc<Server>>, request: Request, next: Next) 
     if server.platform.inbound.admits(authorization) {
         return next.run(request).await;
     }
-    (StatusCode::UNAUTHORIZED, Json(json!({"error": "unauthorized"}))).into_response()
+    let challenge = [(WWW_AUTHENTICATE, "Bearer")];
+    (
+        StatusCode::UNAUTHORIZED,
+        challenge,
+        Json(json!({"error": "unauthorized"})),
+    )
+        .into_response()
 }
 
 async fn card(State(server): State<Arc<Server>>) -> Json<AgentCard> {
     Json(server.card.clone())
 }
 
-async fn call(State(server): State<Arc<Server>>, body: Bytes) -> Response {
-    rpc::answer(&server, &body).await
+async fn call(State(server): State<Arc<Server>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    rpc::answer(&server, &headers, &uri, &body).await
 }

@@ -1,93 +1,138 @@
-//! `message/stream` and `tasks/resubscribe`: a turn's progress as server-sent events.
+//! `message/stream` and `tasks/resubscribe`: a task's progress as server-sent events.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use axum::response::{
-    IntoResponse, Response as HttpResponse,
-    sse::{Event as SseEvent, KeepAlive, Sse},
-};
-use futures_util::{Stream, stream};
-use molecule_a2a::jsonrpc::{Event, RequestId, Response, RpcError};
+use axum::response::Response as HttpResponse;
+use futures_util::stream;
+use molecule_a2a::jsonrpc::{Event, RpcError};
 use tokio::sync::mpsc;
 
-use super::shape;
-use crate::turns::{Phase, State, Turn};
+use super::{
+    Server,
+    caller::Caller,
+    shape::{self, History},
+};
+use crate::turns::{Phase, State, Turn, Turns};
 
 /// Frames that may wait for a slow reader.
 const BUFFER: usize = 16;
 
-/// Streams a turn from its beginning. The turn goes on when the reader leaves.
-pub(super) fn follow(turn: Arc<Turn>, id: RequestId) -> HttpResponse {
+/// Streams the task of a turn as it is now and what becomes of it. The turn goes on when the reader leaves.
+pub(super) fn follow(server: &Server, caller: &Caller, turn: Arc<Turn>) -> HttpResponse {
     let (sender, receiver) = mpsc::channel(BUFFER);
+    let turns = Arc::clone(&server.turns);
     tokio::spawn(async move {
+        let task = turn.input.task_id.clone();
         // An error means that the reader left.
-        if pump(&turn, &sender).await.is_err() {
-            tracing::debug!(task = turn.input.task_id, "stream reader left");
+        if pump(&turns, turn, &sender).await.is_err() {
+            tracing::debug!(task, "stream reader left");
         }
     });
-    Sse::new(frames(receiver, id))
-        .keep_alive(KeepAlive::default())
-        .into_response()
+    let writer = caller.clone();
+    caller.events(stream::unfold(
+        (receiver, writer),
+        |(mut receiver, writer)| async move {
+            let outcome: Result<Event, RpcError> = receiver.recv().await?;
+            Some((writer.write(outcome), (receiver, writer)))
+        },
+    ))
 }
 
-fn frames(
-    receiver: mpsc::Receiver<Result<Event, RpcError>>,
-    id: RequestId,
-) -> impl Stream<Item = Result<SseEvent, Infallible>> + Send {
-    stream::unfold((receiver, id), |(mut receiver, id)| async move {
-        let outcome = receiver.recv().await?;
-        let response = Response {
-            id: id.clone(),
-            outcome,
-        };
-        let frame = SseEvent::default().json_data(&response).unwrap_or_else(|error| {
-            tracing::error!(%error, "an event could not be written");
-            SseEvent::default().comment("unwritable event")
-        });
-        Some((Ok(frame), (receiver, id)))
-    })
-}
-
+type Events = mpsc::Sender<Result<Event, RpcError>>;
 type Gone = mpsc::error::SendError<Result<Event, RpcError>>;
 
-async fn pump(turn: &Turn, events: &mpsc::Sender<Result<Event, RpcError>>) -> Result<(), Gone> {
+/// From the task as it is now to its end: the first event is the task, so that nothing before it is missed and nothing
+/// comes twice (D24).
+async fn pump(turns: &Turns, mut turn: Arc<Turn>, events: &Events) -> Result<(), Gone> {
+    let task = match turns.task(&turn.input.task_id).await {
+        Ok(Some(task)) => task,
+        Ok(None) => return events.send(Err(RpcError::task_not_found(&turn.input.task_id))).await,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the journal cannot be read");
+            return events
+                .send(Err(RpcError::internal("the task could not be looked up")))
+                .await;
+        }
+    };
+    if task.current().is_none() {
+        return events.send(Ok(Event::Task(shape::task(&task, History::All)))).await;
+    }
+    let mut place = task.ended.len();
+    let mut sent = {
+        let watch = turn.watch();
+        let progress = watch.borrow().clone();
+        let first = shape::under_way(&task, place, &progress);
+        events.send(Ok(Event::Task(first))).await?;
+        Sent {
+            pieces: progress.ends.len(),
+            working: place > 0 || !matches!(progress.phase, Phase::Queued),
+        }
+    };
+    while let Some(next) = one(turns, &turn, place, &mut sent, events).await? {
+        turn = next;
+        place += 1;
+        sent.pieces = 0;
+    }
+    Ok(())
+}
+
+/// What a reader has seen.
+struct Sent {
+    /// Of the text of the turn under way.
+    pieces: usize,
+    /// That the task is at work.
+    working: bool,
+}
+
+/// Follows one turn. What it gives is the next one of the same task.
+async fn one(
+    turns: &Turns,
+    turn: &Turn,
+    place: usize,
+    sent: &mut Sent,
+    events: &Events,
+) -> Result<Option<Arc<Turn>>, Gone> {
     let mut watch = turn.watch();
-    let mut sent = 0;
-    let mut working = false;
-    events.send(Ok(Event::Task(shape::submitted(turn)))).await?;
     loop {
         let (pieces, phase) = {
             let progress = watch.borrow_and_update();
-            (
-                progress.pieces(sent).map(str::to_owned).collect::<Vec<_>>(),
-                progress.phase.clone(),
-            )
+            let pieces: Vec<_> = progress.pieces(sent.pieces).map(str::to_owned).collect();
+            (pieces, progress.phase.clone())
         };
-        if !working && !matches!(phase, Phase::Queued | Phase::Abandoned) {
-            working = true;
-            events.send(Ok(Event::StatusUpdate(shape::working(turn)))).await?;
+        if !sent.working && !matches!(phase, Phase::Queued | Phase::Abandoned) {
+            sent.working = true;
+            events.send(Ok(Event::StatusUpdate(shape::working(turn, None)))).await?;
         }
         for piece in pieces {
-            let first = sent == 0;
-            sent += 1;
-            events
-                .send(Ok(Event::ArtifactUpdate(shape::text(turn, piece, first, false))))
-                .await?;
+            let first = sent.pieces == 0;
+            sent.pieces += 1;
+            let more = shape::text(turn, place, piece, first, false);
+            events.send(Ok(Event::ArtifactUpdate(more))).await?;
         }
         match phase {
             Phase::Queued | Phase::Working => {}
             Phase::Done(finished) => {
                 // The reply is what counts: an engine that thought aloud, or said nothing before the end, is corrected.
                 if finished.state == State::Completed && finished.text != watch.borrow().text {
-                    let whole = shape::text(turn, finished.text.clone(), sent == 0, true);
+                    let whole = shape::text(turn, place, finished.text.clone(), sent.pieces == 0, true);
                     events.send(Ok(Event::ArtifactUpdate(whole))).await?;
                 }
-                return events.send(Ok(Event::StatusUpdate(shape::last(&finished)))).await;
+                let next = turns.next_of(turn);
+                let update = match &next {
+                    Some(next) => shape::working(next, Some(&finished)),
+                    None => shape::last(&finished),
+                };
+                events.send(Ok(Event::StatusUpdate(update))).await?;
+                return Ok(next);
             }
-            Phase::Abandoned => return events.send(Err(RpcError::internal("the agent is stopping"))).await,
+            Phase::Abandoned => {
+                events.send(Err(RpcError::internal("the agent is stopping"))).await?;
+                return Ok(None);
+            }
         }
         if watch.changed().await.is_err() {
-            return events.send(Err(RpcError::internal("the turn was lost"))).await;
+            events.send(Err(RpcError::internal("the turn was lost"))).await?;
+            return Ok(None);
         }
     }
 }

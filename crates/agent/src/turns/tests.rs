@@ -125,18 +125,25 @@ impl Bench {
     }
 
     async fn submit(&self, message_id: &str, text: &str) -> Arc<Turn> {
-        self.turns
-            .submit(input(message_id, text), text.as_bytes(), false)
-            .await
-            .unwrap()
+        self.turns.submit(asked(message_id, text), false).await.unwrap()
     }
 
     async fn submit_to(&self, context_id: &str, text: &str) -> Arc<Turn> {
-        let input = TurnInput {
-            context_id: context_id.to_owned(),
-            ..input(&Uuid::new_v4().to_string(), text)
+        let asked = Asked {
+            context_id: Some(context_id.to_owned()),
+            ..asked(&Uuid::new_v4().to_string(), text)
         };
-        self.turns.submit(input, text.as_bytes(), false).await.unwrap()
+        self.turns.submit(asked, false).await.unwrap()
+    }
+
+    fn live(&self, task_id: &str) -> Option<Arc<Turn>> {
+        self.turns.live(task_id).into_iter().next()
+    }
+
+    /// The end of a task that is over.
+    async fn ended(&self, task_id: &str) -> Option<Finished> {
+        let task = self.turns.task(task_id).await.unwrap()?;
+        task.live.is_empty().then(|| task.ended.into_iter().last())?
     }
 
     fn life(&self) -> Vec<String> {
@@ -145,8 +152,7 @@ impl Bench {
 
     /// The sender is answered at once and relies on the turn.
     async fn promise(&self, message_id: &str, text: &str) -> Arc<Turn> {
-        let submitted = self.turns.submit(input(message_id, text), text.as_bytes(), true);
-        submitted.await.unwrap()
+        self.turns.submit(asked(message_id, text), true).await.unwrap()
     }
 
     /// The same workspace in its next process.
@@ -167,14 +173,15 @@ impl Bench {
     }
 }
 
-fn input(message_id: &str, text: &str) -> TurnInput {
-    TurnInput {
-        task_id: Uuid::new_v4().to_string(),
-        context_id: "c".to_owned(),
+fn asked(message_id: &str, text: &str) -> Asked {
+    Asked {
         message_id: message_id.to_owned(),
+        context_id: Some("c".to_owned()),
+        task_id: None,
         text: text.to_owned(),
         history: Vec::new(),
-        asked: None,
+        message: Box::new(Message::user(message_id, text)),
+        content: text.as_bytes().to_vec(),
     }
 }
 
@@ -223,7 +230,7 @@ async fn stored_replies_survive_a_restart_and_interrupted_turns_run_again() {
         bench.submit("interrupted", "hi").await.finished().await.unwrap().text,
         "reply 0"
     );
-    assert_eq!(bench.turns.ended(&answered.task_id).await.unwrap().unwrap(), *answered);
+    assert_eq!(bench.ended(&answered.task_id).await.unwrap(), *answered);
 }
 
 #[tokio::test]
@@ -330,7 +337,7 @@ async fn cancel_reaches_running_and_waiting_turns() {
     let one = bench.turns.cancel(&waiting.input.task_id).await.unwrap();
     assert_eq!(one.state, State::Canceled);
     assert!(!matches!(running.watch().borrow().phase, Phase::Done(_)));
-    assert_eq!(bench.turns.ended(&waiting.input.task_id).await.unwrap().unwrap(), *one);
+    assert_eq!(bench.ended(&waiting.input.task_id).await.unwrap(), *one);
     let two = bench.turns.cancel(&running.input.task_id).await.unwrap();
     assert_eq!(two.state, State::Canceled);
     bench.adapter.permits.add_permits(1);
@@ -388,7 +395,7 @@ async fn a_stopping_agent_lets_the_turn_finish_and_takes_no_more() {
     let stopping = bench.turns.shut_down(Duration::from_secs(60));
     tokio::pin!(stopping);
     assert!(futures_util::poll!(&mut stopping).is_pending());
-    let refused = bench.turns.submit(input("b", "x"), b"x", false).await;
+    let refused = bench.turns.submit(asked("b", "x"), false).await;
     assert!(matches!(refused, Err(SubmitError::Stopping)));
     bench.adapter.permits.add_permits(1);
     stopping.await;
@@ -408,18 +415,14 @@ async fn promised_turns_outlive_the_process() {
     let bench = bench.restart(3).await;
     for turn in [&running, &waiting, &joined] {
         let again = bench
-            .turns
             .live(&turn.input.task_id)
             .unwrap_or_else(|| panic!("{} is lost", turn.input.text));
         assert_eq!(again.input, turn.input);
         assert_eq!(again.finished().await.unwrap().state, State::Completed);
     }
     assert_eq!(*bench.adapter.order.lock(), ["first", "second", "third"]);
-    assert!(
-        bench.turns.live(&unpromised.input.task_id).is_none(),
-        "its sender knows"
-    );
-    let ended = bench.turns.ended(&running.input.task_id).await.unwrap().unwrap();
+    assert!(bench.live(&unpromised.input.task_id).is_none(), "its sender knows");
+    let ended = bench.ended(&running.input.task_id).await.unwrap();
     assert_eq!(ended.state, State::Completed);
     let bench = bench.restart(0).await;
     assert_eq!(
@@ -436,14 +439,14 @@ async fn a_promised_turn_that_ends_the_process_is_given_up() {
     let fatal = bench.promise("a", "fatal").await.input.task_id.clone();
     let behind = bench.promise("b", "behind").await.input.task_id.clone();
     for _ in 0..STARTS {
-        let turn = bench.turns.live(&fatal).unwrap();
+        let turn = bench.live(&fatal).unwrap();
         bench.working(&turn).await;
         bench = bench.restart(0).await;
     }
     bench.adapter.permits.add_permits(1);
-    let behind = bench.turns.live(&behind).unwrap().finished().await.unwrap();
+    let behind = bench.live(&behind).unwrap().finished().await.unwrap();
     assert_eq!(behind.state, State::Completed, "waiting is no start");
-    let end = bench.turns.ended(&fatal).await.unwrap().unwrap();
+    let end = bench.ended(&fatal).await.unwrap();
     assert_eq!(end.state, State::Failed);
     assert!(end.text.contains("given up"), "{}", end.text);
 }
@@ -461,7 +464,7 @@ async fn a_turn_that_fails_while_the_agent_stops_is_not_answered() {
         bench.adapter.permits.add_permits(1);
         stopping.await;
         assert!(turn.finished().await.is_none(), "{text}");
-        assert_eq!(bench.turns.ended(&turn.input.task_id).await.unwrap(), None);
+        assert_eq!(bench.ended(&turn.input.task_id).await, None);
     }
 }
 
@@ -479,4 +482,124 @@ async fn a_killed_program_may_be_the_first_sign_of_the_stop() {
     let bench = Bench::new(1);
     let end = bench.submit("a", "killed").await.finished().await.unwrap();
     assert!(end.text.contains("(subprocess_error)"), "{}", end.text);
+}
+
+#[tokio::test]
+async fn a_task_goes_on_while_it_is_not_over() {
+    // D24
+    let bench = Bench::new(0);
+    let first = bench.submit("m1", "one").await;
+    bench.working(&first).await;
+    let to = |task_id: &str, context_id: Option<&str>| Asked {
+        task_id: Some(task_id.to_owned()),
+        context_id: context_id.map(str::to_owned),
+        ..asked("m2", "two")
+    };
+    let task_id = &first.input.task_id;
+    let elsewhere = bench.turns.submit(to(task_id, Some("other")), false).await;
+    assert!(matches!(elsewhere, Err(SubmitError::OtherContext)));
+    let nowhere = bench.turns.submit(to("nobody", None), false).await;
+    assert!(matches!(nowhere, Err(SubmitError::NoTask(id)) if id == "nobody"));
+    let second = bench.turns.submit(to(task_id, None), false).await.unwrap();
+    assert_eq!(
+        (&second.input.task_id, second.input.context_id.as_str()),
+        (task_id, "c")
+    );
+    assert!(
+        bench
+            .turns
+            .next_of(&first)
+            .is_some_and(|next| Arc::ptr_eq(&next, &second))
+    );
+    let task = bench.turns.task(task_id).await.unwrap().unwrap();
+    assert_eq!((task.live.len(), task.status().0), (2, TaskState::Working));
+    bench.adapter.permits.add_permits(1);
+    first.finished().await.unwrap();
+    bench.working(&second).await;
+    let task = bench.turns.task(task_id).await.unwrap().unwrap();
+    assert_eq!(
+        (task.ended.len(), task.live.len(), task.status().0),
+        (1, 1, TaskState::Working)
+    );
+    bench.adapter.permits.add_permits(1);
+    second.finished().await.unwrap();
+    let task = bench.turns.task(task_id).await.unwrap().unwrap();
+    assert_eq!((task.ended.len(), task.status().0), (2, TaskState::Completed));
+    // What was answered is answered the same, and nothing new begins.
+    let again = bench.turns.submit(to(task_id, None), false).await.unwrap();
+    assert_eq!(again.finished().await.unwrap().reply_id, task.ended[1].reply_id);
+    let late = Asked {
+        message_id: "m3".to_owned(),
+        ..to(task_id, None)
+    };
+    assert!(matches!(
+        bench.turns.submit(late, false).await,
+        Err(SubmitError::TaskOver(_))
+    ));
+    assert_eq!(bench.ran(), 2);
+}
+
+#[tokio::test]
+async fn cancelling_a_task_ends_all_its_turns() {
+    // D24, RUN-70
+    let bench = Bench::new(0);
+    let first = bench.submit("m1", "one").await;
+    bench.working(&first).await;
+    let more = Asked {
+        task_id: Some(first.input.task_id.clone()),
+        context_id: None,
+        ..asked("m2", "two")
+    };
+    let second = bench.turns.submit(more, false).await.unwrap();
+    bench.turns.cancel(&first.input.task_id).await.unwrap();
+    for turn in [&first, &second] {
+        assert_eq!(turn.finished().await.unwrap().state, State::Canceled);
+    }
+    assert_eq!(bench.ran(), 1);
+}
+
+#[tokio::test]
+async fn tasks_are_listed_newest_first() {
+    // D24
+    let bench = Bench::new(3);
+    for (context_id, text) in [("a", "one"), ("b", "fail"), ("a", "two")] {
+        bench.submit_to(context_id, text).await.finished().await.unwrap();
+    }
+    let running = bench.submit_to("a", "three").await;
+    bench.working(&running).await;
+    let texts = |page: &Page| -> Vec<String> {
+        let said = page.tasks.iter().map(|task| {
+            let ended = task.ended.iter().map(|end| end.asked.as_ref().unwrap().text());
+            let live = task.live.iter().map(|turn| turn.input.text.clone());
+            ended.chain(live).collect::<Vec<_>>().join("+")
+        });
+        said.collect()
+    };
+    let all = Filter::default();
+    let page = bench.turns.list(&all, None, 3).await.unwrap();
+    assert_eq!(
+        (texts(&page), page.total),
+        (vec!["three".into(), "two".into(), "fail".into()], 4)
+    );
+    let place = Place::parse(&page.next.unwrap().to_string()).unwrap();
+    let page = bench.turns.list(&all, Some(&place), 3).await.unwrap();
+    assert_eq!((texts(&page), page.next), (vec!["one".into()], None));
+    for (context_id, state, expected) in [
+        (Some("a"), None, vec!["three", "two", "one"]),
+        (None, Some(TaskState::Failed), vec!["fail"]),
+        (Some("a"), Some(TaskState::Completed), vec!["two", "one"]),
+        (None, Some(TaskState::Working), vec!["three"]),
+        (None, Some(TaskState::Rejected), vec![]),
+    ] {
+        let filter = Filter {
+            context_id: context_id.map(str::to_owned),
+            state,
+            since: None,
+        };
+        let page = bench.turns.list(&filter, None, 10).await.unwrap();
+        assert_eq!(
+            (texts(&page), page.total),
+            (expected.iter().map(|text| (*text).to_owned()).collect(), expected.len())
+        );
+    }
 }

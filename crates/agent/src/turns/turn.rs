@@ -29,6 +29,18 @@ pub enum State {
     Canceled,
 }
 
+impl State {
+    /// Its name in the journal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
 /// The end of a turn: what the journal keeps and every asker of the same message gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
@@ -126,6 +138,8 @@ pub struct Turn {
     /// What it answers.
     pub input: TurnInput,
     pub(super) key: Key,
+    /// Tells which of a task's turns came first: times of arrival, and where these are equal it does not matter.
+    pub(super) number: Timestamp,
     /// Starts in earlier processes.
     pub(super) starts: u32,
     pub(super) cancel: CancellationToken,
@@ -143,6 +157,7 @@ impl Turn {
         Arc::new(Self {
             input,
             key,
+            number: now(),
             starts,
             cancel: CancellationToken::new(),
             taken: AtomicBool::new(false),

@@ -509,6 +509,14 @@ impl Agent {
             .unwrap()
     }
 
+    /// The whole answer to one in v1.0.
+    pub async fn rpc_v1(&self, method: &str, params: Value) -> Value {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let request = http().post(&self.url).bearer_auth("inbound-secret").json(&body);
+        let answer = request.header("A2A-Version", "1.0").send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
     /// Sends a message and returns the result.
     pub async fn send(&self, message_id: &str, context_id: &str, text: &str) -> Value {
         let answer = self.rpc("message/send", message(message_id, context_id, text)).await;
@@ -544,8 +552,14 @@ pub fn message(message_id: &str, context_id: &str, text: &str) -> Value {
     }})
 }
 
+/// Text of a message, or of what a task that failed says.
 pub fn text_of(result: &Value) -> String {
-    result["parts"][0]["text"]
+    let said = if result["kind"] == "task" {
+        &result["status"]["message"]
+    } else {
+        result
+    };
+    said["parts"][0]["text"]
         .as_str()
         .unwrap_or_else(|| panic!("no text in {result}"))
         .to_owned()
