@@ -75,6 +75,19 @@ impl Method {
         })
     }
 
+    /// The wire form a request is written in. The method's name decides, because it is spelt differently in each; the
+    /// version header decides only for methods that no version knows.
+    #[must_use]
+    pub(crate) fn wire_form(name: &str, header: Option<&str>) -> ProtocolVersion {
+        match Self::find(name) {
+            Some((_, version)) => version,
+            None => header
+                .and_then(ProtocolVersion::parse)
+                .unwrap_or(ProtocolVersion::V0_3)
+                .wire(),
+        }
+    }
+
     /// Its name in a version.
     #[must_use]
     pub fn name(self, version: ProtocolVersion) -> &'static str {
@@ -107,6 +120,22 @@ mod tests {
         }
         assert_eq!(Method::find("Message/Send"), None);
         assert_eq!(Method::find(""), None);
+    }
+
+    #[test]
+    fn the_name_decides_before_the_header() {
+        // D7
+        use ProtocolVersion::{V0_3, V1_0};
+        for (name, header, form) in [
+            ("message/send", Some("1.0"), V0_3),
+            ("SendMessage", None, V1_0),
+            ("SendMessage", Some("0.3"), V1_0),
+            ("custom", Some("1.0"), V1_0),
+            ("custom", Some("9"), V0_3),
+            ("", None, V0_3),
+        ] {
+            assert_eq!(Method::wire_form(name, header), form, "{name} {header:?}");
+        }
     }
 
     #[test]

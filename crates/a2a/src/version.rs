@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    method::Method,
-    raw::{self, RawObject},
-};
+use crate::raw::{self, RawObject};
 
 /// Header in which callers of A2A 1.0 and later name the version they speak. A request to a v1.0 target must carry it
 /// with [`ProtocolVersion::header`]: servers read its absence as 0.3.
@@ -52,16 +49,6 @@ impl ProtocolVersion {
             ("0", Some("2")) => Some(Self::V0_2),
             ("0", Some("3")) => Some(Self::V0_3),
             _ => None,
-        }
-    }
-
-    /// The wire form a request is written in. The method's name decides, because it is spelt differently in each; the
-    /// header decides only for methods that no version knows.
-    #[must_use]
-    pub(crate) fn of_request(method: &str, header: Option<&str>) -> Self {
-        match Method::find(method) {
-            Some((_, version)) => version,
-            None => header.and_then(Self::parse).unwrap_or(Self::V0_3).wire(),
         }
     }
 }
@@ -171,17 +158,6 @@ mod tests {
         ] {
             assert_eq!(ProtocolVersion::parse(text), version, "{text}");
         }
-    }
-
-    #[test]
-    fn the_method_decides_before_the_header() {
-        // D7
-        assert_eq!(ProtocolVersion::of_request("message/send", Some("1.0")), V0_3);
-        assert_eq!(ProtocolVersion::of_request("SendMessage", None), V1_0);
-        assert_eq!(ProtocolVersion::of_request("SendMessage", Some("0.3")), V1_0);
-        assert_eq!(ProtocolVersion::of_request("custom", Some("1.0")), V1_0);
-        assert_eq!(ProtocolVersion::of_request("custom", Some("9")), V0_3);
-        assert_eq!(ProtocolVersion::of_request("", None), V0_3);
     }
 
     #[test]

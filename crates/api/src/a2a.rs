@@ -11,7 +11,10 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use molecule_core::{DeliveryMode, WorkspaceId};
+use molecule_core::{
+    DeliveryMode, WorkspaceId,
+    trace::{TRACE_HEADER, TraceContext},
+};
 use molecule_platform::{
     credentials::Identity,
     messaging::{Delivered, FrameStream, Message, ReaderTooSlow},
@@ -40,6 +43,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         ("X-Workspace-ID" = Option<WorkspaceId>, Header, description = "The calling workspace; the bearer proves it."),
         ("A2A-Version" = Option<String>, Header, description = "The version the caller speaks."),
         ("X-Timeout" = Option<u64>, Header, description = "Seconds the caller waits; 0 is no limit."),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context to continue; the agent is told of it."),
     ),
     request_body(content = serde_json::Value, description = "A JSON-RPC request."),
     responses(
@@ -69,24 +73,25 @@ pub(crate) async fn send(
         caller_header: text(headers, "x-workspace-id"),
         version_header: text(headers, "a2a-version"),
         timeout: headers.get("x-timeout").and_then(timeout_of),
+        trace: headers
+            .get(TRACE_HEADER)
+            .and_then(|value| TraceContext::parse(value.to_str().ok()?)),
         body: at_hand(request).await?,
     };
     let platform = state.platform();
-    Ok(
-        match platform.messenger.deliver(state.mode(), &identity, message).await? {
-            Delivered::Reply { status, body } => reply(status, body),
-            Delivered::Stream(frames) => event_stream(frames),
-            Delivered::Polled { method } => {
-                let status = "queued".to_owned();
-                Answer(PollQueued {
-                    status,
-                    delivery_mode: DeliveryMode::Poll,
-                    method,
-                })
-                .into_response()
-            }
-        },
-    )
+    Ok(match platform.messenger.deliver(&identity, message).await? {
+        Delivered::Reply { status, body } => reply(status, body),
+        Delivered::Stream(frames) => event_stream(frames),
+        Delivered::Polled { method } => {
+            let status = "queued".to_owned();
+            Answer(PollQueued {
+                status,
+                delivery_mode: DeliveryMode::Poll,
+                method,
+            })
+            .into_response()
+        }
+    })
 }
 
 /// A header as text; one that is no text is invalid, not absent.

@@ -18,6 +18,7 @@ pub mod runtime;
 pub mod status;
 pub mod text;
 pub mod timestamp;
+pub mod trace;
 pub mod validate;
 
 pub use delivery::DeliveryMode;

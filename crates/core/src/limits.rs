@@ -100,6 +100,8 @@ pub const PROVISION_TIMEOUT_HERMES: Duration = Duration::from_secs(1_800);
 pub const PROVISION_DEADLINE: Duration = Duration::from_secs(180);
 /// Time a failed start has to record itself, apart from the pipeline's deadline (PROV-31).
 pub const FAILURE_RECORD_DEADLINE: Duration = Duration::from_secs(10);
+/// Starts that run at once, over all workspaces; default of `MOLECULE_CONCURRENT_STARTS`. Further ones wait their turn.
+pub const CONCURRENT_STARTS: usize = 8;
 /// Concurrent starts of one import (PROV-138).
 pub const PROVISION_CONCURRENCY: usize = 3;
 /// What stands for "no cap on concurrent starts": a semaphore needs a number (PROV-138).
@@ -126,6 +128,10 @@ pub const A2A_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub const A2A_CALLER_CEILING: Duration = Duration::from_secs(1_800);
 /// Longest idle timeout and ceiling that a call can be given; longer ones count as this (A2A-65, A2A-67).
 pub const A2A_LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// Calls to agents in flight at once; default of `MOLECULE_A2A_IN_FLIGHT` (D33).
+pub const A2A_IN_FLIGHT: usize = 4_096;
+/// The same to one agent; default of `MOLECULE_A2A_IN_FLIGHT_PER_AGENT` (D33).
+pub const A2A_IN_FLIGHT_PER_AGENT: usize = 512;
 /// Reply bytes of all calls together that may be buffered at once (D15).
 pub const A2A_BUFFERED_BYTES: usize = 256 << 20;
 /// How long a reply waits for a part of that memory; after that it is not read to its end (A2A-71).

@@ -44,6 +44,12 @@ pub struct Config {
     pub a2a_idle_timeout: Duration,
     /// Response-header timeout of reported endpoints (A2A-64).
     pub a2a_header_timeout: Duration,
+    /// Calls to agents in flight at once (D33).
+    pub a2a_in_flight: usize,
+    /// The same to one agent.
+    pub a2a_in_flight_per_agent: usize,
+    /// Starts that run at once, over all workspaces.
+    pub concurrent_starts: usize,
     /// Age at which activity is deleted (ACT-13).
     pub activity_retention: Duration,
     /// How often activity is looked through for what is that old (ACT-13).
@@ -66,6 +72,9 @@ impl Default for Config {
             remote_stale_after: limits::REMOTE_STALE_AFTER,
             a2a_idle_timeout: limits::A2A_IDLE_TIMEOUT,
             a2a_header_timeout: limits::A2A_HEADER_TIMEOUT,
+            a2a_in_flight: limits::A2A_IN_FLIGHT,
+            a2a_in_flight_per_agent: limits::A2A_IN_FLIGHT_PER_AGENT,
+            concurrent_starts: limits::CONCURRENT_STARTS,
             activity_retention: limits::ACTIVITY_RETENTION,
             activity_cleanup: limits::ACTIVITY_CLEANUP_PERIOD,
         }

@@ -18,6 +18,7 @@ pub mod messaging;
 pub mod orgs;
 mod platform;
 pub mod provisioning;
+pub mod pulses;
 pub mod registry;
 pub mod secrets;
 pub mod settings;

@@ -24,7 +24,8 @@ use crate::{
     messaging::{self, Messenger},
     orgs::{self, Orgs},
     provisioning::{self, Provisioner, RecoverError, Recovered},
-    registry::{self, Overrides, Pulses, Registry},
+    pulses::{Overrides, Pulses},
+    registry::{self, Registry},
     secrets::{Keyring, Secrets},
     settings::Settings,
     supervise::LoopStatus,
@@ -157,6 +158,7 @@ impl Platform {
         let messenger = Messenger::new(messaging::Parts {
             ground: ground.clone(),
             writer: writer.clone(),
+            credentials: credentials.clone(),
             inbound: inbound.clone(),
             provisioner: provisioner.clone(),
             instances,

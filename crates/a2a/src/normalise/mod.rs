@@ -180,7 +180,7 @@ impl Normaliser {
             .and_then(raw::decode_str)
             .unwrap_or_default()
             .into_owned();
-        let mut draft = Draft::new(ProtocolVersion::of_request(&method, version_header));
+        let mut draft = Draft::new(Method::wire_form(&method, version_header));
         draft.changed = changed;
 
         if let Some(mut params) = envelope.get("params").and_then(RawObject::parse) {
@@ -293,7 +293,7 @@ fn settled(body: &Bytes, probe: &Probe<'_>, version_header: Option<&str>) -> Nor
         .method
         .and_then(|method| raw::decode_str(method.get()))
         .unwrap_or_default();
-    let mut draft = Draft::new(ProtocolVersion::of_request(&method, version_header));
+    let mut draft = Draft::new(Method::wire_form(&method, version_header));
     draft.message_id = probe.params.message.id.and_then(|id| non_empty(id.get()));
     draft.expires_in_seconds = probe
         .params

@@ -5,6 +5,7 @@
 //! shape is passed as it is: the receiver's validator says better than a proxy what it wants.
 
 mod push_config;
+mod spelling;
 mod to_v03;
 mod to_v1;
 

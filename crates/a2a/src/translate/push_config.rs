@@ -3,7 +3,7 @@
 
 use crate::{
     raw::{self, RawObject},
-    translate::to_v03::object,
+    translate::spelling::object,
 };
 
 /// Members of the flat form that v0.3 nests.

@@ -3,40 +3,16 @@
 use crate::{
     method::Method,
     raw::{self, RawObject},
-    translate::{ROLES, STATES, WRAPPED_DATA, push_config, token_to_v03},
+    translate::{
+        ROLES, STATES, WRAPPED_DATA, push_config,
+        spelling::{negate, object},
+        token_to_v03,
+    },
     version::ProtocolVersion,
 };
 
-/// Names that the JSON form of protocol buffers also accepts in snake case, with the spelling everybody else reads.
-const CAMEL: [(&str, &str); 15] = [
-    ("message_id", "messageId"),
-    ("context_id", "contextId"),
-    ("task_id", "taskId"),
-    ("reference_task_ids", "referenceTaskIds"),
-    ("media_type", "mediaType"),
-    ("artifact_id", "artifactId"),
-    ("last_chunk", "lastChunk"),
-    ("status_update", "statusUpdate"),
-    ("artifact_update", "artifactUpdate"),
-    ("history_length", "historyLength"),
-    ("accepted_output_modes", "acceptedOutputModes"),
-    ("task_push_notification_config", "taskPushNotificationConfig"),
-    ("return_immediately", "returnImmediately"),
-    ("page_size", "pageSize"),
-    ("page_token", "pageToken"),
-];
-
 /// States that end a stream: v0.3 says so in `final`, v1.0 leaves it to the state (D7).
 const FINAL: [&str; 4] = ["completed", "canceled", "failed", "rejected"];
-
-/// An object of v1.0 with its names in one spelling.
-pub(super) fn object(raw: &str) -> Option<RawObject<'_>> {
-    let mut object = RawObject::parse(raw)?;
-    for (snake, camel) in CAMEL {
-        object.rename(snake, camel);
-    }
-    Some(object)
-}
 
 /// A request; `None` if the method is not one of v1.0.
 pub(super) fn request(text: &str) -> Option<String> {
@@ -76,15 +52,6 @@ fn configuration(raw: &str) -> Option<String> {
         configuration.set("blocking", blocking);
     }
     Some(configuration.to_json())
-}
-
-/// The negation of a raw boolean.
-pub(super) fn negate(raw: &str) -> Option<&'static str> {
-    match raw {
-        "true" => Some("false"),
-        "false" => Some("true"),
-        _ => None,
-    }
 }
 
 /// A message.

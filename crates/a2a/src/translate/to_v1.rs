@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     method::Method,
     raw::{self, RawObject},
-    translate::{ROLES, STATES, WRAPPED_DATA, push_config, to_v03::negate, token_to_v1},
+    translate::{ROLES, STATES, WRAPPED_DATA, push_config, spelling::negate, token_to_v1},
     version::ProtocolVersion,
 };
 

@@ -23,6 +23,8 @@ const RETRY_RESTARTING: u32 = 15;
 const RETRY_BUSY: u32 = 30;
 /// Seconds after which memory for a large body may be free (D33).
 const RETRY_MEMORY: u32 = 5;
+/// Seconds after which calls in flight may have ended (D33).
+const RETRY_CROWDED: u32 = 5;
 /// Seconds after which a store that refused a write may take it (open point 5 of a2a.md).
 const RETRY_STORE: u32 = 30;
 
@@ -280,6 +282,14 @@ impl From<MessagingError> for ApiError {
                     ..A2aUnavailable::default()
                 },
                 RETRY_RESTARTING,
+            ),
+            MessagingError::Crowded(_) => unavailable(
+                A2aUnavailable {
+                    error: text,
+                    busy: Some(true),
+                    ..A2aUnavailable::default()
+                },
+                RETRY_CROWDED,
             ),
             MessagingError::Busy => unavailable(
                 A2aUnavailable {

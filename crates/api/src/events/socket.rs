@@ -13,7 +13,7 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use http::{HeaderMap, StatusCode, header};
 use molecule_core::{WorkspaceId, credential::parse_bearer};
 use molecule_platform::{
-    credentials::{GateRefusal, Identity, Principal},
+    credentials::{ClaimError, Identity, Principal},
     events::{Frame, Missed, Subscription},
 };
 use molecule_wire::{ErrorBody, events::EventEnvelope};
@@ -139,22 +139,11 @@ async fn admit(
 }
 
 async fn agent(state: &ApiState, identity: &Identity, named: Option<WorkspaceId>) -> Result<Listener, ApiError> {
-    let presented = if identity.presented {
-        GateRefusal::Invalid
-    } else {
-        GateRefusal::Missing
-    };
-    let named = named.ok_or(presented)?;
-    let Err(refusal) = identity.require_workspace(named) else {
-        return Ok(Listener::Agent(named));
-    };
-    if !identity.open || identity.presented {
-        return Err(refusal.into());
-    }
-    match state.platform().credentials.has_live_token(named).await {
-        Ok(false) => Ok(Listener::Agent(named)),
-        Ok(true) => Err(refusal.into()),
-        Err(error) => Err(ApiError::store("auth check failed", &error)),
+    let named = named.ok_or_else(|| identity.refusal())?;
+    match state.platform().credentials.admit_workspace(identity, named).await {
+        Ok(()) => Ok(Listener::Agent(named)),
+        Err(ClaimError::Refused(refusal)) => Err(refusal.into()),
+        Err(ClaimError::Store(error)) => Err(ApiError::store("auth check failed", &error)),
     }
 }
 

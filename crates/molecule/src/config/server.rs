@@ -135,6 +135,12 @@ pub struct ServerConfig {
     pub a2a_idle_timeout: Duration,
     /// Header limit of external agents.
     pub a2a_header_timeout: Duration,
+    /// Messages to agents that may be under way at once (D33).
+    pub a2a_in_flight: usize,
+    /// The same to one agent.
+    pub a2a_in_flight_per_agent: usize,
+    /// Workspaces that are started at once.
+    pub concurrent_starts: usize,
     /// Start limit, if the operator sets one.
     pub provision_timeout: Option<Duration>,
     /// Silence after which an external agent is away.
@@ -256,6 +262,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         sockets_per_credential: read.value(&s::SOCKETS_PER_CREDENTIAL, parse::whole),
         a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),
         a2a_header_timeout: read.value(&s::A2A_HEADER_TIMEOUT, parse::seconds),
+        a2a_in_flight: unlimited_if_zero(read.value(&s::A2A_IN_FLIGHT, parse::whole)),
+        a2a_in_flight_per_agent: unlimited_if_zero(read.value(&s::A2A_IN_FLIGHT_PER_AGENT, parse::whole)),
+        concurrent_starts: unlimited_if_zero(read.value(&s::CONCURRENT_STARTS, parse::whole)),
         provision_timeout: read.optional(&s::PROVISION_TIMEOUT, parse::seconds),
         remote_stale_after: read.value(&s::REMOTE_STALE_AFTER, parse::seconds),
         provision_concurrency: NonZeroU32::new(read.value(&s::PROVISION_CONCURRENCY, parse::whole)),
@@ -333,6 +342,14 @@ fn agent_binary(read: &mut Reader<'_>) -> PathBuf {
 }
 
 /// SEC-170. A word that is not known must not relax anything: it counts as `self-hosted`, whatever `org_id` is.
+/// What a bound of 0 stands for. Half of what fits: semaphores and sums of it need room.
+fn unlimited_if_zero(bound: u32) -> usize {
+    match bound {
+        0 => usize::MAX >> 4,
+        bound => bound as usize,
+    }
+}
+
 fn saas(read: &mut Reader<'_>, has_org: bool) -> bool {
     let given = read.variable(s::DEPLOY_MODE.env).is_some();
     match read.optional(&s::DEPLOY_MODE, text) {

@@ -157,6 +157,12 @@ settings! {
     A2A_IDLE_TIMEOUT = Setting::new("a2a_idle_timeout_seconds", "A2A_IDLE_TIMEOUT_SECONDS", Integer, "300", "Silence after which a message counts as met by a busy agent, seconds").lenient();
     /// Header limit (A2A-64, D13).
     A2A_HEADER_TIMEOUT = Setting::new("a2a_header_timeout_seconds", "MOLECULE_A2A_HEADER_TIMEOUT_SECONDS", Integer, "60", "Time an external agent has for its response headers, seconds");
+    /// Calls in flight (D33).
+    A2A_IN_FLIGHT = Setting::new("a2a_in_flight", "MOLECULE_A2A_IN_FLIGHT", Integer, "4096", "Messages to agents that may be under way at once; further ones are refused with 503; 0 is no limit");
+    /// Calls in flight to one agent (D33).
+    A2A_IN_FLIGHT_PER_AGENT = Setting::new("a2a_in_flight_per_agent", "MOLECULE_A2A_IN_FLIGHT_PER_AGENT", Integer, "512", "Messages to one agent that may be under way at once; further ones are refused with 503; 0 is no limit");
+    /// Starts at once.
+    CONCURRENT_STARTS = Setting::new("concurrent_starts", "MOLECULE_CONCURRENT_STARTS", Integer, "8", "Workspaces that are started at once; further ones wait their turn; 0 is no limit");
     /// Start limit (LIFE-189).
     PROVISION_TIMEOUT = Setting::new("provision_timeout_seconds", "PROVISION_TIMEOUT_SECONDS", Integer, "", "Time a start may take, seconds; unset, the template's or 600 (hermes 1800)").lenient();
     /// Staleness of external agents (LIFE-183).

@@ -107,6 +107,9 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
         remote_stale_after: config.remote_stale_after,
         a2a_idle_timeout: config.a2a_idle_timeout,
         a2a_header_timeout: config.a2a_header_timeout,
+        a2a_in_flight: config.a2a_in_flight,
+        a2a_in_flight_per_agent: config.a2a_in_flight_per_agent,
+        concurrent_starts: config.concurrent_starts,
         activity_retention: config.activity_retention,
         activity_cleanup: config.activity_cleanup,
     })

@@ -59,8 +59,17 @@ impl Identity {
     pub fn require_workspace(&self, id: WorkspaceId) -> Result<(), GateRefusal> {
         match self.workspace() {
             Some(workspace) if workspace == id => Ok(()),
-            _ if self.presented => Err(GateRefusal::Invalid),
-            _ => Err(GateRefusal::Missing),
+            _ => Err(self.refusal()),
+        }
+    }
+
+    /// How somebody is refused who proved nothing that helps.
+    #[must_use]
+    pub fn refusal(&self) -> GateRefusal {
+        if self.presented {
+            GateRefusal::Invalid
+        } else {
+            GateRefusal::Missing
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Who is calling: tokens, sessions, login codes and tickets. The one place that looks a token up.
 
+mod claim;
 mod codes;
 mod identity;
 mod inbound;
 mod service;
 
+pub use claim::ClaimError;
 pub use codes::{OneTimeCodes, RedeemError};
 pub use identity::{GateRefusal, Identity};
 pub use inbound::{Healed, InboundError, InboundSecrets};

@@ -13,7 +13,7 @@ use molecule_store::{
     workspaces::{Change, Guard, Moved, Transition, Workspace},
 };
 
-use crate::{ground::Ground, registry::Pulses};
+use crate::{ground::Ground, pulses::Pulses};
 
 /// How often a transition is tried again when the row moved between read and write.
 const RACES: usize = 4;

@@ -1,17 +1,21 @@
-use molecule_core::{WorkspaceId, credential::is_system_caller, text::Quoted};
+use std::{fmt, time::Duration};
+
+use molecule_core::{WorkspaceId, credential::is_system_caller, limits, text::Quoted};
 
 use crate::{
     config::AuthMode,
-    credentials::{Identity, Principal},
+    credentials::{GateRefusal, Identity, Principal},
 };
 
 /// On whose behalf a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// A person: the canvas, the CLI, an org token. Skips the hierarchy.
-    Canvas,
+    Person,
     /// A workspace.
     Workspace(WorkspaceId),
+    /// The server itself: a schedule, a channel, a webhook. Skips the hierarchy, and never comes over the API (A2A-3).
+    System,
 }
 
 impl Caller {
@@ -19,8 +23,26 @@ impl Caller {
     #[must_use]
     pub fn workspace(self) -> Option<WorkspaceId> {
         match self {
-            Self::Canvas => None,
+            Self::Person | Self::System => None,
             Self::Workspace(id) => Some(id),
+        }
+    }
+
+    /// The longest that a call of it may take, unless it says otherwise (A2A-66): a person looks on and can give up.
+    pub(super) fn ceiling(self) -> Option<Duration> {
+        match self {
+            Self::Person => None,
+            Self::Workspace(_) | Self::System => Some(limits::A2A_CALLER_CEILING),
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person => f.write_str("person"),
+            Self::Workspace(id) => id.fmt(f),
+            Self::System => f.write_str("system"),
         }
     }
 }
@@ -42,13 +64,22 @@ pub enum CallerRefusal {
     Unknown,
 }
 
+impl From<GateRefusal> for CallerRefusal {
+    fn from(refusal: GateRefusal) -> Self {
+        match refusal {
+            GateRefusal::Missing => Self::Missing,
+            GateRefusal::Invalid => Self::Invalid,
+        }
+    }
+}
+
 impl Caller {
     /// Resolves the caller of `POST /workspaces/:id/a2a` from `X-Workspace-ID` and the credential (A2A-3…8, D2). In open
     /// mode a header without a bearer is only a claim: whoever has a token must show it (A2A-7).
     ///
     /// # Errors
     /// [`CallerRefusal`].
-    pub fn resolve(
+    pub(super) fn resolve(
         mode: AuthMode,
         identity: &Identity,
         header: Option<&str>,
@@ -76,9 +107,9 @@ impl Caller {
     fn without_header(mode: AuthMode, identity: &Identity) -> Result<Self, CallerRefusal> {
         match &identity.principal {
             Some(Principal::Workspace { workspace, .. }) => Ok(Self::Workspace(*workspace)),
-            Some(_) => Ok(Self::Canvas),
+            Some(_) => Ok(Self::Person),
             // A bearer that proves nothing is the canvas in open mode only, and there only where none at all is (D2).
-            None if identity.open && (!identity.presented || mode == AuthMode::Open) => Ok(Self::Canvas),
+            None if identity.open && (!identity.presented || mode == AuthMode::Open) => Ok(Self::Person),
             None if identity.presented => Err(CallerRefusal::Invalid),
             None => Err(CallerRefusal::Missing),
         }
@@ -136,7 +167,7 @@ mod tests {
             presented: true,
             open: false,
         };
-        assert_eq!(resolve(&admin, None), Ok(Caller::Canvas));
+        assert_eq!(resolve(&admin, None), Ok(Caller::Person));
         assert_eq!(resolve(&admin, Some(&other)), Err(CallerRefusal::Invalid));
         assert_eq!(resolve(&Identity::default(), Some(&other)), Err(CallerRefusal::Missing));
         assert_eq!(resolve(&Identity::default(), None), Err(CallerRefusal::Missing));
@@ -162,13 +193,13 @@ mod tests {
         };
         assert_eq!(resolve(&unknown, None), Err(CallerRefusal::Invalid));
         let open = Caller::resolve(AuthMode::Open, &unknown, None, WorkspaceId::random());
-        assert_eq!(open, Ok(Caller::Canvas));
+        assert_eq!(open, Ok(Caller::Person));
         let anonymous = Identity {
             principal: None,
             presented: false,
             open: true,
         };
-        assert_eq!(resolve(&anonymous, None), Ok(Caller::Canvas));
+        assert_eq!(resolve(&anonymous, None), Ok(Caller::Person));
         let elsewhere = Identity { open: false, ..unknown };
         let refused = Caller::resolve(AuthMode::Open, &elsewhere, None, WorkspaceId::random());
         assert_eq!(refused, Err(CallerRefusal::Invalid));

@@ -1,18 +1,25 @@
 //! Messages between workspaces: who may send, in which form, by which way, and what is recorded of it.
 
+mod call;
 mod caller;
 mod deliver;
+mod envelope;
+mod failure;
+mod flights;
 mod frames;
 mod memory;
 mod push;
 mod record;
 mod relay;
 mod reply;
+mod send;
 
 pub use caller::{Caller, CallerRefusal};
-pub use deliver::{Delivered, Message};
+pub use deliver::Message;
+pub use envelope::{Delivered, Envelope, Payload};
+pub use failure::{BodyFailure, PushFailure};
+pub use flights::Crowded;
 pub use frames::{FrameStream, ReaderTooSlow};
-pub use push::{BodyFailure, PushFailure};
 
 use std::{collections::HashMap, fmt, ops::Deref, sync::Arc};
 
@@ -21,14 +28,17 @@ use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, limits};
 use molecule_store::{StoreError, activity::ActivityWriter};
 use parking_lot::Mutex;
 
-use self::memory::ReplyMemory;
+use self::{
+    flights::{Bounds, Flights},
+    memory::ReplyMemory,
+};
 use crate::{
     activity::ActivityLog,
-    credentials::InboundSecrets,
+    credentials::{Credentials, InboundSecrets},
     dial::{Dialer, LiveInstances, NotLive},
     ground::Ground,
     provisioning::Provisioner,
-    registry::{Overrides, Pulses},
+    pulses::{Overrides, Pulses},
 };
 
 /// Why a message was not delivered. Each maps to one answer of the API (A2A §8–12).
@@ -62,9 +72,12 @@ pub enum MessagingError {
     /// and not settled yet what runs (D32). Nothing was sent.
     #[error("workspace agent is not known to be running; try again in a moment")]
     NotLive(#[from] NotLive),
-    /// The agent was found dead; a restart has begun (A2A-81).
+    /// The agent does not run; a restart has begun (A2A-81).
     #[error("workspace agent is not running; it is being restarted")]
     Restarting,
+    /// As many calls are in flight as may be; nothing was sent (D33).
+    #[error("{0}; try again in a moment")]
+    Crowded(Crowded),
     /// Busy, and it queues by itself (A2A-88).
     #[error("workspace agent is busy")]
     BusyNativeSession,
@@ -118,6 +131,8 @@ struct Inner {
     outbound: Mutex<HashMap<WorkspaceId, Timestamp>>,
     /// Holds the replies that are in memory at once to a limit (D15).
     memory: ReplyMemory,
+    /// Bounds the calls that are under way at once.
+    flights: Flights,
 }
 
 impl Deref for Inner {
@@ -134,6 +149,7 @@ impl Deref for Inner {
 pub struct Parts {
     pub ground: Ground,
     pub writer: ActivityWriter,
+    pub credentials: Credentials,
     pub inbound: InboundSecrets,
     pub provisioner: Provisioner,
     pub instances: LiveInstances,
@@ -158,6 +174,10 @@ impl Messenger {
             dialer: Dialer::new(parts.config.netguard, parts.instances.clone()),
             outbound: Mutex::default(),
             memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),
+            flights: Flights::new(Bounds {
+                all: parts.config.a2a_in_flight,
+                per_agent: parts.config.a2a_in_flight_per_agent,
+            }),
             parts,
         };
         Self { inner: Arc::new(inner) }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use molecule_a2a::{Normalised, reply::Reply};
-use molecule_core::{EventType, activity::ActivityType, limits, text::preview};
+use molecule_core::{ActivityId, EventType, activity::ActivityType, limits, text::preview};
 use molecule_store::{
     DbErrorKind, StoreError,
     activity::{Durability, Finished, NewActivity, SharedText},
@@ -13,12 +13,7 @@ use molecule_store::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{
-    Caller, Messenger,
-    deliver::Call,
-    push::{BodyFailure, PushFailure},
-    reply::Upstream,
-};
+use super::{BodyFailure, Caller, Messenger, PushFailure, call::Call, reply::Upstream};
 use crate::directory::Route;
 
 /// What `A2A_RESPONSE` says (ACT-105).
@@ -69,17 +64,21 @@ impl Messenger {
 
     /// One row per call that was answered, whatever the answer (A2A-100). `error` is set for statuses ≥ 300. If the
     /// row cannot be stored the reply is still sent, and the failure counted (D15).
-    pub(super) async fn record_reply(&self, call: &Call, upstream: &Upstream, took: Duration, error: Option<&str>) {
-        let trace = Reply::parse(&upstream.body).and_then(|reply| reply.tool_trace());
-        let new = NewActivity {
-            response_body: Some(json_text(&upstream.body)),
-            tool_trace: trace.map(|trace| trace.get().to_owned()),
-            duration_ms: millis(took),
-            status: if error.is_some() { "error" } else { "ok" }.to_owned(),
-            error_detail: error.map(str::to_owned),
-            ..row(call.caller, &call.route, &call.request)
-        };
-        self.record_or_alarm(new).await;
+    pub(super) async fn record_reply(&self, call: &Call, upstream: &Upstream, error: Option<&str>) {
+        let took = call.elapsed();
+        tally(if error.is_some() { "agent_error" } else { "ok" }, took);
+        if call.record {
+            let trace = Reply::parse(&upstream.body).and_then(|reply| reply.tool_trace());
+            let new = NewActivity {
+                response_body: Some(json_text(&upstream.body)),
+                tool_trace: trace.map(|trace| trace.get().to_owned()),
+                duration_ms: millis(took),
+                status: if error.is_some() { "error" } else { "ok" }.to_owned(),
+                error_detail: error.map(str::to_owned),
+                ..row(call.caller, &call.route, &call.request)
+            };
+            self.record_or_alarm(new).await;
+        }
         if error.is_none() {
             self.announce_reply(call, &upstream.body, took);
         }
@@ -87,8 +86,12 @@ impl Messenger {
 
     /// One row per call that got no answer (A2A-101). A reply that broke off after a good status was delivered
     /// (A2A-71).
-    pub(super) async fn record_failure(&self, call: &Call, took: Duration, failure: PushFailure) {
-        let detail = failure.describe();
+    pub(super) async fn record_failure(&self, call: &Call, failure: PushFailure) {
+        let (took, detail) = (call.elapsed(), failure.describe());
+        tally(failure.label(), took);
+        if !call.record {
+            return;
+        }
         let delivered = matches!(
             failure,
             PushFailure::Body {
@@ -96,18 +99,30 @@ impl Messenger {
                 ..
             }
         );
+        let (status, summary) = if delivered {
+            let method = &call.request.method;
+            (
+                "ok",
+                format!("{method} → {}, its answer could not be read: {detail}", call.route.name),
+            )
+        } else {
+            ("error", format!("A2A request to {} failed: {detail}", call.route.name))
+        };
         let new = NewActivity {
             duration_ms: millis(took),
-            status: if delivered { "ok" } else { "error" }.to_owned(),
+            status: status.to_owned(),
             error_detail: Some(detail.to_owned()),
-            summary: Some(format!("A2A request to {} failed: {detail}", call.route.name)),
+            summary: Some(summary),
             ..row(call.caller, &call.route, &call.request)
         };
         self.record_or_alarm(new).await;
     }
 
-    /// The row of a stream, written when it begins; [`Messenger::finish_stream_row`] completes it (D15).
-    pub(super) async fn record_stream(&self, call: &Call) -> Option<molecule_core::ActivityId> {
+    /// The row of a stream, written when it begins; [`Messenger::finish_stream`] completes it (D15).
+    pub(super) async fn record_stream(&self, call: &Call) -> Option<ActivityId> {
+        if !call.record {
+            return None;
+        }
         let new = NewActivity {
             status: molecule_store::activity::OPEN.to_owned(),
             ..row(call.caller, &call.route, &call.request)
@@ -116,18 +131,20 @@ impl Messenger {
         self.record_or_alarm(new).await.then_some(id)
     }
 
-    pub(super) async fn finish_stream_row(
+    /// A stream has ended: its row, and what it said.
+    pub(super) async fn finish_stream(
         &self,
         call: &Call,
-        id: Option<molecule_core::ActivityId>,
-        last: Option<&Bytes>,
-        took: Duration,
+        id: Option<ActivityId>,
+        reply: Option<&Bytes>,
         failure: Option<BodyFailure>,
     ) {
+        let took = call.elapsed();
+        tally(failure.map_or("ok", BodyFailure::label), took);
         if let Some(id) = id {
-            let trace = last.and_then(|body| Reply::parse(body)?.tool_trace());
+            let trace = reply.and_then(|body| Reply::parse(body)?.tool_trace());
             let finished = Finished {
-                response_body: last.map(json_text),
+                response_body: reply.map(json_text),
                 tool_trace: trace.map(|trace| trace.get().to_owned()),
                 duration_ms: millis(took),
                 status: if failure.is_some() { "error" } else { "ok" }.to_owned(),
@@ -138,7 +155,7 @@ impl Messenger {
                 alarm(&error);
             }
         }
-        if let (Some(body), None) = (last, failure) {
+        if let (Some(body), None) = (reply, failure) {
             self.announce_reply(call, body, took);
         }
     }
@@ -156,19 +173,21 @@ impl Messenger {
     /// A person sees the reply on the canvas (A2A-105); a workspace's call is noted (A2A-106).
     fn announce_reply(&self, call: &Call, body: &Bytes, took: Duration) {
         match call.caller {
-            Caller::Canvas => self
-                .inner
-                .events
-                .live(EventType::A2aResponse, call.route.id, || Answered {
-                    response_body: (body.len() <= limits::EVENT_BODY_BYTES)
-                        .then(|| serde_json::from_slice(body).ok())
-                        .flatten(),
-                    method: preview(&call.request.method, limits::EVENT_TEXT_CHARS, "…"),
-                    duration_ms: millis(took),
-                }),
+            Caller::Person if call.record => {
+                self.inner
+                    .events
+                    .live(EventType::A2aResponse, call.route.id, || Answered {
+                        response_body: (body.len() <= limits::EVENT_BODY_BYTES)
+                            .then(|| serde_json::from_slice(body).ok())
+                            .flatten(),
+                        method: preview(&call.request.method, limits::EVENT_TEXT_CHARS, "…"),
+                        duration_ms: millis(took),
+                    })
+            }
             Caller::Workspace(id) => {
                 self.inner.outbound.lock().insert(id, now());
             }
+            Caller::Person | Caller::System => {}
         }
     }
 
@@ -181,6 +200,12 @@ impl Messenger {
             }
         }
     }
+}
+
+/// Counts a call that has ended, by how.
+fn tally(outcome: &'static str, took: Duration) {
+    metrics::counter!("molecule_a2a_calls_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("molecule_a2a_call_duration_seconds", "outcome" => outcome).record(took);
 }
 
 fn alarm(error: &StoreError) {

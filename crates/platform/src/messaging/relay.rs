@@ -6,28 +6,24 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use molecule_a2a::{ProtocolVersion, ReplyTranslator, assemble::Assembly, sse};
 use molecule_core::limits;
+use tracing::Instrument;
 
 use super::{
-    Delivered, MessagingError, Messenger,
-    deliver::Call,
+    BodyFailure, FrameStream, Messenger,
+    call::Call,
     frames::Frames,
     memory::{Share, UNRESERVED_BYTES},
-    push::{BodyFailure, Clocks},
     reply::size_class,
 };
 
 /// Records that a stream began and relays it in a task of its own: a reader that goes away does not end it, the rest
 /// is drained and recorded (A2A-68).
-pub(super) async fn begin(
-    messenger: &Messenger,
-    call: Call,
-    clocks: Clocks,
-    response: http::Response<Incoming>,
-) -> Result<Delivered, MessagingError> {
+pub(super) async fn begin(messenger: &Messenger, call: Call, response: http::Response<Incoming>) -> FrameStream {
     let row = messenger.record_stream(&call).await;
     let (frames, reader) = Frames::new();
     let this = messenger.clone();
-    messenger.inner.supervisor.spawn("a2a-stream", async move {
+    let span = call.span();
+    let relaying = async move {
         let mut relay = Relay {
             translator: call.request.reply_translator(call.target_version),
             recorder: ReplyTranslator::new(call.target_version, ProtocolVersion::V0_3, call.request.known_method()),
@@ -35,16 +31,19 @@ pub(super) async fn begin(
             kept: Vec::new(),
             frames,
         };
-        let failure = relay.run(&this, &call, &clocks, response.into_body()).await.err();
+        let failure = relay.run(&this, &call, response.into_body()).await.err();
         if let Some(failure) = failure {
             let told = sse::Frame::data(interrupted(&call, failure)).encode();
             relay.frames.send(told.into()).await;
         }
         let reply = relay.reply.reply().map(Bytes::from);
-        this.finish_stream_row(&call, row, reply.as_ref(), clocks.elapsed(), failure)
-            .await;
-    });
-    Ok(Delivered::Stream(reader))
+        this.finish_stream(&call, row, reply.as_ref(), failure).await;
+    };
+    messenger
+        .inner
+        .supervisor
+        .spawn("a2a-stream", relaying.instrument(span));
+    reader
 }
 
 /// What the reader is told when a stream breaks off: a JSON-RPC error, so that no client takes it for an end.
@@ -69,23 +68,17 @@ struct Relay {
 }
 
 impl Relay {
-    async fn run(
-        &mut self,
-        messenger: &Messenger,
-        call: &Call,
-        clocks: &Clocks,
-        mut body: Incoming,
-    ) -> Result<(), BodyFailure> {
+    async fn run(&mut self, messenger: &Messenger, call: &Call, mut body: Incoming) -> Result<(), BodyFailure> {
         let mut parser = sse::Parser::new(limits::A2A_REPLY_BYTES);
         // Of the frame under way.
         let mut share: Option<Share> = None;
         let mut active = Instant::now();
         let mut parsed = Vec::new();
-        while let Some(data) = messenger.next_data(call, clocks, active, &mut body).await? {
+        while let Some(data) = messenger.next_data(call, active, &mut body).await? {
             let pending = parser.pending() + data.len();
             if pending > share.as_ref().map_or(UNRESERVED_BYTES, Share::bytes) {
                 let size = size_class(pending).max(pending);
-                share = Some(messenger.reserve(call, clocks, size).await?);
+                share = Some(messenger.reserve(call, size).await?);
             }
             parser.push(&data, &mut parsed).map_err(|_| BodyFailure::TooLong)?;
             for frame in parsed.drain(..) {

@@ -8,10 +8,9 @@ use hyper::body::{Body as _, Incoming};
 use molecule_core::{WorkspaceId, limits};
 
 use super::{
-    Messenger,
-    deliver::Call,
+    BodyFailure, Messenger,
+    call::Call,
     memory::{MEDIUM_BYTES, Share, UNRESERVED_BYTES},
-    push::{BodyFailure, Clocks},
 };
 
 /// What the agent answered, before it is judged.
@@ -29,7 +28,6 @@ impl Messenger {
     pub(super) async fn read_reply(
         &self,
         call: &Call,
-        clocks: &Clocks,
         response: http::Response<Incoming>,
     ) -> Result<Upstream, BodyFailure> {
         let status = response.status().as_u16();
@@ -38,7 +36,7 @@ impl Messenger {
         let mut buffer = BytesMut::with_capacity(length.map_or(0, |length| length.min(UNRESERVED_BYTES)));
         let mut share: Option<Share> = None;
         let mut active = Instant::now();
-        while let Some(data) = self.next_data(call, clocks, active, &mut body).await? {
+        while let Some(data) = self.next_data(call, active, &mut body).await? {
             let read = buffer.len() + data.len();
             let expected = length.unwrap_or(read).max(read);
             if expected > limits::A2A_REPLY_BYTES {
@@ -47,10 +45,7 @@ impl Messenger {
             }
             if read > share.as_ref().map_or(UNRESERVED_BYTES, Share::bytes) {
                 // The share held until then is given back only when the larger one is there.
-                share = Some(
-                    self.reserve(call, clocks, length.unwrap_or_else(|| size_class(read)))
-                        .await?,
-                );
+                share = Some(self.reserve(call, length.unwrap_or_else(|| size_class(read))).await?);
                 buffer.reserve(length.map_or(0, |length| length - buffer.len()));
             }
             buffer.extend_from_slice(&data);
@@ -70,7 +65,6 @@ impl Messenger {
     pub(super) async fn next_data(
         &self,
         call: &Call,
-        clocks: &Clocks,
         active: Instant,
         body: &mut Incoming,
     ) -> Result<Option<Bytes>, BodyFailure> {
@@ -78,7 +72,7 @@ impl Messenger {
             let frame = tokio::select! {
                 biased;
                 frame = body.frame() => frame,
-                failure = self.expired(call, clocks, active) => return Err(BodyFailure::Expired(failure)),
+                failure = self.expired(call, active) => return Err(BodyFailure::Expired(failure)),
             };
             let Some(frame) = frame else { return Ok(None) };
             // Trailers are no part of it.
@@ -89,12 +83,12 @@ impl Messenger {
     }
 
     /// Waits for memory, as long as the call has time and no longer than [`limits::A2A_MEMORY_WAIT`].
-    pub(super) async fn reserve(&self, call: &Call, clocks: &Clocks, bytes: usize) -> Result<Share, BodyFailure> {
+    pub(super) async fn reserve(&self, call: &Call, bytes: usize) -> Result<Share, BodyFailure> {
         let agent: WorkspaceId = call.route.id;
         tokio::select! {
             biased;
             share = self.inner.memory.reserve(agent, bytes) => return Ok(share),
-            _ = self.expired(call, clocks, Instant::now()) => {}
+            _ = self.expired(call, Instant::now()) => {}
             () = tokio::time::sleep(limits::A2A_MEMORY_WAIT) => {}
         }
         tracing::warn!(target = %agent, bytes, "no memory for an agent's reply");

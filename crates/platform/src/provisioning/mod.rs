@@ -30,8 +30,6 @@ use crate::{
 
 /// The incarnation that a new workspace begins with.
 const FIRST_GENERATION: i64 = 0;
-/// Starts that run at once, over all workspaces.
-const CONCURRENT_STARTS: usize = 8;
 
 /// Starts, stops and watches workspaces. Cheap to clone.
 #[derive(Clone)]
@@ -108,7 +106,7 @@ impl Provisioner {
         let exits = parts.backend.as_ref().and_then(|backend| backend.exits());
         let inner = Inner {
             slots: slots::Slots::default(),
-            starts: Semaphore::new(CONCURRENT_STARTS),
+            starts: Semaphore::new(parts.config.concurrent_starts),
             crashes: PerWorkspace::new(parts.changes()),
             exits: tokio::sync::Mutex::new(exits),
             parts,

@@ -16,6 +16,7 @@ use molecule_store::{
 use molecule_templates::generate::GeneratedConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{Provisioner, StartFailure, StartFiles, StartPlan, slots::Slot};
 use crate::{credentials::InboundError, secrets::SecretError, supervise::panic_text};
@@ -31,6 +32,11 @@ impl Provisioner {
     /// # Errors
     /// Not begun: the row could not be read.
     pub(super) async fn start_guarded(&self, id: WorkspaceId, slot: &Slot, generation: i64) -> Result<(), StoreError> {
+        let span = tracing::info_span!("workspace_start", workspace = %id, generation);
+        self.begin(id, slot, generation).instrument(span).await
+    }
+
+    async fn begin(&self, id: WorkspaceId, slot: &Slot, generation: i64) -> Result<(), StoreError> {
         // Before the row is read, so that a restart written after that finds a start to cancel.
         let starting = slot.begin_start(generation);
         let row = match self.inner.store.workspace(id).await? {
@@ -40,7 +46,7 @@ impl Provisioner {
         tracing::info!(
             workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
         );
-        match self.attempt(&row, &starting.cancel).await {
+        match self.attempt(&row, slot, &starting.cancel).await {
             Outcome::Started(started) => self.settle(&row, started).await,
             Outcome::Cancelled => {
                 tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
@@ -66,13 +72,20 @@ impl Provisioner {
         }
     }
 
-    async fn attempt(&self, row: &Workspace, cancel: &CancellationToken) -> Outcome {
+    async fn attempt(&self, row: &Workspace, slot: &Slot, cancel: &CancellationToken) -> Outcome {
         let Some(backend) = self.inner.backend.clone() else {
             return Outcome::Failed(StartFailure::NoBackend);
         };
         let begin = async {
-            // Never closed; waiting for the turn is part of the start, but not of its deadline.
-            let _permit = self.inner.starts.acquire().await.ok();
+            // Never closed; waiting for the turn is part of the start, but of none of its deadlines.
+            let _permit = match self.inner.starts.try_acquire() {
+                Ok(permit) => Some(permit),
+                Err(_) => {
+                    tracing::info!(workspace = %row.id, "the start waits for its turn");
+                    self.inner.starts.acquire().await.ok()
+                }
+            };
+            slot.turn_came();
             let run = AssertUnwindSafe(self.run(row, &backend)).catch_unwind();
             match tokio::time::timeout(limits::PROVISION_DEADLINE, run).await {
                 Ok(Ok(Ok(started))) => Outcome::Started(started),

@@ -132,9 +132,10 @@ impl Provisioner {
         if row.status.is_alive() {
             // Announces the loss, then restarts.
             if found == Some(Found::Ended) {
-                self.gone(row.id, row.generation, "the instance was not adopted").await;
+                self.take_offline_and_restart(row.id, row.generation, "the instance was not adopted")
+                    .await;
             } else {
-                self.found_dead(row.id, row.generation).await;
+                self.restart_if_gone(row.id, row.generation).await;
             }
             return;
         }

@@ -1,4 +1,8 @@
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use molecule_core::WorkspaceId;
 use parking_lot::Mutex;
@@ -57,6 +61,20 @@ pub(super) struct Slot {
     moved: Notify,
     /// A start is in progress: what it leads to is not stored yet.
     starting: watch::Sender<bool>,
+    /// Where the latest start stands among those that run at once.
+    turn: Mutex<Turn>,
+}
+
+/// How far a start has come that is bounded in number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// None was begun by this server.
+    #[default]
+    None,
+    /// It has waited since then for others to end.
+    Waits(Instant),
+    /// It had its turn, having waited for so long.
+    Came(Duration),
 }
 
 /// A start in progress. Dropped when it has ended, whatever way, and what it led to is stored.
@@ -88,8 +106,22 @@ impl Slot {
     pub(super) fn begin_start(&self, generation: i64) -> Starting<'_> {
         let cancel = CancellationToken::new();
         *self.start.lock() = Some((generation, cancel.clone()));
+        *self.turn.lock() = Turn::Waits(Instant::now());
         self.starting.send_replace(true);
         Starting { slot: self, cancel }
+    }
+
+    /// The start that began has its turn.
+    pub(super) fn turn_came(&self) {
+        let mut turn = self.turn.lock();
+        if let Turn::Waits(since) = *turn {
+            *turn = Turn::Came(since.elapsed());
+        }
+    }
+
+    /// Where the latest start stands.
+    pub(super) fn turn(&self) -> Turn {
+        *self.turn.lock()
     }
 
     /// Waits until no start is in progress.

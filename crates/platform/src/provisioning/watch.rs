@@ -11,7 +11,7 @@ use molecule_store::{
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Crashes, Provisioner, StartFailure, pipeline::declared};
+use super::{Crashes, Provisioner, StartFailure, pipeline::declared, slots::Turn};
 use crate::{
     lifecycle::{self, Ask, is_external},
     supervise::Beat,
@@ -45,7 +45,7 @@ impl Crashes {
 impl Provisioner {
     /// Is the instance dead? Marks it offline and begins its restart if so (A2A-83…85, LIFE-20, LIFE-21). Uncertainty,
     /// external workspaces and the absence of a backend mean no.
-    pub async fn found_dead(&self, id: WorkspaceId, generation: i64) -> bool {
+    pub async fn restart_if_gone(&self, id: WorkspaceId, generation: i64) -> bool {
         let Some(backend) = &self.inner.backend else {
             return false;
         };
@@ -60,7 +60,8 @@ impl Provisioner {
                 false
             }
             Running::No => {
-                self.gone(id, generation, "the instance is not running").await;
+                self.take_offline_and_restart(id, generation, "the instance is not running")
+                    .await;
                 true
             }
         }
@@ -94,12 +95,15 @@ impl Provisioner {
                 let failure = StartFailure::Ended(declared(&exit.reason).to_owned());
                 self.mark_failed(exit.id, exit.generation, &failure).await;
             }
-            Ok(_) => self.gone(exit.id, exit.generation, &exit.reason).await,
+            Ok(_) => {
+                self.take_offline_and_restart(exit.id, exit.generation, &exit.reason)
+                    .await
+            }
             Err(error) => tracing::error!(workspace = %exit.id, %error, "end of an instance not recorded"),
         }
     }
 
-    pub(super) async fn gone(&self, id: WorkspaceId, generation: i64, reason: &str) {
+    pub(super) async fn take_offline_and_restart(&self, id: WorkspaceId, generation: i64, reason: &str) {
         self.inner.instances.ended_of(id, generation);
         let change = Change {
             url: Some(NewUrl::none()),
@@ -134,8 +138,15 @@ impl Provisioner {
         let mut timed_out = 0;
         for row in self.inner.store.workspaces_in(&[WorkspaceStatus::Provisioning]).await? {
             let deadline = self.timeouts().provision_timeout(self.runtime(&row.runtime));
+            let waited = match self.inner.slots.of(row.id).turn() {
+                // As many run as may; this one has had no time yet.
+                Turn::Waits(_) => continue,
+                Turn::Came(waited) => waited,
+                Turn::None => Duration::ZERO,
+            };
+            let age = at.since(row.status_changed_at.max(listening_since));
             // Age equal to the deadline is due.
-            if !is_external(&row.runtime) && at.since(row.status_changed_at.max(listening_since)) >= deadline {
+            if !is_external(&row.runtime) && age.saturating_sub(waited) >= deadline {
                 timed_out += usize::from(self.time_out(&row, deadline).await);
             }
         }

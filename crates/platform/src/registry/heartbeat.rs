@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Registry;
 use crate::{
-    credentials::{GateRefusal, Identity},
+    credentials::{ClaimError, GateRefusal, Identity},
     directory::Route,
     lifecycle::{self, Ask},
 };
@@ -31,6 +31,15 @@ pub enum HeartbeatError {
     /// The status could not be written.
     #[error("failed to update")]
     Store(#[from] StoreError),
+}
+
+impl From<ClaimError> for HeartbeatError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Refused(refusal) => refusal.into(),
+            ClaimError::Store(cause) => cause.into(),
+        }
+    }
 }
 
 /// A beat that was taken.
@@ -53,7 +62,10 @@ impl Registry {
     /// [`HeartbeatError`].
     pub async fn heartbeat(&self, identity: &Identity, beat: Heartbeat) -> Result<HeartbeatReply, HeartbeatError> {
         let id: WorkspaceId = beat.workspace_id.parse().map_err(|_| HeartbeatError::BadRequest)?;
-        let route = self.admit(id, identity).await?;
+        let route = self.inner.directory.route(id).await?;
+        self.admit(id, route.as_ref().map(|route| route.status), identity)
+            .await?;
+        let route = route.ok_or(HeartbeatError::NotFound)?;
         let overrides = self.inner.overrides.of(id);
         let wedged = beat.runtime_state == "wedged";
         let pulse = pulse_of(id, &beat);
@@ -77,33 +89,6 @@ impl Registry {
         Ok(HeartbeatReply {
             inbound_secret: self.deliver_inbound(id).await,
         })
-    }
-
-    async fn admit(&self, id: WorkspaceId, identity: &Identity) -> Result<std::sync::Arc<Route>, HeartbeatError> {
-        let own = identity.require_workspace(id);
-        let Some(route) = self.inner.directory.route(id).await? else {
-            // Only who may know learns that there is no such workspace.
-            return Err(if identity.is_admin() {
-                HeartbeatError::NotFound
-            } else {
-                own.err().map_or(HeartbeatError::NotFound, Into::into)
-            });
-        };
-        if route.status == WorkspaceStatus::Removed {
-            let refusal = if identity.presented {
-                GateRefusal::Invalid
-            } else {
-                GateRefusal::Missing
-            };
-            return Err(refusal.into());
-        }
-        if let Err(refusal) = own {
-            let bootstrap = identity.open && !identity.presented && !self.inner.credentials.has_live_token(id).await?;
-            if !bootstrap {
-                return Err(refusal.into());
-            }
-        }
-        Ok(route)
     }
 
     fn take(&self, route: &Route, pulse: Pulse) {

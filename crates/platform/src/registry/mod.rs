@@ -1,16 +1,13 @@
 //! The registry: who is there. Register, heartbeat, cards, discovery, and what is noticed when somebody falls silent.
 
 mod discover;
+mod gate;
 mod heartbeat;
-mod overrides;
-mod pulses;
 mod register;
 mod sweep;
 
 pub use discover::{DiscoverError, PeerList};
 pub use heartbeat::{HeartbeatError, HeartbeatReply};
-pub use overrides::{Overrides, RuntimeOverrides};
-pub use pulses::Pulses;
 pub use register::{RegisterError, RegisterReply};
 pub use sweep::{Swept, Watch};
 
@@ -21,6 +18,7 @@ use crate::{
     ground::Ground,
     lifecycle::Lifecycle,
     provisioning::Provisioner,
+    pulses::{Overrides, Pulses},
 };
 
 /// The registry service. Cheap to clone.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Registry;
 use crate::{
-    credentials::{GateRefusal, Identity},
+    credentials::{ClaimError, GateRefusal, Identity},
     dial,
     draft::{Contact, Draft, Outline},
     lifecycle::{self, Ask, is_external},
@@ -40,6 +40,15 @@ pub enum RegisterError {
     /// The row could not be written (REG-29).
     #[error("registration failed")]
     Store(#[from] StoreError),
+}
+
+impl From<ClaimError> for RegisterError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Refused(refusal) => refusal.into(),
+            ClaimError::Store(cause) => cause.into(),
+        }
+    }
 }
 
 /// A registration that was taken.
@@ -85,7 +94,7 @@ impl Registry {
             text => Some(DeliveryMode::parse(text).ok_or(RegisterError::BadMode)?),
         };
         let row = self.inner.store.workspace(id).await?;
-        self.gate(id, row.as_ref(), identity).await?;
+        self.admit(id, row.as_ref().map(|row| row.status), identity).await?;
         let card = Card::read(&request.agent_card)?;
         let runtime = row.as_ref().and_then(|row| molecule_core::Runtime::parse(&row.runtime));
         let mode = DeliveryMode::resolve(said, row.as_ref().and_then(|row| row.delivery_mode), runtime);
@@ -121,47 +130,13 @@ impl Registry {
         }
         let row = self.inner.store.workspace(id).await?;
         let row = row.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
-        self.gate(id, Some(&row), identity).await?;
+        self.admit(id, Some(row.status), identity).await?;
         let card = Card::read(&request.agent_card)?;
         let event = lifecycle::card_updated(id, &card.said);
         let seq = self.inner.store.set_agent_card(id, card.text, event).await?;
         let seq = seq.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
         self.inner.events.passed(seq).await;
         Ok(())
-    }
-
-    /// REG-10…12 with D3: the workspace's own token; without one only where a first registration is allowed.
-    pub(super) async fn gate(
-        &self,
-        id: WorkspaceId,
-        row: Option<&Workspace>,
-        identity: &Identity,
-    ) -> Result<(), RegisterError> {
-        match row {
-            None if identity.is_admin() => Ok(()),
-            None => match identity.require_workspace(id) {
-                // A token of an unknown workspace does not exist; keep the answer of a wrong one.
-                Ok(()) | Err(GateRefusal::Invalid) => Err(GateRefusal::Invalid.into()),
-                Err(missing) => Err(missing.into()),
-            },
-            Some(row) if row.status == WorkspaceStatus::Removed => {
-                let refusal = if identity.presented {
-                    GateRefusal::Invalid
-                } else {
-                    GateRefusal::Missing
-                };
-                Err(refusal.into())
-            }
-            Some(_) => match identity.require_workspace(id) {
-                Ok(()) => Ok(()),
-                Err(refusal) => {
-                    // Bootstrap without a token exists in open mode only (D3); control-plane starts carry theirs.
-                    let bootstrap =
-                        identity.open && !identity.presented && !self.inner.credentials.has_live_token(id).await?;
-                    if bootstrap { Ok(()) } else { Err(refusal.into()) }
-                }
-            },
-        }
     }
 
     /// The address to store: none in poll mode, the assigned one where the backend gave it, else the reported one

@@ -9,8 +9,11 @@ use molecule_store::{
 };
 use serde::Serialize;
 
-use super::{Registry, pulses::Flushed};
-use crate::lifecycle::{self, Ask};
+use super::Registry;
+use crate::{
+    lifecycle::{self, Ask},
+    pulses::Flushed,
+};
 
 /// Statuses that the sweep looks at: those in which an agent answers, and the one from which a restart leads back.
 const SWEPT: [WorkspaceStatus; 3] = [
@@ -154,7 +157,7 @@ impl Registry {
             return self.lost(row, at.minus(window)).await;
         }
         if !external {
-            self.inner.provisioner.found_dead(row.id, row.generation).await;
+            self.inner.provisioner.restart_if_gone(row.id, row.generation).await;
         }
         Ok(false)
     }

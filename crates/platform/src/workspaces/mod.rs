@@ -22,7 +22,7 @@ use crate::{
     credentials::{Credentials, InboundSecrets},
     ground::Ground,
     provisioning::Provisioner,
-    registry::{Overrides, Pulses},
+    pulses::{Overrides, Pulses},
     secrets::Secrets,
 };
 

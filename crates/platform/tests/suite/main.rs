@@ -15,6 +15,7 @@ mod recover;
 mod registry;
 mod restart;
 mod secrets;
+mod sending;
 mod start;
 mod stranger;
 mod sweep;

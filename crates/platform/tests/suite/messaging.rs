@@ -1,10 +1,7 @@
 //! Who may send, in which form, and what is recorded (A2A §8–10, §13).
 
 use bytes::Bytes;
-use molecule_platform::{
-    AuthMode,
-    messaging::{CallerRefusal, Delivered, Message, MessagingError},
-};
+use molecule_platform::messaging::{CallerRefusal, Delivered, Message, MessagingError};
 use molecule_testkit::both_engines;
 use secrecy::ExposeSecret;
 
@@ -34,7 +31,7 @@ both_engines! {
         assert_eq!(heard.headers["authorization"], format!("Bearer {}", secret.expose_secret()));
         let mut names: Vec<_> = heard.headers.keys().map(ToString::to_string).collect();
         names.sort_unstable();
-        assert_eq!(names, ["authorization", "content-length", "content-type", "host"], "no inbound header is forwarded");
+        assert_eq!(names, ["authorization", "content-length", "content-type", "host", "traceparent"], "no inbound header is forwarded");
 
         let row = harness.only_row(id).await;
         assert_eq!((row.activity_type.as_str(), row.status.as_str()), ("a2a_receive", "ok"));
@@ -101,7 +98,7 @@ both_engines! {
         let as_child = harness.agent(child).await;
         let send = async |identity: &_, header: Option<&str>, to| {
             let message = Message { caller_header: header.map(str::to_owned), ..message(to, &text_message("x")) };
-            harness.platform.messenger.deliver(AuthMode::Required, identity, message).await
+            harness.platform.messenger.deliver(identity, message).await
         };
         for forged in ["system:restart-context", "webhook:github", "test:x", "channel:slack"] {
             let refused = send(&admin(), Some(forged), target).await;
@@ -133,7 +130,7 @@ both_engines! {
         harness.set("workspace_auth_tokens", "workspace_id", tokenless, "revoked_at = 1").await;
         let send = async |caller: WorkspaceId| {
             let message = Message { caller_header: Some(caller.to_string()), ..message(target, &text_message("x")) };
-            harness.platform.messenger.deliver(AuthMode::Open, &anonymous(), message).await
+            harness.platform.messenger.deliver(&anonymous(), message).await
         };
         let claimed = send(sibling).await;
         assert!(matches!(claimed, Err(MessagingError::Caller(CallerRefusal::Missing))), "{claimed:?}");

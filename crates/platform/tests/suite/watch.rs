@@ -63,21 +63,21 @@ both_engines! {
         let id = harness.online("Lead").await;
         let provisioner = &harness.platform.provisioner;
         harness.backend.answers(id, Answer::Yes);
-        assert!(!provisioner.found_dead(id, 0).await);
+        assert!(!provisioner.restart_if_gone(id, 0).await);
         harness.backend.answers(id, Answer::Unknown);
-        assert!(!provisioner.found_dead(id, 0).await);
+        assert!(!provisioner.restart_if_gone(id, 0).await);
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
         assert!(harness.payloads(id, "WORKSPACE_OFFLINE").await.is_empty());
         let (external, _) = harness.polling("Laptop").await;
         harness.backend.answers(external, Answer::No);
-        assert!(!provisioner.found_dead(external, 0).await);
+        assert!(!provisioner.restart_if_gone(external, 0).await);
         assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
         harness.backend.answers(id, Answer::No);
-        assert!(provisioner.found_dead(id, 0).await);
+        assert!(provisioner.restart_if_gone(id, 0).await);
         harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
         assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
         // Another incarnation is there by now.
-        provisioner.found_dead(id, 0).await;
+        provisioner.restart_if_gone(id, 0).await;
         assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
     }
 
@@ -114,6 +114,25 @@ both_engines! {
         assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
         harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Failed);
+    }
+
+    async fn who_waits_for_a_turn_is_not_late(url: String) {
+        // D33, LIFE-189: as many starts run as may; the others are visible, and none of them is judged.
+        let mut options = Options::default();
+        options.config.concurrent_starts = 1;
+        let harness = Harness::with(&url, options).await;
+        let gate = Gate::default();
+        harness.backend.next_start(Start::Held(gate.clone()));
+        let first = harness.create(CreateWorkspace { name: "First".to_owned(), ..CreateWorkspace::default() }).await;
+        harness.backend.until("a start", |backend| backend.starts(first).len() == 1).await;
+        let second = harness.create(CreateWorkspace { name: "Second".to_owned(), ..CreateWorkspace::default() }).await;
+        until_logged(second, "waits for its turn").await;
+        harness.set("workspaces", "id", second, "status_changed_at = 1").await;
+        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
+        assert_eq!(harness.status(second).await, WorkspaceStatus::Provisioning);
+        assert!(harness.backend.starts(second).is_empty());
+        gate.open();
+        harness.until_instance(second).await;
     }
 
     async fn the_operators_deadline_holds_for_every_runtime(url: String) {

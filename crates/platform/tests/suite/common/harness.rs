@@ -4,7 +4,7 @@ use bytes::Bytes;
 use molecule_backends::Backend;
 use molecule_core::{WorkspaceId, WorkspaceStatus, netguard::Policy, runtime::Allowlist};
 use molecule_platform::{
-    AuthMode, Config, Paths, Platform, Setup,
+    Config, Paths, Platform, Setup,
     credentials::{Identity, Principal},
     messaging::{Delivered, Message, MessagingError},
     secrets::Keyring,
@@ -361,10 +361,7 @@ impl Harness {
     }
 
     pub(crate) async fn deliver(&self, identity: &Identity, message: Message) -> Result<Delivered, MessagingError> {
-        self.platform
-            .messenger
-            .deliver(AuthMode::Required, identity, message)
-            .await
+        self.platform.messenger.deliver(identity, message).await
     }
 
     /// A message from the operator; what the agent replied.
@@ -382,6 +379,7 @@ pub(crate) fn message(target: WorkspaceId, body: &str) -> Message {
         caller_header: None,
         version_header: None,
         timeout: None,
+        trace: None,
         body: Bytes::from(body.to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! What the services log as errors, for tests that wait until one was met.
+//! What the services log as errors, and what starts log, for tests that wait until it was met.
 
 use std::{fmt::Write, sync::OnceLock};
 
@@ -25,7 +25,8 @@ impl Visit for Line {
 
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::ERROR && metadata.is_event()
+        let starts = metadata.target().starts_with("molecule_platform::provisioning");
+        metadata.is_event() && (*metadata.level() == Level::ERROR || starts && *metadata.level() == Level::INFO)
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -54,7 +55,7 @@ pub(crate) fn collect() {
     tracing::subscriber::set_global_default(Collector).ok();
 }
 
-/// Waits for an error that speaks of the workspace and has `text`.
+/// Waits for a line that speaks of the workspace and has `text`.
 pub(crate) async fn until_logged(id: WorkspaceId, text: &str) {
     let id = id.to_string();
     let logged = || {

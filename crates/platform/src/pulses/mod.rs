@@ -1,3 +1,10 @@
+//! What agents say of themselves with every beat: the latest of it in memory, stored in batches, and what their adapters
+//! declared.
+
+mod overrides;
+
+pub use overrides::{Overrides, RuntimeOverrides};
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -26,12 +33,12 @@ struct State {
 
 /// A workspace whose beat was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Flushed {
-    pub(super) id: WorkspaceId,
+pub(crate) struct Flushed {
+    pub(crate) id: WorkspaceId,
     /// Its stored status.
-    pub(super) status: WorkspaceStatus,
+    pub(crate) status: WorkspaceStatus,
     /// The spend that was stored with it, if one was.
-    pub(super) spend: Option<i64>,
+    pub(crate) spend: Option<i64>,
 }
 
 /// A beat against the one before it.
@@ -117,7 +124,7 @@ impl Pulses {
     ///
     /// # Errors
     /// The store failed.
-    pub(super) async fn flush(&self) -> Result<Vec<Flushed>, StoreError> {
+    pub(crate) async fn flush(&self) -> Result<Vec<Flushed>, StoreError> {
         let _turn = self.flushing.lock().await;
         let batch: Vec<Pulse> = {
             let mut state = self.state.0.lock();

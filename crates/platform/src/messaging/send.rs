@@ -1,0 +1,98 @@
+//! The sending core: the one way of every message, whoever sends it (A2A-12).
+
+use std::sync::Arc;
+
+use molecule_a2a::{Normalised, normalise};
+use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus, trace::TraceContext};
+
+use super::{
+    Caller, Delivered, Envelope, MessagingError, Messenger,
+    call::{Call, Clocks},
+};
+use crate::directory::Route;
+
+impl Messenger {
+    /// Sends a message: access, budget, normalise, delivery mode, dispatch. First failure wins (A2A-1).
+    ///
+    /// The dispatch runs to its end and is recorded even if the returned future is dropped (A2A-68).
+    ///
+    /// # Errors
+    /// [`MessagingError`].
+    pub async fn send(&self, envelope: Envelope) -> Result<Delivered, MessagingError> {
+        let Envelope { target, caller, .. } = envelope;
+        self.check_access(caller, target).await?;
+        let route = self.inner.directory.route(target).await?;
+        if let Some(route) = &route {
+            self.check_budget(route)?;
+        }
+        let message = &envelope.message;
+        let request = normalise(&message.body, message.version.as_deref())?;
+        let route = route.filter(|route| route.status != WorkspaceStatus::Removed);
+        let route = route.ok_or(MessagingError::NotFound)?;
+        // Only exactly `poll` waits; NULL and unknown mean push: loud and recoverable (A2A-43).
+        if route.delivery_mode == Some(DeliveryMode::Poll) {
+            return self.leave_for_poll(caller, &route, &request).await;
+        }
+        let call = self.call(&envelope, route, request)?;
+        self.dispatch(call).await
+    }
+
+    /// Where to, in which version, and how long: what is left to decide of a message to an agent that is dialled.
+    fn call(&self, envelope: &Envelope, route: Arc<Route>, request: Normalised) -> Result<Call, MessagingError> {
+        if route.url.is_empty() {
+            return Err(MessagingError::NoUrl { status: route.status });
+        }
+        let endpoint = self.inner.dialer.endpoint(&route)?;
+        let flight = self.inner.flights.begin(route.id).map_err(MessagingError::Crowded)?;
+        let declared = self.inner.overrides.of(route.id).idle_timeout;
+        let idle = declared.unwrap_or(self.inner.config.a2a_idle_timeout);
+        Ok(Call {
+            caller: envelope.caller,
+            target_version: route.announced.choose(request.version),
+            route,
+            endpoint,
+            request,
+            clocks: Clocks::start(idle, envelope.ceiling),
+            trace: envelope.trace.map_or_else(TraceContext::root, TraceContext::child),
+            record: envelope.record,
+            _flight: flight,
+        })
+    }
+
+    async fn check_access(&self, caller: Caller, target: WorkspaceId) -> Result<(), MessagingError> {
+        let Caller::Workspace(from) = caller else { return Ok(()) };
+        if from == target || self.inner.directory.can_communicate(from, target).await {
+            return Ok(());
+        }
+        tracing::info!(caller = %from, %target, "message refused by the hierarchy");
+        Err(MessagingError::AccessDenied)
+    }
+
+    /// Limit 0 always blocks (A2A-11). A spend that was reported but not flushed counts.
+    fn check_budget(&self, route: &Route) -> Result<(), MessagingError> {
+        let Some(limit) = route.budget_limit else { return Ok(()) };
+        let reported = self.inner.pulses.latest(route.id).and_then(|pulse| pulse.monthly_spend);
+        let spent = reported.unwrap_or(route.monthly_spend).max(route.monthly_spend);
+        if spent >= limit {
+            Err(MessagingError::OverBudget)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The row is the message: it is durable before the answer, whoever sent it (A2A-42, ACT-39).
+    async fn leave_for_poll(
+        &self,
+        caller: Caller,
+        route: &Route,
+        request: &Normalised,
+    ) -> Result<Delivered, MessagingError> {
+        self.record_polled(caller, route, request).await.map_err(|error| {
+            tracing::error!(target = %route.id, %error, "poll message not stored");
+            MessagingError::NotStored(error)
+        })?;
+        Ok(Delivered::Polled {
+            method: request.method.clone(),
+        })
+    }
+}
