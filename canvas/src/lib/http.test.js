@@ -47,6 +47,14 @@ test('a 401 is told with the token it was answered to', async () => {
   assert.deepEqual(told, [['tok', 'gone']]);
 });
 
+test('an agent that says 401 signs nobody out', async () => {
+  const told = [];
+  const marked = reply(401, { error: 'unauthorized' }, { 'X-Molecule-Upstream-Status': '401' });
+  const { api } = client([marked], { onUnauthorized: () => told.push('out') });
+  await assert.rejects(api.post('/workspaces/w/a2a', {}), { status: 401, message: 'unauthorized' });
+  assert.deepEqual(told, []);
+});
+
 // UI-7
 test('a 429 GET is tried once more after Retry-After, a mutation never', async () => {
   const slept = [];

@@ -21,10 +21,19 @@ export class ApiError extends Error {
   /** Seconds. */
   readonly retryAfter: number | null;
   readonly kind: FailureKind;
+  /** An agent answered: the status is its own and says nothing of this browser's session. */
+  readonly agents: boolean;
 
   constructor(
     message: string,
-    more: { status?: number; body?: unknown; retryAfter?: number | null; kind?: FailureKind; cause?: unknown } = {},
+    more: {
+      status?: number;
+      body?: unknown;
+      retryAfter?: number | null;
+      kind?: FailureKind;
+      agents?: boolean;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, { cause: more.cause });
     this.name = 'ApiError';
@@ -32,6 +41,7 @@ export class ApiError extends Error {
     this.body = more.body ?? null;
     this.retryAfter = more.retryAfter ?? null;
     this.kind = more.kind ?? 'http';
+    this.agents = more.agents ?? false;
   }
 }
 
@@ -119,7 +129,8 @@ export class Http {
       limit.clear();
       throw noAnswer(limit, options, cause);
     }
-    if (response.status === 401 && auth) this.#deps.onUnauthorized(used, await errorOf(response.clone()));
+    const refused = response.status === 401 && auth && !isAgents(response);
+    if (refused) this.#deps.onUnauthorized(used, await errorOf(response.clone()));
     return { response, limit };
   }
 }
@@ -132,8 +143,12 @@ export async function errorOf(response: Response): Promise<ApiError> {
     status: response.status,
     body,
     retryAfter,
+    agents: isAgents(response),
   });
 }
+
+/** Did an agent give this answer? */
+const isAgents = (response: Response) => response.headers.has('x-molecule-upstream-status');
 
 /** The `error` member as text: a string, or an object with a `message` (JSON-RPC). */
 export function errorText(body: unknown): string {
@@ -154,6 +169,7 @@ export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return 'Something went wrong in this page. Reload it and try again.';
   if (error.kind === 'network') return 'The server cannot be reached. Check that it is running.';
   if (error.kind === 'timeout' || error.kind === 'aborted') return error.message;
+  if (error.agents) return sentence(error.message);
   if (isPlatformDown(error)) return 'The platform cannot reach its own database right now.';
   if (error.status === 401)
     return 'You are not signed in any more. Sign in again with a fresh link from “molecule login”.';

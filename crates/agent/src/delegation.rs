@@ -277,6 +277,7 @@ mod tests {
 
     fn answered(status: u16, body: &str, late: bool) -> Try {
         let reply = A2aReply {
+            upstream_status: None,
             status,
             retry_after: None,
             body: body.to_owned().into(),

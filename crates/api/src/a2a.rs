@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use molecule_core::{
     DeliveryMode, WorkspaceId,
     trace::{TRACE_HEADER, TraceContext},
@@ -21,7 +21,7 @@ use molecule_platform::{
 };
 use molecule_wire::{
     ErrorBody,
-    a2a::{A2aUnavailable, PollQueued},
+    a2a::{A2aUnavailable, PollQueued, UPSTREAM_STATUS_HEADER},
 };
 
 use crate::{
@@ -30,6 +30,8 @@ use crate::{
     state::ApiState,
 };
 
+/// Marks what an agent answered.
+const UPSTREAM_STATUS: HeaderName = HeaderName::from_static(UPSTREAM_STATUS_HEADER);
 /// A silent stream gets a comment line this often: edges cut connections idle for about 100 s (ACT-82).
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -57,7 +59,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         (status = 403, description = "The two may not talk.", body = ErrorBody),
         (status = 404, description = "Unknown workspace.", body = ErrorBody),
         (status = 502, description = "The agent cannot be reached, or its answer not be read.", body = ErrorBody),
-        (status = "default", description = "An agent that refuses keeps its own status.", body = ErrorBody),
+        (
+            status = "default",
+            description = "The agent refused: its own status, if it is one of an error, else 502. Every answer of the \
+                           agent's has its status in the header `X-Molecule-Upstream-Status`.",
+            body = ErrorBody,
+        ),
         (status = 503, description = "Not now: restarting, busy, or without an address.", body = A2aUnavailable),
     )
 )]
@@ -109,9 +116,12 @@ fn timeout_of(value: &HeaderValue) -> Option<Option<Duration>> {
 
 /// A2A-14.
 fn reply(status: u16, body: Bytes) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (UPSTREAM_STATUS, HeaderValue::from(status)),
+    ];
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (status, [json], body).into_response()
+    (status, headers, body).into_response()
 }
 
 /// The agent's frames as they come; proxies are asked not to collect them.
@@ -119,8 +129,9 @@ fn event_stream(frames: FrameStream) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (UPSTREAM_STATUS, HeaderValue::from(200u16)),
         (
-            http::HeaderName::from_static("x-accel-buffering"),
+            HeaderName::from_static("x-accel-buffering"),
             HeaderValue::from_static("no"),
         ),
     ];

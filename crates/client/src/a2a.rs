@@ -37,6 +37,9 @@ pub struct A2aOptions {
 pub struct A2aReply {
     /// HTTP status.
     pub status: u16,
+    /// The status that the agent gave, if this is its answer; `None`: the platform's own. An agent's 401 says nothing of
+    /// the caller's credential.
+    pub upstream_status: Option<u16>,
     /// `Retry-After`, seconds.
     pub retry_after: Option<u64>,
     /// The body, verbatim.
@@ -64,7 +67,10 @@ impl A2aReply {
     /// The reply as an error, for callers to whom every other status is one.
     #[must_use]
     pub fn to_error(&self) -> StatusError {
-        StatusError::new(self.status, self.retry_after, &self.body)
+        StatusError {
+            upstream_status: self.upstream_status,
+            ..StatusError::new(self.status, self.retry_after, &self.body)
+        }
     }
 }
 
@@ -185,11 +191,12 @@ impl Client {
 }
 
 async fn whole(answer: Answer) -> Result<A2aReply, ClientError> {
-    let (status, retry_after) = (answer.status(), answer.retry_after());
+    let (status, retry_after, upstream_status) = (answer.status(), answer.retry_after(), answer.upstream_status());
     // Envelope and rewriting by the platform may add a little to the agent's reply.
     let body = answer.bytes(limits::A2A_REPLY_BYTES + (1 << 20)).await?;
     Ok(A2aReply {
         status,
+        upstream_status,
         retry_after,
         body,
     })

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use molecule_core::{WorkspaceId, limits};
+use molecule_wire::a2a::UPSTREAM_STATUS_HEADER;
 use reqwest::{
     Method, RequestBuilder, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER},
@@ -338,6 +339,17 @@ impl Answer {
             .ok()
     }
 
+    /// The status an agent gave, if this is an agent's answer.
+    pub(crate) fn upstream_status(&self) -> Option<u16> {
+        self.response
+            .headers()
+            .get(UPSTREAM_STATUS_HEADER)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    }
+
     /// Turns an error status into [`ClientError::Status`].
     pub(crate) async fn success(self) -> Result<Self, ClientError> {
         if self.response.status().is_success() {
@@ -347,7 +359,7 @@ impl Answer {
     }
 
     pub(crate) async fn into_error(mut self) -> ClientError {
-        let (status, retry_after) = (self.status(), self.retry_after());
+        let (status, retry_after, upstream_status) = (self.status(), self.retry_after(), self.upstream_status());
         // A broken error body still has its status, which matters more than the text.
         let mut body = BytesMut::new();
         while let Ok(Some(chunk)) = self.response.chunk().await {
@@ -356,7 +368,11 @@ impl Answer {
                 break;
             }
         }
-        StatusError::new(status, retry_after, &body).into()
+        StatusError {
+            upstream_status,
+            ..StatusError::new(status, retry_after, &body)
+        }
+        .into()
     }
 
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {

@@ -65,11 +65,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// HTTP status, if the server answered with one.
+    /// HTTP status, if the server answered with one. An agent's answer that it passed on is none of its own.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Status(error) => Some(error.status),
+            Self::Status(error) if error.upstream_status.is_none() => Some(error.status),
             _ => None,
         }
     }
@@ -98,6 +98,8 @@ impl ClientError {
 pub struct StatusError {
     /// HTTP status.
     pub status: u16,
+    /// The status that an agent gave, if the answer is an agent's and not the platform's.
+    pub upstream_status: Option<u16>,
     /// Text of the body's `error`, or the status' own phrase.
     pub message: String,
     /// What exactly is wrong, where the body says it beside a fixed text (D11).
@@ -135,6 +137,7 @@ impl StatusError {
         };
         Self {
             status,
+            upstream_status: None,
             message,
             detail: member("detail").and_then(Value::as_str).map(str::to_owned),
             code: member("code").and_then(Value::as_str).map(str::to_owned),

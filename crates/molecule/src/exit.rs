@@ -74,6 +74,8 @@ fn code_of_client(error: &ClientError) -> u8 {
     match error {
         ClientError::InvalidUrl(_) | ClientError::InvalidCredential | ClientError::InvalidRequest(_) => USAGE,
         ClientError::Connect { .. } | ClientError::Timeout { .. } | ClientError::Interrupted { .. } => UNREACHABLE,
+        // The agent refused, not the server.
+        ClientError::Status(error) if error.upstream_status.is_some() => FAILED,
         ClientError::Status(error) => match error.status {
             401..=403 => REFUSED,
             404 | 410 => NOT_FOUND,
@@ -145,6 +147,7 @@ mod tests {
     fn status(status: u16) -> anyhow::Error {
         let error = StatusError {
             status,
+            upstream_status: None,
             message: "no".into(),
             detail: None,
             code: None,

@@ -3,6 +3,10 @@
 use molecule_core::DeliveryMode;
 use serde::{Deserialize, Serialize};
 
+/// Header of every answer that is an agent's own, with the HTTP status that the agent gave: what the status says is of
+/// the agent, and not of the caller's credential or of the platform.
+pub const UPSTREAM_STATUS_HEADER: &str = "x-molecule-upstream-status";
+
 /// 200 for a poll-mode target (A2A-40).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PollQueued {

@@ -269,6 +269,7 @@ impl From<MessagingError> for ApiError {
                 status: StatusCode::from_u16(invalid.status()).unwrap_or(StatusCode::BAD_REQUEST),
                 body: Body::Text(invalid.body()),
                 retry_after: None,
+                upstream: None,
             },
             MessagingError::NotFound => Self::not_found(text),
             MessagingError::NotRoutable | MessagingError::Unreachable => Self::new(StatusCode::BAD_GATEWAY, text),
@@ -308,10 +309,7 @@ impl From<MessagingError> for ApiError {
                 };
                 unavailable(body, RETRY_BUSY)
             }
-            // An agent's status is its own; what is no status at all is a bad gateway.
-            MessagingError::Upstream { status, .. } => {
-                Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), text)
-            }
+            MessagingError::Upstream { status, .. } => Self::new(passed_on(status), text).upstream(status),
             MessagingError::UnreadableReply {
                 delivery_confirmed,
                 detail,
@@ -324,6 +322,15 @@ impl From<MessagingError> for ApiError {
                 .retry_after(RETRY_STORE),
             MessagingError::Store(cause) => Self::store(text, &cause),
         }
+    }
+}
+
+/// The status for a caller of an agent that answered with this one: its own, if it is one of an error. What says
+/// nothing of an error (redirects are not followed), or nothing at all, is a bad gateway (A2A-86).
+fn passed_on(status: u16) -> StatusCode {
+    match StatusCode::from_u16(status) {
+        Ok(status) if status.is_client_error() || status.is_server_error() => status,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct ApiError {
     body: Body,
     /// Seconds.
     retry_after: Option<u32>,
+    /// The agent's status, if it is an agent's answer.
+    upstream: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl ApiError {
             status,
             body: Body::Envelope(text.into(), Map::new()),
             retry_after: None,
+            upstream: None,
         }
     }
 
@@ -100,9 +103,16 @@ impl ApiError {
                 status,
                 body: Body::Json(body),
                 retry_after: None,
+                upstream: None,
             },
             Err(error) => Self::store("internal error", &error),
         }
+    }
+
+    /// Marks an agent's answer as such (A2A-86).
+    pub(crate) fn upstream(mut self, status: u16) -> Self {
+        self.upstream = Some(status);
+        self
     }
 
     /// A stable code, where the specification leaves the body open (D11).

@@ -68,13 +68,30 @@ both_engines! {
         assert!(heard.get("authorization").is_none_or(|value| !value.to_str().unwrap().contains(ADMIN)));
     }
 
-    // A2A-86
-    async fn an_agents_status_is_passed_on(url: String) {
+    // A2A-86: an agent's status is its own, and marked as such; what is no error's is a bad gateway.
+    async fn an_agents_status_is_passed_on_and_marked(url: String) {
         let server = Server::new(&url).await;
-        let agent = Agent::json(429, r#"{"error":"slow down"}"#).await;
+        for (said, passed_on) in [(429, 429), (401, 401), (403, 403), (500, 500), (524, 524), (304, 502), (307, 502), (600, 502), (999, 502)] {
+            let agent = Agent::json(said, r#"{"error":"slow down"}"#).await;
+            let id = server.listening("agent", &agent.url()).await;
+            let send = server.post(format!("/workspaces/{id}/a2a"), &message("message/send")).bearer(ADMIN);
+            let reply = send.send().await;
+            assert_eq!(reply.header("x-molecule-upstream-status"), Some(&*said.to_string()));
+            if said == 304 {
+                // It has no body.
+                reply.refused(passed_on, "Not Modified");
+            } else {
+                reply.refused(passed_on, "slow down");
+            }
+        }
+        let agent = Agent::json(202, "{}").await;
         let id = server.listening("agent", &agent.url()).await;
-        let send = server.post(format!("/workspaces/{id}/a2a"), &message("message/send")).bearer(ADMIN);
-        send.send().await.refused(429, "slow down");
+        let send = |bearer| server.post(format!("/workspaces/{id}/a2a"), &message("message/send")).bearer(bearer);
+        let reply = send(ADMIN).send().await;
+        assert_eq!((reply.status.as_u16(), reply.header("x-molecule-upstream-status")), (202, Some("202")));
+        // The platform's own are not marked.
+        let refused = send("wrong").send().await;
+        assert_eq!((refused.status.as_u16(), refused.header("x-molecule-upstream-status")), (401, None));
     }
 
     // D15
@@ -93,6 +110,7 @@ both_engines! {
         let mut response = opening.await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-cache");
+        assert_eq!(response.headers()["x-molecule-upstream-status"], "200");
         let mut next = async || {
             let data = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
             String::from_utf8(data.to_vec()).unwrap()

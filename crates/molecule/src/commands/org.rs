@@ -224,6 +224,7 @@ mod tests {
         });
         let error = StatusError {
             status: 412,
+            upstream_status: None,
             message: String::new(),
             detail: None,
             code: None,

@@ -94,6 +94,10 @@ fn check_size(bytes: usize) -> Result<(), CliError> {
 /// What an error answer means for the person who sent the message.
 async fn refused(reply: &A2aReply, target: WorkspaceId, name: &str, client: &Client) -> anyhow::Error {
     let error = reply.to_error();
+    if let Some(status) = error.upstream_status {
+        let text = format!("{name} answered with an error of its own: {} ({status})", error.message);
+        return CliError::Refused { text, status }.into();
+    }
     // A2A-60: there is no agent to reach; the body says which status the workspace has instead.
     let status = error
         .body_as::<A2aUnavailable>()
