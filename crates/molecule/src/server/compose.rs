@@ -98,6 +98,8 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
         netguard: netguard::Policy {
             saas: config.saas,
             dev: config.is_development(),
+            open: config.auth == config::AuthMode::Open,
+            own_port: Some(address.port()),
         },
         production: config.is_production(),
         workspace_dir: config.workspace_dir.clone(),

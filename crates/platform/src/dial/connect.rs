@@ -18,7 +18,7 @@ use hyper_util::{
 };
 use molecule_core::{
     limits,
-    netguard::{self, Check, Policy, Refusal},
+    netguard::{self, Policy, Refusal},
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
@@ -47,6 +47,8 @@ pub(crate) struct TlsError(#[source] BoxError);
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     http: HttpConnector<GuardedResolver>,
+    /// For URLs with the port on which the server itself listens.
+    to_own_port: Option<(u16, HttpConnector<GuardedResolver>)>,
     tls: Arc<ClientConfig>,
     tls_timeout: Duration,
 }
@@ -69,11 +71,20 @@ impl Connector {
 
     /// `None` trusts every address.
     pub(super) fn new(policy: Option<Policy>, tls: Arc<ClientConfig>, tls_timeout: Duration) -> Self {
-        let mut http = HttpConnector::new_with_resolver(GuardedResolver { policy });
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(limits::A2A_CONNECT_TIMEOUT));
-        Self { http, tls, tls_timeout }
+        let http = |port| {
+            let mut http = HttpConnector::new_with_resolver(GuardedResolver { policy, port });
+            http.enforce_http(false);
+            http.set_nodelay(true);
+            http.set_connect_timeout(Some(limits::A2A_CONNECT_TIMEOUT));
+            http
+        };
+        let own_port = policy.and_then(|policy| policy.own_port);
+        Self {
+            http: http(0),
+            to_own_port: own_port.map(|port| (port, http(port))),
+            tls,
+            tls_timeout,
+        }
     }
 }
 
@@ -87,7 +98,10 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.http.call(uri.clone());
+        let connecting = match &mut self.to_own_port {
+            Some((port, http)) if *port == port_of(&uri) => http.call(uri.clone()),
+            _ => self.http.call(uri.clone()),
+        };
         let (tls, limit) = (self.tls.clone(), self.tls_timeout);
         Box::pin(async move {
             let connected = Connected(Some(connecting.await?));
@@ -100,6 +114,12 @@ impl Service<Uri> for Connector {
             }
         })
     }
+}
+
+/// The port that a URL leads to.
+fn port_of(uri: &Uri) -> u16 {
+    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    uri.port_u16().unwrap_or(default)
 }
 
 /// Hands out a connection that is there already.
@@ -129,6 +149,8 @@ impl Service<Uri> for Connected {
 pub(super) struct GuardedResolver {
     /// `None` trusts every address.
     policy: Option<Policy>,
+    /// Of the URLs whose names it resolves, if it is the server's own; else 0.
+    port: u16,
 }
 
 impl Service<Name> for GuardedResolver {
@@ -141,16 +163,47 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let policy = self.policy;
+        let Self { policy, port } = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
             let found: Vec<SocketAddr> = found.map_err(ResolveError::Unresolvable)?.collect();
             if let Some(policy) = policy {
                 for address in &found {
-                    netguard::judge(address.ip(), Check::Dispatch, policy)?;
+                    netguard::judge(address.ip(), port, policy)?;
                 }
             }
             Ok(found.into_iter())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_the_server_itself_is_refused_at_the_dial() {
+        // D13
+        let policy = Policy {
+            dev: true,
+            own_port: Some(8080),
+            ..Policy::default()
+        };
+        let mut connector = Connector::guarded(policy);
+        let error = connector.call(Uri::from_static("http://localhost:8080/")).await.unwrap_err();
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+        let mut refused = false;
+        while let Some(cause) = source {
+            refused |= matches!(cause.downcast_ref(), Some(ResolveError::Refused(Refusal::Own)));
+            source = cause.source();
+        }
+        assert!(refused, "{error:?}");
+        let mut elsewhere = GuardedResolver {
+            policy: Some(policy),
+            port: 0,
+        };
+        assert!(elsewhere.call(Name::from_str("localhost").unwrap()).await.is_ok());
     }
 }

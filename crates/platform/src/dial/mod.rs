@@ -15,7 +15,7 @@ use hyper_util::{
     client::legacy::{Client, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
-use molecule_core::netguard::{self, Check, Policy, Refusal, Target};
+use molecule_core::netguard::{self, Policy, Refusal, Target};
 
 use self::connect::Connector;
 use crate::directory::Route;
@@ -26,23 +26,24 @@ const IDLE_PER_HOST: usize = 64;
 /// into a connection that is being closed.
 const IDLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// Judges a URL, resolving names: every address must be allowed (REG-43, SEC-178).
+/// Judges a URL, resolving names: every address must be allowed (REG-43, SEC-178). The verdict at registration is the one
+/// at the dial.
 ///
 /// # Errors
 /// Why not.
-pub async fn check(url: &str, check: Check, policy: Policy) -> Result<(), Refusal> {
-    let (url, target) = netguard::parse(url, check, policy)?;
+pub async fn check(url: &str, policy: Policy) -> Result<(), Refusal> {
+    let (url, target) = netguard::parse(url, policy)?;
     match target {
-        Target::Address(_) | Target::Localhost => Ok(()),
+        Target::Judged => Ok(()),
         Target::Name(name) => {
-            let port = url.port_or_known_default().unwrap_or(80);
+            let port = url.port_or_known_default().unwrap_or_default();
             let mut addresses = tokio::net::lookup_host((name.as_str(), port))
                 .await
                 .map_err(|_| Refusal::Unresolvable)?;
             let mut any = false;
             addresses.try_for_each(|address| {
                 any = true;
-                netguard::judge(address.ip(), check, policy)
+                netguard::judge(address.ip(), port, policy)
             })?;
             if any { Ok(()) } else { Err(Refusal::Unresolvable) }
         }
@@ -119,7 +120,7 @@ impl Dialer {
         let sent = match endpoint {
             Endpoint::Assigned(instance) => instance.pool.request(request),
             Endpoint::Reported(_) => {
-                netguard::parse(&request.uri().to_string(), Check::Dispatch, self.policy)?;
+                netguard::parse(&request.uri().to_string(), self.policy)?;
                 self.reported.request(request)
             }
         };

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use molecule_core::{WorkspaceId, netguard::Check};
+use molecule_core::WorkspaceId;
 use molecule_store::{StoreError, workspaces::Workspace};
 use molecule_wire::registry::Discovered;
 
@@ -61,7 +61,7 @@ impl Registry {
             } else {
                 route.url.to_string()
             };
-            dial::check(&url, Check::Dispatch, self.inner.config.netguard)
+            dial::check(&url, self.inner.config.netguard)
                 .await
                 .map_err(|_| DiscoverError::Unsafe)?;
             return Ok(Discovered {

@@ -1,7 +1,7 @@
 use molecule_core::{
     DeliveryMode, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
     credential::PlainToken,
-    netguard::{Check, Refusal},
+    netguard::Refusal,
 };
 use molecule_store::{
     StoreError,
@@ -155,14 +155,14 @@ impl Registry {
         let policy = self.inner.config.netguard;
         match mode {
             DeliveryMode::Push => {
-                dial::check(reported, Check::Registration, policy).await?;
+                dial::check(reported, policy).await?;
                 Ok(Some(NewUrl {
                     url: reported.to_owned(),
                     assigned: false,
                 }))
             }
             // What may not be dialled is not kept, nor is an address of the time before the workspace polled.
-            DeliveryMode::Poll => Ok(Some(match dial::check(reported, Check::Registration, policy).await {
+            DeliveryMode::Poll => Ok(Some(match dial::check(reported, policy).await {
                 Ok(()) => NewUrl {
                     url: reported.to_owned(),
                     assigned: false,

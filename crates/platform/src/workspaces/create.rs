@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use molecule_core::{
     DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus,
-    netguard::{Check, Refusal},
+    netguard::Refusal,
     validate::{self, WorkspaceAccess},
 };
 use molecule_store::{
@@ -167,7 +167,7 @@ impl Workspaces {
             .clone()
             .filter(|url| !url.is_empty() && runtime == Runtime::External);
         if let Some(url) = &url {
-            dial::check(url, Check::Registration, self.inner.config.netguard)
+            dial::check(url, self.inner.config.netguard)
                 .await
                 .map_err(CreateError::BadUrl)?;
         }

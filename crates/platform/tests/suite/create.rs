@@ -64,9 +64,9 @@ const BAD: &[Bad] = &[
     ("invalid secret key: A=B", |r| {
         r.secrets = Some([("A=B".to_owned(), "x".to_owned())].into());
     }), // PROV-O9
-    ("url points to a blocked address range (loopback)", |r| {
+    ("url points to a blocked address range (link-local)", |r| {
         r.external = true;
-        r.url = Some("http://127.0.0.1:8000".to_owned());
+        r.url = Some("http://169.254.0.1:8000".to_owned());
     }),
     ("url scheme must be http or https", |r| {
         r.external = true;

@@ -317,11 +317,13 @@ mod strict {
     both_engines! {
         async fn reported_addresses_are_judged_at_every_dial(url: String) {
             // A2A-62, SEC-174, SEC-177
+            let agent = Agent::json(REPLY).await;
+            let lenient = Harness::new(&url).await;
+            let id = lenient.reporting("Laptop", &agent.reported_url()).await;
+            lenient.stop().await;
             let mut options = Options::default();
             options.config.netguard.dev = false;
             let harness = Harness::with(&url, options).await;
-            let agent = Agent::json(REPLY).await;
-            let id = harness.reporting("Laptop", &agent.reported_url()).await;
             let refused = harness.ask(id, "x").await;
             assert!(matches!(refused, Err(MessagingError::NotRoutable)), "{refused:?}");
             assert!(agent.heard().is_empty());

@@ -34,7 +34,7 @@ impl Default for Options {
         Self {
             config: Config {
                 admin_token: ADMIN.to_owned().into(),
-                netguard: Policy { saas: false, dev: true },
+                netguard: Policy { dev: true, ..Policy::default() },
                 import_pause: Duration::ZERO,
                 ..Config::default()
             },
