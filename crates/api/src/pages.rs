@@ -91,14 +91,9 @@ fn serve(file: File, headers: &HeaderMap) -> Response {
     response
 }
 
-/// What no route matches.
+/// What no route matches, by its path or by its method.
 pub(crate) async fn unmatched(_: Request) -> ApiError {
     ApiError::not_found("not found")
-}
-
-/// A path that exists under other methods; axum adds `Allow`.
-pub(crate) async fn other_method(_: Request) -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
 }
 
 #[cfg(test)]

@@ -247,7 +247,8 @@ pub(crate) fn router(state: &ApiState) -> Router {
     let unmatched = GuardLayer::unmatched(state);
     router
         .fallback(pages::unmatched.layer(unmatched.clone()))
-        .method_not_allowed_fallback(pages::other_method.layer(unmatched))
+        // A method that a path does not have is a route that is not there (SEC §5).
+        .method_not_allowed_fallback(pages::unmatched.layer(unmatched))
         .with_state(state.clone())
 }
 

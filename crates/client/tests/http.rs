@@ -255,6 +255,27 @@ async fn a2a_replies_come_raw_with_their_status() {
 }
 
 #[tokio::test]
+async fn an_agents_refusal_is_told_from_the_platforms() {
+    // A2A-86: an agent's 401 says nothing of the caller's credential.
+    let (agents, _) = canned(
+        401,
+        &[("x-molecule-upstream-status", "401")],
+        r#"{"error":"unauthorized"}"#,
+    )
+    .await;
+    let (platforms, _) = canned(401, &[], r#"{"error":"invalid caller auth token"}"#).await;
+    let target = WorkspaceId::random();
+    for (url, upstream, status) in [(agents, Some(401), None), (platforms, None, Some(401))] {
+        let sent = client(&url).send_a2a(target, &json!({}), &A2aOptions::default()).await;
+        let reply = sent.unwrap();
+        assert_eq!((reply.status, reply.upstream_status), (401, upstream));
+        let error = reply.to_error();
+        assert_eq!(error.upstream_status, upstream);
+        assert_eq!(ClientError::from(error).status(), status);
+    }
+}
+
+#[tokio::test]
 async fn streams_frames_or_takes_a_plain_answer() {
     let sse = post(|| async {
         let chunks =

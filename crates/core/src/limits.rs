@@ -128,6 +128,16 @@ pub const A2A_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub const A2A_CALLER_CEILING: Duration = Duration::from_secs(1_800);
 /// Longest idle timeout and ceiling that a call can be given; longer ones count as this (A2A-65, A2A-67).
 pub const A2A_LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// Restarts of an agent that keeps ending, within [`CRASH_WINDOW`]; default of `MOLECULE_CRASH_RESTARTS` (D30).
+pub const CRASH_RESTARTS: usize = 10;
+/// The time in which they are counted (D30).
+pub const CRASH_WINDOW: Duration = Duration::from_secs(3_600);
+/// An agent that held out for so long begins anew (D30).
+pub const CRASH_QUIET: Duration = Duration::from_secs(600);
+/// Pause before the second restart in a row; doubles with each, up to [`CRASH_PAUSE_MAX`].
+pub const CRASH_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause between restarts of an agent that keeps ending.
+pub const CRASH_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Calls to agents in flight at once; default of `MOLECULE_A2A_IN_FLIGHT` (D33).
 pub const A2A_IN_FLIGHT: usize = 4_096;
 /// The same to one agent; default of `MOLECULE_A2A_IN_FLIGHT_PER_AGENT` (D33).

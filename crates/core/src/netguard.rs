@@ -111,6 +111,7 @@ pub fn judge(ip: IpAddr, port: u16, policy: Policy) -> Result<(), Refusal> {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
 enum Range {
     Public,
     Loopback,
@@ -184,16 +185,15 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     match segments {
         // Neither is an address of IPv4.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None, None],
-        // Compatible, mapped, translated (RFC 4291, RFC 2765).
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [of(y, z), None],
-        // NAT64 (RFC 6052).
-        [0x0064, 0xff9b, 0, 0, 0, 0, ..] => [of(y, z), None],
+        // Compatible, mapped, translated (RFC 4291, RFC 2765); NAT64 (RFC 6052); ISATAP below any prefix (RFC 5214).
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+        | [0, 0, 0, 0, 0xffff, 0, ..]
+        | [0x0064, 0xff9b, 0, 0, 0, 0, ..]
+        | [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => [of(y, z), None],
         // 6to4 (RFC 3056).
         [0x2002, ..] => [of(b, c), None],
         // Teredo (RFC 4380): the server, and the client, whose bits are turned over.
         [0x2001, 0, ..] => [of(c, d), of(!y, !z)],
-        // ISATAP (RFC 5214), below any prefix.
-        [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => [of(y, z), None],
         _ => [None, None],
     }
 }
@@ -253,7 +253,15 @@ mod tests {
                 assert!(!ok(&format!("http://{host}:8000/"), policy), "{host} {policy:?}");
             }
         }
-        for host in ["192.0.1.1", "192.1.0.1", "198.17.255.255", "198.20.0.1", "192.88.98.1", "[2001:4860::1]", "[2606::1]"] {
+        for host in [
+            "192.0.1.1",
+            "192.1.0.1",
+            "198.17.255.255",
+            "198.20.0.1",
+            "192.88.98.1",
+            "[2001:4860::1]",
+            "[2606::1]",
+        ] {
             assert!(ok(&format!("http://{host}/"), STRICT), "{host}");
         }
     }
@@ -281,13 +289,26 @@ mod tests {
     #[test]
     fn another_form_of_an_ipv4_address_is_judged_by_it() {
         // SEC-171
-        for text in ["169.254.169.254", "127.0.0.1", "10.0.0.1", "192.168.7.7", "100.64.0.1", "0.0.0.0", "224.0.0.1", "8.8.8.8"] {
+        for text in [
+            "169.254.169.254",
+            "127.0.0.1",
+            "10.0.0.1",
+            "192.168.7.7",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "8.8.8.8",
+        ] {
             let ip: Ipv4Addr = text.parse().unwrap();
             for policy in [STRICT, SAAS, DEV, OPEN] {
                 let verdict = judge(ip.into(), 80, policy);
                 for form in forms(ip) {
                     let url = format!("http://[{form}]/");
-                    assert_eq!(judge(form.into(), 80, policy).is_ok(), verdict.is_ok(), "{form} for {ip}, {policy:?}");
+                    assert_eq!(
+                        judge(form.into(), 80, policy).is_ok(),
+                        verdict.is_ok(),
+                        "{form} for {ip}, {policy:?}"
+                    );
                     assert_eq!(ok(&url, policy), verdict.is_ok(), "{url}");
                 }
             }
@@ -323,9 +344,15 @@ mod tests {
         assert!(ok("http://172.32.0.1", STRICT));
         // REG-25: the caller reads which setting it would take.
         let refused = parse("http://localhost:9", STRICT).unwrap_err().to_string();
-        assert!(refused.contains("(loopback)") && refused.contains("MOLECULE_AUTH=open"), "{refused}");
+        assert!(
+            refused.contains("(loopback)") && refused.contains("MOLECULE_AUTH=open"),
+            "{refused}"
+        );
         let refused = parse("http://10.0.0.1", STRICT).unwrap_err().to_string();
-        assert!(refused.contains("(private)") && refused.contains("MOLECULE_DEPLOY_MODE=saas"), "{refused}");
+        assert!(
+            refused.contains("(private)") && refused.contains("MOLECULE_DEPLOY_MODE=saas"),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -336,7 +363,12 @@ mod tests {
                 own_port: Some(8080),
                 ..policy
             };
-            for url in ["http://127.0.0.1:8080/", "http://localhost:8080", "http://[::1]:8080", "http://[::ffff:127.9.9.9]:8080"] {
+            for url in [
+                "http://127.0.0.1:8080/",
+                "http://localhost:8080",
+                "http://[::1]:8080",
+                "http://[::ffff:127.9.9.9]:8080",
+            ] {
                 assert_eq!(parse(url, policy).unwrap_err(), Refusal::Own, "{url}");
             }
             assert!(ok("http://127.0.0.1:8081/", policy));

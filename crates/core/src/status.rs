@@ -99,6 +99,8 @@ pub enum Trigger {
     Heartbeat,
     /// The backend says the instance is not running: exit seen, sweep, or a failed A2A forward (LIFE-20, LIFE-21).
     InstanceGone,
+    /// The same once too often: it is not restarted any more (D30).
+    CrashLoop,
     /// Nothing was heard for the liveness window (LIFE-22…24).
     ContactLost,
     /// Unattended restart (LIFE-25).
@@ -125,12 +127,13 @@ pub enum Trigger {
 
 impl Trigger {
     /// Every trigger, for exhaustive tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::CreatedWithUrl,
         Self::CreatedWithoutUrl,
         Self::Registered,
         Self::Heartbeat,
         Self::InstanceGone,
+        Self::CrashLoop,
         Self::ContactLost,
         Self::AutoRestart,
         Self::ManualRestart,
@@ -185,6 +188,10 @@ pub fn next(status: WorkspaceStatus, trigger: Trigger, facts: Facts) -> Option<W
         Trigger::Heartbeat => heartbeat(status, facts),
         Trigger::InstanceGone => match status {
             Online | Degraded if !facts.external => Some(Offline),
+            _ => None,
+        },
+        Trigger::CrashLoop => match status {
+            Online | Degraded if !facts.external => Some(Failed),
             _ => None,
         },
         Trigger::ContactLost => match status {
@@ -297,6 +304,8 @@ mod tests {
         ),
         ("LIFE-20/21", Trigger::InstanceGone, NONE, &[Online, Degraded], Offline),
         ("LIFE-21 external", Trigger::InstanceGone, EXTERNAL, &[], Offline),
+        ("D30", Trigger::CrashLoop, NONE, &[Online, Degraded], Failed),
+        ("D30 external", Trigger::CrashLoop, EXTERNAL, &[], Failed),
         (
             "LIFE-25",
             Trigger::AutoRestart,

@@ -145,9 +145,13 @@ mod tests {
     use super::*;
 
     fn status(status: u16) -> anyhow::Error {
+        answered(status, None)
+    }
+
+    fn answered(status: u16, upstream_status: Option<u16>) -> anyhow::Error {
         let error = StatusError {
             status,
-            upstream_status: None,
+            upstream_status,
             message: "no".into(),
             detail: None,
             code: None,
@@ -167,6 +171,9 @@ mod tests {
             (status(410), NOT_FOUND),
             (status(400), FAILED),
             (status(503), FAILED),
+            // What an agent answers says nothing of the operator's credential, nor of what was named.
+            (answered(401, Some(401)), FAILED),
+            (answered(404, Some(404)), FAILED),
             (
                 ClientError::Connect {
                     url: "u".into(),

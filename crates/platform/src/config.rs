@@ -50,6 +50,8 @@ pub struct Config {
     pub a2a_in_flight_per_agent: usize,
     /// Starts that run at once, over all workspaces.
     pub concurrent_starts: usize,
+    /// Restarts of an agent that keeps ending, within an hour (D30).
+    pub crash_restarts: usize,
     /// Age at which activity is deleted (ACT-13).
     pub activity_retention: Duration,
     /// How often activity is looked through for what is that old (ACT-13).
@@ -75,6 +77,7 @@ impl Default for Config {
             a2a_in_flight: limits::A2A_IN_FLIGHT,
             a2a_in_flight_per_agent: limits::A2A_IN_FLIGHT_PER_AGENT,
             concurrent_starts: limits::CONCURRENT_STARTS,
+            crash_restarts: limits::CRASH_RESTARTS,
             activity_retention: limits::ACTIVITY_RETENTION,
             activity_cleanup: limits::ACTIVITY_CLEANUP_PERIOD,
         }

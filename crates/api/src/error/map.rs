@@ -416,6 +416,15 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn only_an_errors_status_is_passed_on() {
+        // A2A-86
+        for status in (0..1_100).chain([u16::MAX]) {
+            let expected = if (400..600).contains(&status) { status } else { 502 };
+            assert_eq!(passed_on(status).as_u16(), expected, "{status}");
+        }
+    }
+
     async fn answer(error: impl Into<ApiError>) -> (u16, Option<String>, Value) {
         let response = error.into().into_response();
         let retry = response

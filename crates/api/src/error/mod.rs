@@ -8,6 +8,7 @@ pub(crate) use map::{SecretAct, secret_error};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use molecule_wire::a2a::UPSTREAM_STATUS_HEADER;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -161,6 +162,11 @@ impl IntoResponse for ApiError {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(status) = self.upstream {
+            response
+                .headers_mut()
+                .insert(UPSTREAM_STATUS_HEADER, HeaderValue::from(status));
         }
         response
     }

@@ -41,7 +41,7 @@ both_engines! {
             (server.get("/workspaces").send().await, 401, api),
             (server.get("/workspaces").header("origin", "http://evil.example").send().await, 403, api),
             (server.call(Method::OPTIONS, "/workspaces").send().await, 204, api),
-            (server.call(Method::PUT, "/health").send().await, 405, api),
+            (server.call(Method::PUT, "/health").send().await, 404, api),
             (server.get("/nowhere").send().await, 404, "script-src 'self'"),
             (server.get("/").send().await, 200, "script-src 'self'"),
             (server.get("/docs").send().await, 200, "frame-ancestors 'none'"),
@@ -95,10 +95,9 @@ both_engines! {
     async fn unknown_paths_and_methods_have_the_envelope(url: String) {
         let server = Server::new(&url).await;
         server.get("/nowhere").send().await.refused(404, "not found");
+        // A method that a path does not have is a route that is not there (SEC §5).
         let reply = server.call(Method::DELETE, "/workspaces").bearer(ADMIN).send().await;
-        let allow = reply.header("allow").unwrap().to_owned();
-        assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
-        reply.refused(405, "method not allowed");
+        reply.refused(404, "not found");
         // SEC-86
         let path = format!("/workspaces/{}/shared-context", server.workspace("w", None).await.id);
         server.get(path).bearer(ADMIN).send().await.refused(404, "not found");

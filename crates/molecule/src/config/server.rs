@@ -141,6 +141,8 @@ pub struct ServerConfig {
     pub a2a_in_flight_per_agent: usize,
     /// Workspaces that are started at once.
     pub concurrent_starts: usize,
+    /// Restarts of an agent that keeps ending, within an hour (D30).
+    pub crash_restarts: usize,
     /// Start limit, if the operator sets one.
     pub provision_timeout: Option<Duration>,
     /// Silence after which an external agent is away.
@@ -265,6 +267,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         a2a_in_flight: unlimited_if_zero(read.value(&s::A2A_IN_FLIGHT, parse::whole)),
         a2a_in_flight_per_agent: unlimited_if_zero(read.value(&s::A2A_IN_FLIGHT_PER_AGENT, parse::whole)),
         concurrent_starts: unlimited_if_zero(read.value(&s::CONCURRENT_STARTS, parse::whole)),
+        crash_restarts: unlimited_if_zero(read.value(&s::CRASH_RESTARTS, parse::whole)),
         provision_timeout: read.optional(&s::PROVISION_TIMEOUT, parse::seconds),
         remote_stale_after: read.value(&s::REMOTE_STALE_AFTER, parse::seconds),
         provision_concurrency: NonZeroU32::new(read.value(&s::PROVISION_CONCURRENCY, parse::whole)),

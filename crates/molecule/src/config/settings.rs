@@ -163,6 +163,8 @@ settings! {
     A2A_IN_FLIGHT_PER_AGENT = Setting::new("a2a_in_flight_per_agent", "MOLECULE_A2A_IN_FLIGHT_PER_AGENT", Integer, "512", "Messages to one agent that may be under way at once; further ones are refused with 503; 0 is no limit");
     /// Starts at once.
     CONCURRENT_STARTS = Setting::new("concurrent_starts", "MOLECULE_CONCURRENT_STARTS", Integer, "8", "Workspaces that are started at once; further ones wait their turn; 0 is no limit");
+    /// Crash loops (D30).
+    CRASH_RESTARTS = Setting::new("crash_restarts", "MOLECULE_CRASH_RESTARTS", Integer, "10", "Restarts of an agent that keeps ending, within an hour; after that its workspace has failed until somebody restarts it; 0 is no limit");
     /// Start limit (LIFE-189).
     PROVISION_TIMEOUT = Setting::new("provision_timeout_seconds", "PROVISION_TIMEOUT_SECONDS", Integer, "", "Time a start may take, seconds; unset, the template's or 600 (hermes 1800)").lenient();
     /// Staleness of external agents (LIFE-183).

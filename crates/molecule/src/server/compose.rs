@@ -112,6 +112,7 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
         a2a_in_flight: config.a2a_in_flight,
         a2a_in_flight_per_agent: config.a2a_in_flight_per_agent,
         concurrent_starts: config.concurrent_starts,
+        crash_restarts: config.crash_restarts,
         activity_retention: config.activity_retention,
         activity_cleanup: config.activity_cleanup,
     })

@@ -192,7 +192,10 @@ mod tests {
             ..Policy::default()
         };
         let mut connector = Connector::guarded(policy);
-        let error = connector.call(Uri::from_static("http://localhost:8080/")).await.unwrap_err();
+        let error = connector
+            .call(Uri::from_static("http://localhost:8080/"))
+            .await
+            .unwrap_err();
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
         let mut refused = false;
         while let Some(cause) = source {

@@ -182,7 +182,7 @@ impl Messenger {
                             .flatten(),
                         method: preview(&call.request.method, limits::EVENT_TEXT_CHARS, "…"),
                         duration_ms: millis(took),
-                    })
+                    });
             }
             Caller::Workspace(id) => {
                 self.inner.outbound.lock().insert(id, now());

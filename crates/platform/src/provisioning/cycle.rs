@@ -44,6 +44,8 @@ impl Provisioner {
             .write_restart(id, Ask::from(Trigger::ManualRestart).change(change))
             .await?;
         if let Some(applied) = &applied {
+            // A person looks after it (D30).
+            self.inner.crashes.forget(id);
             self.begin_written(id, applied.moved.generation);
         }
         Ok(applied)

@@ -1,5 +1,6 @@
 //! The start door and the stop door: everything that makes a workspace run, and nothing else, calls the backend.
 
+mod crashes;
 mod cycle;
 mod failure;
 mod pipeline;
@@ -12,13 +13,14 @@ pub use failure::StartFailure;
 pub use plan::{StartFiles, StartPlan};
 pub use recover::{RecoverError, Recovered};
 
-use std::{fmt, ops::Deref, sync::Arc, time::Instant};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use molecule_backends::{Backend, BackendError, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
 use molecule_templates::{Catalogue, ProvisionTimeouts};
 use tokio::sync::{Semaphore, mpsc};
 
+use self::crashes::Crashes;
 use crate::{
     credentials::{Credentials, InboundSecrets},
     dial::LiveInstances,
@@ -49,7 +51,7 @@ struct Inner {
     parts: Parts,
     slots: slots::Slots,
     starts: Semaphore,
-    crashes: PerWorkspace<Crashes>,
+    crashes: Crashes,
     /// Ends of instances. A backend hands them out once, but the loop that reads them may be begun again.
     exits: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
 }
@@ -60,13 +62,6 @@ impl Deref for Inner {
     fn deref(&self) -> &Parts {
         &self.parts
     }
-}
-
-/// Ends in quick succession, for the pause before the next start.
-#[derive(Debug, Clone, Copy)]
-struct Crashes {
-    count: u32,
-    last: Instant,
 }
 
 /// What the provisioner is made of.
@@ -107,7 +102,7 @@ impl Provisioner {
         let inner = Inner {
             slots: slots::Slots::default(),
             starts: Semaphore::new(parts.config.concurrent_starts),
-            crashes: PerWorkspace::new(parts.changes()),
+            crashes: Crashes::new(parts.config.crash_restarts, parts.changes()),
             exits: tokio::sync::Mutex::new(exits),
             parts,
         };

@@ -284,7 +284,7 @@ mod tests {
         // LIFE-122: neither for the back-off of a crash loop nor for further settings.
         let slot = Slot::default();
         let now = Instant::now();
-        let later = now + std::time::Duration::from_secs(60);
+        let later = now + Duration::from_secs(60);
         assert!(slot.request(Cycle {
             not_before: later,
             ..cycle(None)

@@ -1,6 +1,6 @@
 //! What is noticed without being asked: ends of instances, and starts that never complete.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use molecule_backends::{Exit, Running};
 use molecule_core::{Timestamp, Trigger, WorkspaceId, WorkspaceStatus};
@@ -11,36 +11,11 @@ use molecule_store::{
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Crashes, Provisioner, StartFailure, pipeline::declared, slots::Turn};
+use super::{Provisioner, StartFailure, crashes::Sequel, pipeline::declared, slots::Turn};
 use crate::{
     lifecycle::{self, Ask, is_external},
     supervise::Beat,
 };
-
-/// An instance that ran shorter than this crashed.
-const CRASH_WITHIN: Duration = Duration::from_secs(60);
-/// Pause before the second restart in a row; doubles with each, up to [`CRASH_PAUSE_MAX`].
-const CRASH_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause between restarts of an agent that keeps crashing.
-const CRASH_PAUSE_MAX: Duration = Duration::from_secs(60);
-
-impl Crashes {
-    /// Counts one more; the pause before the restart.
-    fn another(&mut self, at: Instant) -> Duration {
-        let quick = at.duration_since(self.last) < CRASH_WITHIN + CRASH_PAUSE_MAX;
-        let before = if quick { self.count } else { 0 };
-        *self = Self {
-            count: before.saturating_add(1),
-            last: at,
-        };
-        match before {
-            0 => Duration::ZERO,
-            _ => CRASH_PAUSE
-                .saturating_mul(2u32.saturating_pow(before - 1))
-                .min(CRASH_PAUSE_MAX),
-        }
-    }
-}
 
 impl Provisioner {
     /// Is the instance dead? Marks it offline and begins its restart if so (A2A-83…85, LIFE-20, LIFE-21). Uncertainty,
@@ -97,35 +72,45 @@ impl Provisioner {
             }
             Ok(_) => {
                 self.take_offline_and_restart(exit.id, exit.generation, &exit.reason)
-                    .await
+                    .await;
             }
             Err(error) => tracing::error!(workspace = %exit.id, %error, "end of an instance not recorded"),
         }
     }
 
+    /// The instance is not there any more: marks its workspace offline and begins its restart, or marks it failed if that
+    /// has happened too often (D30).
     pub(super) async fn take_offline_and_restart(&self, id: WorkspaceId, generation: i64, reason: &str) {
         self.inner.instances.ended_of(id, generation);
+        let reason = declared(reason);
+        let sequel = self.inner.crashes.sequel(id);
+        let (trigger, text) = match sequel {
+            Sequel::Restart(_) => (Trigger::InstanceGone, format!("agent stopped: {reason}")),
+            Sequel::GiveUp(ends) => (Trigger::CrashLoop, crash_loop_text(ends, reason)),
+        };
         let change = Change {
             url: Some(NewUrl::none()),
-            sample_error: Some(format!("agent stopped: {}", declared(reason))),
+            sample_error: Some(text.clone()),
             ..Change::default()
         };
-        let ask = Ask::from(Trigger::InstanceGone).change(change).generation(generation);
-        let applied = self
-            .inner
-            .lifecycle
-            .apply(id, ask, |row, _| lifecycle::offline(row))
-            .await;
-        if matches!(applied, Ok(Some(_))) {
-            self.auto_restart_after(id, self.crash_pause(id));
+        let ask = Ask::from(trigger).change(change).generation(generation);
+        let event = |row: &Workspace, _| match sequel {
+            Sequel::Restart(_) => lifecycle::offline(row),
+            Sequel::GiveUp(ends) => {
+                let more = Map::from_iter([
+                    ("source".to_owned(), json!("crash_loop")),
+                    ("ends".to_owned(), json!(ends)),
+                ]);
+                vec![lifecycle::provision_failed(id, &text, more)]
+            }
+        };
+        if matches!(self.inner.lifecycle.apply(id, ask, event).await, Ok(Some(_))) {
+            self.inner.crashes.count(id);
+            match sequel {
+                Sequel::Restart(pause) => self.auto_restart_after(id, pause),
+                Sequel::GiveUp(ends) => tracing::error!(workspace = %id, ends, reason, "crash loop; not restarted"),
+            }
         }
-    }
-
-    /// The first restart is immediate; an agent that keeps crashing is given ever longer pauses.
-    fn crash_pause(&self, id: WorkspaceId) -> Duration {
-        let mut crashes = self.inner.crashes.lock();
-        let at = Instant::now();
-        crashes.entry(id).or_insert(Crashes { count: 0, last: at }).another(at)
     }
 
     /// Ends starts that took too long (LIFE-189…192), and tells how many. Time before `listening_since` does not count: no
@@ -190,24 +175,10 @@ impl Provisioner {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_while_an_agent_keeps_crashing() {
-        let begin = Instant::now();
-        let mut crashes = Crashes { count: 0, last: begin };
-        let secs: Vec<u64> = (0..9)
-            .map(|crash| crashes.another(begin + Duration::from_secs(crash)).as_secs())
-            .collect();
-        assert_eq!(secs, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
-        // One that held out for a while begins anew.
-        assert_eq!(crashes.another(begin + Duration::from_secs(9 + 120)), Duration::ZERO);
-        let mut many = Crashes {
-            count: u32::MAX,
-            last: begin,
-        };
-        assert_eq!(many.another(begin), CRASH_PAUSE_MAX);
-    }
+/// What a person reads of a workspace that is not restarted any more.
+fn crash_loop_text(ends: usize, reason: &str) -> String {
+    format!(
+        "the agent ended {ends} times in a row and is not restarted any more; the last time: {reason}. Look at its log, \
+         mend what it says, then restart the workspace"
+    )
 }

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use molecule_a2a::card::readdressed;
 use molecule_core::WorkspaceId;
 use molecule_store::{StoreError, workspaces::Workspace};
 use molecule_wire::registry::Discovered;
 
 use super::Registry;
-use crate::dial;
+use crate::{dial, lifecycle::is_external};
 
 /// Why a target was not disclosed (REG-83…85).
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +52,7 @@ impl Registry {
             .route(target)
             .await?
             .ok_or(DiscoverError::NotFound)?;
-        let reported = route.is_external() && !route.url.is_empty() && !route.url_assigned;
-        if reported {
+        if is_reported(route.is_external(), &route.url, route.url_assigned) {
             let caller = self.inner.directory.route(caller).await?;
             let from_container =
                 self.inner.provisioner.own_network() && caller.is_some_and(|caller| !caller.is_external());
@@ -73,13 +73,9 @@ impl Registry {
         if !route.status.is_alive() && !route.is_external() {
             return Err(DiscoverError::Unavailable(route.status));
         }
-        let url = format!(
-            "{}/workspaces/{target}/a2a",
-            self.inner.config.platform_url.trim_end_matches('/')
-        );
         Ok(Discovered {
             id: target,
-            url,
+            url: self.platform_address(target),
             name: route.name.to_string(),
         })
     }
@@ -100,9 +96,40 @@ impl Registry {
             if let Some(pulse) = self.inner.pulses.latest(peer.id) {
                 peer.active_tasks = pulse.active_tasks;
             }
+            self.readdress(peer);
         }
         Ok(peers)
     }
+
+    /// What a peer is told of where another one is, is what [`Registry::discover`] would tell, in its card too: clients send
+    /// their own credential there.
+    fn readdress(&self, peer: &mut Workspace) {
+        let external = is_external(&peer.runtime);
+        if is_reported(external, &peer.url, peer.url_assigned) {
+            return;
+        }
+        let address = self.platform_address(peer.id);
+        if let Some(card) = &mut peer.agent_card {
+            *card = readdressed(card, &address);
+        }
+        // An agent that is not there has no address yet.
+        peer.url = if external || peer.status.is_alive() {
+            address
+        } else {
+            String::new()
+        };
+    }
+
+    /// Where the platform takes messages for a workspace.
+    fn platform_address(&self, id: WorkspaceId) -> String {
+        let base = self.inner.config.platform_url.trim_end_matches('/');
+        format!("{base}/workspaces/{id}/a2a")
+    }
+}
+
+/// Does an agent say by itself where it is? Others reach it there then, without the platform.
+fn is_reported(external: bool, url: &str, assigned: bool) -> bool {
+    external && !url.is_empty() && !assigned
 }
 
 /// The platform host as a container sees it: the first loopback spelling of each kind is replaced (REG-84). An agent

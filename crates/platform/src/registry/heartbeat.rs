@@ -1,4 +1,4 @@
-use molecule_core::{EventType, Facts, TokenId, Trigger, WorkspaceId, WorkspaceStatus, limits, status};
+use molecule_core::{DeliveryMode, EventType, Facts, TokenId, Trigger, WorkspaceId, WorkspaceStatus, limits, status};
 use molecule_store::{
     StoreError, now,
     pulse::Pulse,
@@ -122,6 +122,8 @@ impl Registry {
             .facts(facts)
             .change(Change {
                 beat: true,
+                // Nobody can call it, and it has not said that it asks: it is taken to (REG-24).
+                delivery_mode: pollable(route).then_some(DeliveryMode::Poll),
                 ..Change::default()
             })
             .generation(route.generation)
@@ -151,6 +153,11 @@ impl Registry {
             _ => Ok(()),
         }
     }
+}
+
+/// An external workspace that has neither an address nor a mode.
+fn pollable(route: &Route) -> bool {
+    route.is_external() && route.delivery_mode.is_none() && route.url.is_empty()
 }
 
 fn pulse_of(id: WorkspaceId, beat: &Heartbeat) -> Pulse {

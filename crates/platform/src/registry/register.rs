@@ -1,7 +1,5 @@
 use molecule_core::{
-    DeliveryMode, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
-    credential::PlainToken,
-    netguard::Refusal,
+    DeliveryMode, TokenId, Trigger, WorkspaceId, WorkspaceStatus, credential::PlainToken, netguard::Refusal,
 };
 use molecule_store::{
     StoreError,

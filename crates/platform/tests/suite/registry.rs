@@ -434,12 +434,27 @@ both_engines! {
         let pushing = harness.reporting("Pushing", "http://localhost:9/agent").await;
         let child = harness.online_below("Child", Some(managed)).await;
         let registry = &harness.platform.registry;
+        for id in [managed, polling] {
+            harness.set("workspaces", "id", id, r#"agent_card = '{"url":"http://127.0.0.1:4711/","name":"a"}'"#).await;
+        }
         let platform = |id| format!("http://127.0.0.1:8080/workspaces/{id}/a2a");
         assert_eq!(registry.discover(asker, managed).await.unwrap().url, platform(managed));
         assert_eq!(registry.discover(asker, polling).await.unwrap().url, platform(polling));
         assert_eq!(registry.discover(polling, pushing).await.unwrap().url, "http://localhost:9/agent");
         // The asker is not in a container: to it, the host is where the URL says.
         assert_eq!(registry.discover(asker, pushing).await.unwrap().url, "http://localhost:9/agent");
+        // Peers hear the same, in the card too.
+        for peer in registry.peers(asker, None).await.unwrap() {
+            let card: Value = peer.agent_card.as_deref().map_or(Value::Null, |card| serde_json::from_str(card).unwrap());
+            match peer.id {
+                id if id == pushing => assert_eq!(peer.url, "http://localhost:9/agent"),
+                id if id == booting => assert_eq!(peer.url, ""),
+                id => {
+                    assert_eq!(peer.url, platform(id));
+                    assert_eq!(card["url"], platform(id));
+                }
+            }
+        }
         let unavailable = registry.discover(asker, booting).await;
         assert!(matches!(unavailable, Err(DiscoverError::Unavailable(WorkspaceStatus::Provisioning))), "{unavailable:?}");
         for hidden in [child, WorkspaceId::random()] {

@@ -40,6 +40,37 @@ both_engines! {
         assert_eq!(harness.backend.starts(id).len(), 1);
     }
 
+    async fn a_crash_loop_ends_in_a_failure_that_says_why(url: String) {
+        // D30
+        let mut options = Options::default();
+        options.config.crash_restarts = 2;
+        let harness = Harness::with(&url, options).await;
+        let id = harness.online("Lead").await;
+        for restart in 1..=2 {
+            harness.backend.exit(id, "exit code 1: no model");
+            harness.backend.until("a restart", |backend| backend.starts(id).len() == restart + 1).await;
+            harness.until_instance(id).await;
+            harness.register(id).await;
+        }
+        harness.backend.exit(id, "exit code 3: no key\nwith a trace");
+        harness.until_status(id, WorkspaceStatus::Failed).await;
+        let text = harness.row(id).await.sample_error;
+        assert!(text.contains("3 times") && text.contains("exit code 3: no key.") && text.contains("restart the workspace"), "{text}");
+        assert_eq!(harness.row(id).await.url, "");
+        let failed = harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await;
+        assert_eq!((failed.len(), failed[0]["error"].as_str(), &failed[0]["source"]), (1, Some(text.as_str()), &json!("crash_loop")));
+        assert_eq!(harness.backend.starts(id).len(), 3, "not again");
+        // A person's restart is immediate, and the count begins anew.
+        let request = molecule_wire::workspaces::RestartWorkspace::default();
+        harness.platform.workspaces.restart(id, request).await.unwrap();
+        harness.until_instance(id).await;
+        harness.register(id).await;
+        harness.backend.exit(id, "exit code 1");
+        harness.backend.until("a restart", |backend| backend.starts(id).len() == 5).await;
+        harness.until_instance(id).await;
+        assert!(harness.backend.violations().is_empty());
+    }
+
     async fn the_end_of_an_earlier_incarnation_says_nothing(url: String) {
         // D17
         let harness = Harness::new(&url).await;

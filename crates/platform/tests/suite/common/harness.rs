@@ -43,7 +43,10 @@ impl Default for Options {
         Self {
             config: Config {
                 admin_token: "the operator's token".to_owned().into(),
-                netguard: Policy { dev: true, ..Policy::default() },
+                netguard: Policy {
+                    dev: true,
+                    ..Policy::default()
+                },
                 import_pause: Duration::ZERO,
                 ..Config::default()
             },
