@@ -11,10 +11,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use molecule_core::{
-    DeliveryMode, WorkspaceId,
-    trace::{TRACE_HEADER, TraceContext},
-};
+use molecule_core::{DeliveryMode, WorkspaceId};
 use molecule_platform::{
     credentials::Identity,
     messaging::{Delivered, FrameStream, Message, ReaderTooSlow},
@@ -80,9 +77,6 @@ pub(crate) async fn send(
         caller_header: text(headers, "x-workspace-id"),
         version_header: text(headers, "a2a-version"),
         timeout: headers.get("x-timeout").and_then(timeout_of),
-        trace: headers
-            .get(TRACE_HEADER)
-            .and_then(|value| TraceContext::parse(value.to_str().ok()?)),
         body: at_hand(request).await?,
     };
     let platform = state.platform();

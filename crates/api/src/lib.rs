@@ -6,6 +6,7 @@
 
 mod a2a;
 mod activity;
+mod artifacts;
 mod auth;
 mod config;
 mod error;

@@ -15,7 +15,7 @@ use utoipa::{
 };
 
 use crate::{
-    a2a, activity, auth, events, ops, orgs, pages, registry,
+    a2a, activity, artifacts, auth, events, ops, orgs, pages, registry,
     routes::{Class, ROUTES, Route, Verb},
     secrets, settings, templates, tokens, workspaces,
 };
@@ -51,6 +51,10 @@ use crate::{
         activity::list,
         activity::report,
         activity::notify,
+        artifacts::show,
+        artifacts::create,
+        artifacts::fork,
+        artifacts::token,
         tokens::list,
         tokens::mint,
         tokens::revoke,

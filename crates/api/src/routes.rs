@@ -9,8 +9,8 @@ use axum::{
 use molecule_core::limits;
 
 use crate::{
-    a2a, activity, auth, events, guard::GuardLayer, ops, orgs, pages, registry, secrets, settings, state::ApiState,
-    templates, tokens, workspaces,
+    a2a, activity, artifacts, auth, events, guard::GuardLayer, ops, orgs, pages, registry, secrets, settings,
+    state::ApiState, templates, tokens, workspaces,
 };
 
 /// Who may call a route. Beside each class: what it asks for in required mode. In open mode a local request without a
@@ -193,6 +193,11 @@ routes! {
     Get "/workspaces/{id}/activity" Workspace => activity::list;
     Post "/workspaces/{id}/activity" Workspace => activity::report;
     Post "/workspaces/{id}/notify" Workspace => activity::notify;
+
+    Get "/workspaces/{id}/artifacts" Workspace => artifacts::show;
+    Post "/workspaces/{id}/artifacts" Workspace [body = 0] => artifacts::create;
+    Post "/workspaces/{id}/artifacts/fork" Workspace [body = 0] => artifacts::fork;
+    Post "/workspaces/{id}/artifacts/token" Workspace [body = 0] => artifacts::token;
 
     Get "/workspaces/{id}/tokens" Workspace => tokens::list;
     Post "/workspaces/{id}/tokens" Workspace [body = 0] => tokens::mint;

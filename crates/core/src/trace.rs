@@ -1,130 +1,144 @@
-//! W3C trace context: the thread that leads from a caller through the platform to an agent and on.
+//! Position of a request in a distributed trace: W3C Trace Context, level 1.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use uuid::Uuid;
+/// Bytes of a `tracestate` that are carried; a longer one is dropped, which the standard allows.
+const STATE_BYTES: usize = 512;
 
-/// Header that carries it.
-pub const TRACE_HEADER: &str = "traceparent";
-
-/// Where a piece of work stands in a trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What `traceparent` and `tracestate` say: which trace a request belongs to, and which step of it caused the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     trace: u128,
     span: u64,
-    sampled: bool,
+    flags: u8,
+    state: Option<Arc<str>>,
+}
+
+/// Id of a trace, 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceId(u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
 }
 
 impl TraceContext {
-    /// A trace that begins here.
+    /// A trace that begins here. Zero stands for "none" in the standard and becomes one.
     #[must_use]
-    pub fn root() -> Self {
+    pub fn begin(trace: u128, span: u64) -> Self {
         Self {
-            trace: Uuid::new_v4().as_u128(),
-            span: fresh_span(),
-            sampled: true,
+            trace: trace.max(1),
+            span: span.max(1),
+            flags: 0,
+            state: None,
         }
     }
 
-    /// The next step of the same trace.
+    /// What a caller sent. `None` for anything that is no `traceparent`: the trace then begins here.
     #[must_use]
-    pub fn child(self) -> Self {
+    pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
+        let (version, rest) = traceparent.split_at_checked(2)?;
+        let version = hex(version, 2)?;
+        let fields = rest.get(..53)?;
+        // Later versions may have more behind the flags; this one has not.
+        let rest = &rest[53..];
+        let complete = rest.is_empty() || (version > 0 && rest.starts_with('-'));
+        let mut fields = fields.strip_prefix('-')?.split('-');
+        let trace = hex(fields.next()?, 32)?;
+        let span = u64::try_from(hex(fields.next()?, 16)?).ok()?;
+        let flags = u8::try_from(hex(fields.next()?, 2)?).ok()?;
+        let valid = complete && version != 0xff && trace != 0 && span != 0 && fields.next().is_none();
+        valid.then(|| Self {
+            trace,
+            span,
+            flags,
+            state: tracestate.filter(|state| fits(state)).map(Arc::from),
+        })
+    }
+
+    /// The same trace, one step further: what is called from here names `span` as its cause.
+    #[must_use]
+    pub fn step(&self, span: u64) -> Self {
         Self {
-            span: fresh_span(),
-            ..self
+            span: span.max(1),
+            ..self.clone()
         }
     }
 
-    /// Reads the header's value; `None` for what the standard tells to ignore: a new trace begins then.
+    /// Which trace.
     #[must_use]
-    pub fn parse(header: &str) -> Option<Self> {
-        let (version, rest) = field(header, 2)?;
-        let (trace, rest) = field(rest.strip_prefix('-')?, 32)?;
-        let (span, rest) = field(rest.strip_prefix('-')?, 16)?;
-        let (flags, rest) = field(rest.strip_prefix('-')?, 2)?;
-        // Later versions may add members, this one has none.
-        if version == "ff" || (version == "00" && !rest.is_empty()) || !(rest.is_empty() || rest.starts_with('-')) {
-            return None;
-        }
-        let context = Self {
-            trace: u128::from_str_radix(trace, 16).ok()?,
-            span: u64::from_str_radix(span, 16).ok()?,
-            sampled: u8::from_str_radix(flags, 16).ok()? & 1 == 1,
-        };
-        (context.trace != 0 && context.span != 0).then_some(context)
-    }
-
-    /// The trace's id as logs show it: 32 hexadecimal digits.
-    #[must_use]
-    pub fn trace_id(self) -> impl fmt::Display {
-        struct TraceId(u128);
-        impl fmt::Display for TraceId {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:032x}", self.0)
-            }
-        }
+    pub fn trace_id(&self) -> TraceId {
         TraceId(self.trace)
     }
-}
 
-/// The header's value.
-impl fmt::Display for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { trace, span, sampled } = self;
-        write!(f, "00-{trace:032x}-{span:016x}-{:02x}", u8::from(*sampled))
+    /// Value of `traceparent` for what is called from here.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+    }
+
+    /// Value of `tracestate`, as the caller sent it.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 }
 
-/// A span's id is any number but zero.
-fn fresh_span() -> u64 {
-    let (high, low) = Uuid::new_v4().as_u64_pair();
-    (high ^ low).max(1)
+/// Exactly so many lower-case hexadecimal digits.
+fn hex(text: &str, digits: usize) -> Option<u128> {
+    let valid = text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    valid.then(|| u128::from_str_radix(text, 16).ok())?
 }
 
-/// So many lower-case hexadecimal digits, and what follows them.
-fn field(text: &str, digits: usize) -> Option<(&str, &str)> {
-    let (field, rest) = text.split_at_checked(digits)?;
-    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    field.bytes().all(hex).then_some((field, rest))
+fn fits(state: &str) -> bool {
+    !state.is_empty() && state.len() <= STATE_BYTES && state.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEADER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_trace_goes_on() {
-        let caller = TraceContext::parse(HEADER).unwrap();
-        assert_eq!(caller.to_string(), HEADER);
-        assert_eq!(caller.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        let next = caller.child();
-        assert_ne!(next, caller);
-        assert_eq!(next.trace_id().to_string(), caller.trace_id().to_string());
-        assert_eq!(TraceContext::parse(&next.to_string()), Some(next));
-        let root = TraceContext::root();
-        assert_eq!(TraceContext::parse(&root.to_string()), Some(root));
+    fn what_was_sent_is_carried() {
+        let context = TraceContext::parse(SENT, Some("vendor=1")).unwrap();
+        assert_eq!(context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(context.traceparent(), SENT);
+        let step = context.step(0xa);
+        assert_eq!(
+            step.traceparent(),
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-000000000000000a-01"
+        );
+        assert_eq!(step.tracestate(), Some("vendor=1"));
+        let later = SENT.replacen("00", "cc", 1) + "-what-comes";
+        assert_eq!(TraceContext::parse(&later, None).unwrap().traceparent(), SENT);
     }
 
     #[test]
-    fn what_is_no_context_is_ignored() {
-        let later = HEADER.replacen("00", "cc", 1);
-        assert!(TraceContext::parse(&later).is_some());
-        assert!(TraceContext::parse(&format!("{later}-more")).is_some());
+    fn what_is_none_begins_anew() {
         for bad in [
-            String::new(),
-            "00".to_owned(),
-            HEADER.to_uppercase(),
-            HEADER.replacen("00", "ff", 1),
-            format!("{HEADER}-more"),
-            format!("{later}more"),
-            HEADER.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
-            HEADER.replace("00f067aa0ba902b7", &"0".repeat(16)),
-            HEADER.replace('-', "_"),
-            "00-ü".repeat(20),
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.x",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0é",
+            "é0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
-            assert_eq!(TraceContext::parse(&bad), None, "{bad}");
+            assert_eq!(TraceContext::parse(bad, None), None, "{bad}");
         }
+        assert_eq!(TraceContext::parse(SENT, Some("a\nb")).unwrap().tracestate(), None);
+        let long = "x".repeat(STATE_BYTES + 1);
+        assert_eq!(TraceContext::parse(SENT, Some(&long)).unwrap().tracestate(), None);
+        let begun = TraceContext::begin(0, 0).traceparent();
+        assert_eq!(begun, "00-00000000000000000000000000000001-0000000000000001-00");
     }
 }

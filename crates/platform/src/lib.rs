@@ -24,6 +24,7 @@ pub mod secrets;
 pub mod settings;
 pub mod supervise;
 pub mod templates;
+pub mod trace;
 pub mod workspaces;
 
 /// Did the service fail because the database has no space left on its disk?

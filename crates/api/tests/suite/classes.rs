@@ -179,7 +179,9 @@ async fn walk(url: &str, options: Options, open: bool) {
             );
             if may(route.class, who, open) {
                 assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
-                assert!(!reply.status.is_server_error(), "{about}");
+                // What is not built says so.
+                let failed = reply.status.is_server_error() && reply.status != StatusCode::NOT_IMPLEMENTED;
+                assert!(!failed, "{about}");
             } else {
                 assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
                 assert_eq!(reply.error(), refusal(route.class, who), "{about}");

@@ -99,8 +99,16 @@ both_engines! {
         let reply = server.call(Method::DELETE, "/workspaces").bearer(ADMIN).send().await;
         reply.refused(404, "not found");
         // SEC-86
-        let path = format!("/workspaces/{}/shared-context", server.workspace("w", None).await.id);
-        server.get(path).bearer(ADMIN).send().await.refused(404, "not found");
+        let id = server.workspace("w", None).await.id;
+        server.get(format!("/workspaces/{id}/shared-context")).bearer(ADMIN).send().await.refused(404, "not found");
+        // D8: what is not built says so, to those who may ask.
+        for (method, path) in [(Method::GET, ""), (Method::POST, ""), (Method::POST, "/fork"), (Method::POST, "/token")] {
+            let path = format!("/workspaces/{id}/artifacts{path}");
+            assert_eq!(server.call(method.clone(), path.as_str()).send().await.status, StatusCode::UNAUTHORIZED);
+            let answer = server.call(method, path.as_str()).bearer(ADMIN).send().await.expect(501);
+            assert_eq!(answer["code"], "not_implemented");
+            assert!(answer["error"].as_str().unwrap().contains("third party"));
+        }
     }
 
     // SEC-106

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use molecule_core::{WorkspaceId, trace::TraceContext};
+use molecule_core::WorkspaceId;
 
 use super::{Caller, CallerRefusal, Delivered, Envelope, MessagingError, Messenger, Payload};
 use crate::credentials::{ClaimError, Identity};
@@ -19,8 +19,6 @@ pub struct Message {
     pub version_header: Option<String>,
     /// `X-Timeout`: replaces the ceiling of the call; `Some(None)` is no ceiling (A2A-67).
     pub timeout: Option<Option<Duration>>,
-    /// `traceparent`.
-    pub trace: Option<TraceContext>,
     /// The body.
     pub body: Bytes,
 }
@@ -40,7 +38,6 @@ impl Messenger {
             version: message.version_header,
         };
         let mut envelope = Envelope::new(target, caller, payload);
-        envelope.trace = message.trace;
         if let Some(asked) = message.timeout {
             envelope.ceiling = asked;
         }

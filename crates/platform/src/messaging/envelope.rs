@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use molecule_core::{WorkspaceId, trace::TraceContext};
+use molecule_core::WorkspaceId;
 
 use super::{Caller, FrameStream};
 
@@ -22,8 +22,6 @@ pub struct Envelope {
     /// Leave a row of the call and tell the canvas of the reply. What waits for a polling agent is always recorded: there
     /// the row is the delivery (A2A-42).
     pub record: bool,
-    /// The trace that it belongs to; `None` begins one.
-    pub trace: Option<TraceContext>,
 }
 
 impl Envelope {
@@ -36,7 +34,6 @@ impl Envelope {
             message,
             ceiling: caller.ceiling(),
             record: true,
-            trace: None,
         }
     }
 }

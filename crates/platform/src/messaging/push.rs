@@ -10,7 +10,6 @@ use molecule_a2a::{
     VERSION_HEADER,
     upstream::{self, TransportFailure},
 };
-use molecule_core::trace::TRACE_HEADER;
 use secrecy::ExposeSecret;
 use tracing::Instrument;
 
@@ -80,7 +79,10 @@ impl Messenger {
             .method(Method::POST)
             .uri(call.endpoint.uri().map_err(|_| PushFailure::NotRoutable)?)
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(TRACE_HEADER, call.trace.to_string());
+            .header("traceparent", call.trace.traceparent());
+        if let Some(state) = call.trace.tracestate() {
+            request = request.header("tracestate", state);
+        }
         if call.target_version.wire() != molecule_a2a::ProtocolVersion::V0_3 {
             request = request.header(VERSION_HEADER, call.target_version.header());
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use molecule_a2a::{Normalised, normalise};
-use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus, trace::TraceContext};
+use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
 
 use super::{
     Caller, Delivered, Envelope, MessagingError, Messenger,
     call::{Call, Clocks},
 };
-use crate::directory::Route;
+use crate::{directory::Route, trace};
 
 impl Messenger {
     /// Sends a message: access, budget, normalise, delivery mode, dispatch. First failure wins (A2A-1).
@@ -53,7 +53,7 @@ impl Messenger {
             endpoint,
             request,
             clocks: Clocks::start(idle, envelope.ceiling),
-            trace: envelope.trace.map_or_else(TraceContext::root, TraceContext::child),
+            trace: trace::current().unwrap_or_else(|| trace::enter(None, None)),
             record: envelope.record,
             _flight: flight,
         })

@@ -25,7 +25,6 @@ use crate::{
     credentials::{Credentials, InboundSecrets},
     dial::LiveInstances,
     ground::Ground,
-    kept::PerWorkspace,
     lifecycle::Lifecycle,
     secrets::Secrets,
 };

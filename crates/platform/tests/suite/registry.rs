@@ -2,6 +2,7 @@
 
 use molecule_platform::{
     credentials::GateRefusal,
+    messaging::Delivered,
     registry::{DiscoverError, HeartbeatError, RegisterError},
 };
 use molecule_testkit::both_engines;
@@ -24,6 +25,12 @@ fn beat(id: impl std::fmt::Display) -> Heartbeat {
         workspace_id: id.to_string(),
         ..Heartbeat::default()
     }
+}
+
+/// What a workspace proves with a token of its own.
+async fn itself(harness: &Harness, id: WorkspaceId) -> molecule_platform::credentials::Identity {
+    let token = harness.platform.credentials.mint(id).await.unwrap().unwrap();
+    harness.bearer(token.expose()).await
 }
 
 /// An external workspace that has never registered, and what proves it.
@@ -87,6 +94,25 @@ both_engines! {
         assert_eq!(harness.row(id).await.url, "http://localhost:9/");
         let names = harness.recorded_names(id).await;
         assert_eq!(names[2..], ["WORKSPACE_ONLINE", "WORKSPACE_ONLINE", "WORKSPACE_ONLINE"], "REG-31");
+    }
+
+    async fn an_external_agent_that_only_beats_polls(url: String) {
+        // REG-24: it never registers, and names neither an address nor a mode.
+        let harness = Harness::new(&url).await;
+        let (id, identity) = awaiting(&harness, "Laptop").await;
+        assert_eq!(harness.row(id).await.delivery_mode, None);
+        harness.beat_as(&identity, id, Heartbeat::default()).await;
+        let row = harness.row(id).await;
+        assert_eq!((row.status, row.delivery_mode), (WorkspaceStatus::Online, Some(DeliveryMode::Poll)));
+        let sent = harness.send(&admin(), id, &text_message("x")).await.unwrap();
+        assert!(matches!(sent, Delivered::Polled { .. }), "{sent:?}");
+        // One that has an address keeps being called there.
+        let pushing = harness.reporting("Server", "http://localhost:9/").await;
+        harness.set("workspaces", "id", pushing, "status = 'awaiting_agent', delivery_mode = NULL").await;
+        let (beating, _) = awaiting(&harness, "Other").await;
+        harness.beat_as(&itself(&harness, pushing).await, pushing, Heartbeat::default()).await;
+        assert_eq!(harness.row(pushing).await.delivery_mode, None);
+        assert_eq!(harness.row(beating).await.delivery_mode, None, "not before its first beat");
     }
 
     async fn push_needs_an_address_that_may_be_dialled(url: String) {

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use molecule_core::trace::TraceContext;
-use molecule_platform::messaging::{Caller, Crowded, Delivered, Envelope, Message, MessagingError, Payload};
+use molecule_platform::{
+    messaging::{Caller, Crowded, Delivered, Envelope, MessagingError, Payload},
+    trace,
+};
 use molecule_testkit::{PATIENCE, both_engines};
 
 use crate::common::*;
@@ -80,19 +83,14 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let agent = Agent::json(REPLY).await;
         let id = served(&harness, "Lead", &agent).await;
-        let caller = TraceContext::parse(TRACE).unwrap();
-        let message = Message { trace: Some(caller), ..message(id, &text_message("x")) };
-        harness.deliver(&admin(), message).await.unwrap();
+        let caller = trace::enter(Some(TRACE), Some("vendor=1"));
+        trace::scope(caller.clone(), harness.ask(id, "x")).await.unwrap();
         harness.ask(id, "y").await.unwrap();
         let heard = agent.heard();
-        let contexts: Vec<TraceContext> = heard
-            .iter()
-            .map(|heard| TraceContext::parse(heard.headers["traceparent"].to_str().unwrap()).unwrap())
-            .collect();
-        let traces: Vec<String> = contexts.iter().map(|context| context.trace_id().to_string()).collect();
-        assert_eq!(traces[0], "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_ne!(contexts[0], caller, "the platform is a step of its own");
-        assert_ne!(traces[1], traces[0], "without one a trace begins");
+        assert_eq!(heard[0].headers["traceparent"], caller.traceparent());
+        assert_eq!(heard[0].headers["tracestate"], "vendor=1");
+        let begun = TraceContext::parse(heard[1].headers["traceparent"].to_str().unwrap(), None).unwrap();
+        assert_ne!(begun.trace_id(), caller.trace_id(), "without one a trace begins");
     }
 
     async fn calls_in_flight_are_bounded(url: String) {

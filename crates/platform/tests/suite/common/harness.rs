@@ -382,7 +382,6 @@ pub(crate) fn message(target: WorkspaceId, body: &str) -> Message {
         caller_header: None,
         version_header: None,
         timeout: None,
-        trace: None,
         body: Bytes::from(body.to_owned()),
     }
 }
