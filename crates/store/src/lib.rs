@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// It is from a newer version, or a migration fails; it is as it was.
     pub async fn migrate(&self) -> Result<(), DbError> {
-        molecule_db::migrate::up::<migrations::Migrator>(&self.db).await
+        molecule_db::migrate::up(&self.db, migrations::HISTORY).await
     }
 
     /// Which engine is in use.

@@ -1,6 +1,6 @@
 //! What a connection may do, and what becomes of it.
 
-use molecule_db::{Db, DbErr, DbError, DbErrorKind, Engine, Hold};
+use molecule_db::{Db, DbErr, DbError, DbErrorKind, Engine, Hold, migrate::History};
 use molecule_testkit::PATIENCE;
 use sea_orm::{ConnectionTrait, DbBackend, TransactionTrait};
 
@@ -219,7 +219,7 @@ molecule_testkit::both_engines! {
         assert!(matches!(second.exclusive_lock().await, Err(DbError::InUse)));
         assert_eq!(held.verify().await.unwrap(), Hold::Kept);
         // Its schema can be looked at and brought up all the same.
-        let up = molecule_db::migrate::up::<Nothing>(&second);
+        let up = molecule_db::migrate::up(&second, NOTHING);
         tokio::time::timeout(PATIENCE, up).await.unwrap().unwrap();
         drop(held);
         // The server notices a connection's end when it reads from it.
@@ -289,11 +289,7 @@ async fn answer(lock: &mut molecule_db::ExclusiveLock) -> Result<Hold, DbError> 
     }
 }
 
-struct Nothing;
-
-#[sea_orm_migration::async_trait::async_trait]
-impl sea_orm_migration::MigratorTrait for Nothing {
-    fn migrations() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
-        Vec::new()
-    }
-}
+const NOTHING: History = History {
+    table: "nothing_migrations",
+    migrations: &[],
+};

@@ -2,53 +2,43 @@
 
 use molecule_db::{
     Db, DbError,
-    migrate::{self, Dialect},
+    migrate::{self, History, Migration},
 };
-use sea_orm::{ConnectionTrait, DbErr};
-use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
 use tokio::task::JoinSet;
 
 use crate::support::{column, execute};
 
-/// A migration of one statement.
-struct Step(&'static str, &'static str);
+const FIRST: Migration = Migration {
+    name: "m1",
+    statements: &["CREATE TABLE one (id {uuid} NOT NULL, b {bytes}, n {bigint}, f {bool} DEFAULT {false}) {strict}"],
+};
+const SECOND: Migration = Migration {
+    name: "m2",
+    statements: &["CREATE TABLE two (x {int}, y {real}) {strict}"],
+};
+const TWICE: Migration = Migration {
+    name: "m3",
+    statements: &["CREATE TABLE three (n {int})", "CREATE TABLE two (twice {int})"],
+};
 
-impl MigrationName for Step {
-    fn name(&self) -> &str {
-        self.0
+const fn history(migrations: &'static [Migration]) -> History {
+    History {
+        table: "seaql_migrations",
+        migrations,
     }
 }
 
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let sql = Dialect::of(connection)?.spell(self.1);
-        connection.execute_unprepared(&sql).await.map(|_| ())
-    }
-}
-
-const FIRST: Step = Step(
-    "m1",
-    "CREATE TABLE one (id {uuid} NOT NULL, b {bytes}, n {bigint}, f {bool} DEFAULT {false}) {strict}",
-);
-const SECOND: Step = Step("m2", "CREATE TABLE two (x {int}, y {real}) {strict}");
-
-macro_rules! migrator {
-    ($name:ident: $($step:expr),+) => {
-        struct $name;
-
-        #[async_trait::async_trait]
-        impl MigratorTrait for $name {
-            fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-                vec![$(Box::new($step)),+]
-            }
-        }
-    };
-}
-migrator!(Old: FIRST);
-migrator!(New: FIRST, SECOND);
-migrator!(Broken: FIRST, SECOND, Step("m3", "CREATE TABLE two (twice {int})"));
+const OLD: History = history(&[FIRST]);
+const NEW: History = history(&[FIRST, SECOND]);
+const BROKEN: History = history(&[FIRST, SECOND, TWICE]);
+/// Of another crate, in the same database.
+const OTHER: History = History {
+    table: "other_migrations",
+    migrations: &[Migration {
+        name: "m1",
+        statements: &["CREATE TABLE other (n {int})"],
+    }],
+};
 
 async fn applied(db: &Db) -> Vec<String> {
     column(db, "SELECT version AS v FROM seaql_migrations ORDER BY version").await
@@ -57,11 +47,11 @@ async fn applied(db: &Db) -> Vec<String> {
 molecule_testkit::both_engines! {
     async fn up_again_and_on(url: String) {
         let db = Db::connect(&url).await.unwrap();
-        migrate::up::<Old>(&db).await.unwrap();
+        migrate::up(&db, OLD).await.unwrap();
         execute(&db, "INSERT INTO one (id, n) VALUES ($1, 5)", [sea_orm::prelude::Uuid::nil().into()]).await.unwrap();
-        migrate::up::<Old>(&db).await.unwrap();
+        migrate::up(&db, OLD).await.unwrap();
         assert_eq!(applied(&db).await, ["m1"]);
-        migrate::up::<New>(&db).await.unwrap();
+        migrate::up(&db, NEW).await.unwrap();
         assert_eq!(applied(&db).await, ["m1", "m2"]);
         assert_eq!(column::<i64>(&db, "SELECT n AS v FROM one").await, [5]);
     }
@@ -69,8 +59,8 @@ molecule_testkit::both_engines! {
     // Refused before anything is touched.
     async fn a_newer_database_is_refused(url: String) {
         let db = Db::connect(&url).await.unwrap();
-        migrate::up::<New>(&db).await.unwrap();
-        let refused = migrate::up::<Old>(&db).await.unwrap_err();
+        migrate::up(&db, NEW).await.unwrap();
+        let refused = migrate::up(&db, OLD).await.unwrap_err();
         assert!(matches!(&refused, DbError::Newer(version) if version == "m2"), "{refused}");
         assert!(refused.to_string().contains("upgrade"), "{refused}");
         assert_eq!(applied(&db).await, ["m1", "m2"]);
@@ -79,9 +69,9 @@ molecule_testkit::both_engines! {
     // All or nothing: a half-made schema would be refused by every later start.
     async fn a_failed_migration_leaves_no_trace(url: String) {
         let db = Db::connect(&url).await.unwrap();
-        let failed = migrate::up::<Broken>(&db).await.unwrap_err();
+        let failed = migrate::up(&db, BROKEN).await.unwrap_err();
         assert!(matches!(failed, DbError::Migrate(_)), "{failed}");
-        migrate::up::<New>(&db).await.unwrap();
+        migrate::up(&db, NEW).await.unwrap();
         assert_eq!(applied(&db).await, ["m1", "m2"]);
     }
 
@@ -92,12 +82,39 @@ molecule_testkit::both_engines! {
             let url = url.clone();
             tasks.spawn(async move {
                 let db = Db::connect(&url).await?;
-                migrate::up::<New>(&db).await
+                migrate::up(&db, NEW).await
             });
         }
         for outcome in tasks.join_all().await {
             outcome.unwrap();
         }
         assert_eq!(applied(&db).await, ["m1", "m2"]);
+    }
+
+    // Two crates share a database, and neither takes the other's migrations for its own.
+    async fn each_history_has_its_own_table(url: String) {
+        let db = Db::connect(&url).await.unwrap();
+        migrate::up(&db, NEW).await.unwrap();
+        migrate::up(&db, OTHER).await.unwrap();
+        migrate::up(&db, NEW).await.unwrap();
+        assert_eq!(applied(&db).await, ["m1", "m2"]);
+        assert_eq!(column::<i64>(&db, "SELECT count(*) AS v FROM other").await, [0]);
+        let of_other: Vec<String> = column(&db, "SELECT version AS v FROM other_migrations").await;
+        assert_eq!(of_other, ["m1"]);
+    }
+
+    // The table as the migrator of earlier builds left it: what it records is not applied again.
+    async fn a_database_of_an_earlier_build_goes_on(url: String) {
+        let db = Db::connect(&url).await.unwrap();
+        for sql in [
+            r#"CREATE TABLE "seaql_migrations" ("version" varchar NOT NULL PRIMARY KEY, "applied_at" bigint NOT NULL)"#,
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m1', 1780000000)",
+        ] {
+            execute(&db, sql, []).await.unwrap();
+        }
+        migrate::up(&db, NEW).await.unwrap();
+        assert_eq!(applied(&db).await, ["m1", "m2"]);
+        assert_eq!(column::<i64>(&db, "SELECT count(*) AS v FROM two").await, [0]);
+        assert!(execute(&db, "INSERT INTO one (n) VALUES (1)", []).await.is_err());
     }
 }

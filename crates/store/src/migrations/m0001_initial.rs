@@ -1,16 +1,11 @@
 //! Workspaces, credentials, secrets, events and activity.
 
-use molecule_db::migrate::Dialect;
-use sea_orm::{ConnectionTrait, DbErr};
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
+use molecule_db::migrate::Migration;
 
-pub(super) struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "m0001_initial"
-    }
-}
+pub(super) const MIGRATION: Migration = Migration {
+    name: "m0001_initial",
+    statements: UP,
+};
 
 const UP: &[&str] = &[
     "CREATE TABLE workspaces (
@@ -168,15 +163,3 @@ const UP: &[&str] = &[
     "CREATE UNIQUE INDEX activity_logs_idempotency ON activity_logs (workspace_id, idempotency_key)
         WHERE idempotency_key IS NOT NULL",
 ];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let dialect = Dialect::of(connection)?;
-        for sql in UP {
-            connection.execute_unprepared(&dialect.spell(sql)).await?;
-        }
-        Ok(())
-    }
-}

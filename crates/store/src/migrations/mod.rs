@@ -1,17 +1,12 @@
 //! Schema history. Each migration holds frozen literals: it never reads today's enums, so that an upgraded database
 //! and a fresh one are the same. `tests/suite/schema.rs` proves that today's enums still fit.
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
+use molecule_db::migrate::History;
 
 mod m0001_initial;
 
-/// Every migration, oldest first.
-#[derive(Debug)]
-pub struct Migrator;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Migration)]
-    }
-}
+/// Every migration of the store, oldest first. The table's name is older than the migrator.
+pub(crate) const HISTORY: History = History {
+    table: "seaql_migrations",
+    migrations: &[m0001_initial::MIGRATION],
+};
