@@ -17,6 +17,8 @@ use tokio::{
     process::{Child, Command},
 };
 
+use crate::watchers;
+
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// This program in another part. Ends when dropped, or when this process ends in any way: its standard input does.
@@ -60,6 +62,42 @@ impl Part {
 
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+}
+
+/// This program as people who watch: open event sockets.
+pub(crate) struct Watchers {
+    child: Child,
+    output: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Watchers {
+    /// Returns once all sockets are open. `authorization` is the header line of a credential that may watch.
+    pub(crate) async fn open(address: SocketAddr, authorization: &str, count: usize) -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("watchers")
+            .args(["--address", &address.to_string(), "--count", &count.to_string()])
+            .env(watchers::AUTHORIZATION, authorization)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("start the watchers")?;
+        let stdout = child.stdout.take().context("standard output is piped")?;
+        let mut output = BufReader::new(stdout).lines();
+        output
+            .next_line()
+            .await?
+            .context("the watchers ended before their sockets were open")?;
+        Ok(Self { child, output })
+    }
+
+    /// Lets them go; returns how many events they got.
+    pub(crate) async fn close(mut self) -> anyhow::Result<u64> {
+        drop(self.child.stdin.take());
+        let line = self.output.next_line().await?.context("a count of events")?;
+        self.child.wait().await?;
+        Ok(line.parse()?)
     }
 }
 

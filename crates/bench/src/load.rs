@@ -76,13 +76,23 @@ pub(crate) struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Runs the load. Fails when answers other than 2xx are more than stray.
+    /// Runs the load for its duration. Fails when answers other than 2xx are more than stray.
     pub(crate) async fn run(&self) -> anyhow::Result<Outcome> {
+        self.until(Some(Instant::now() + self.duration)).await
+    }
+
+    /// Sends every request once, however long it takes. Fails as [`Load::run`] does.
+    pub(crate) async fn once(&self) -> anyhow::Result<Outcome> {
+        self.until(None).await
+    }
+
+    async fn until(&self, deadline: Option<Instant>) -> anyhow::Result<Outcome> {
         let started = Instant::now();
-        let deadline = started + self.duration;
         let mut connections = JoinSet::new();
-        for index in 0..self.connections {
-            let share = share(self.requests, index, self.connections);
+        // More connections than requests would share some, and send them twice.
+        let wanted = deadline.map_or(self.connections.min(self.requests.len()), |_| self.connections);
+        for index in 0..wanted {
+            let share = share(self.requests, index, wanted);
             connections.spawn(drive(self.address, share, first_number(), deadline));
         }
         let mut latency = new_histogram()?;
@@ -134,7 +144,7 @@ async fn drive(
     address: SocketAddr,
     mut requests: Vec<Template>,
     mut number: u64,
-    deadline: Instant,
+    deadline: Option<Instant>,
 ) -> anyhow::Result<Tally> {
     let mut connection = Connection::new(address);
     let mut tally = Tally {
@@ -145,7 +155,7 @@ async fn drive(
     loop {
         for request in &mut requests {
             let started = Instant::now();
-            if started >= deadline || tally.failures >= GIVE_UP {
+            if deadline.is_some_and(|deadline| started >= deadline) || tally.failures >= GIVE_UP {
                 return Ok(tally);
             }
             number = number.wrapping_add(1);
@@ -166,6 +176,9 @@ async fn drive(
                 let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                 tally.latency.saturating_record(micros);
             }
+        }
+        if deadline.is_none() {
+            return Ok(tally);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! One JSON object per figure goes to standard output, what is being done to standard error.
 
 mod children;
+mod contest;
 mod figure;
 mod figures;
 mod http1;
@@ -12,8 +13,9 @@ mod org;
 mod proxy;
 mod server;
 mod upstream;
+mod watchers;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -36,6 +38,15 @@ enum Command {
         #[arg(long)]
         upstream: u16,
     },
+    /// Play people who watch: hold event sockets open and read (prints when all are open; ends with standard input)
+    Watchers {
+        /// Where the server listens
+        #[arg(long)]
+        address: SocketAddr,
+        /// Sockets to open
+        #[arg(long)]
+        count: usize,
+    },
 }
 
 #[derive(Args)]
@@ -45,6 +56,9 @@ struct Run {
     /// The server to measure
     #[arg(long, default_value = "target/release/molecule")]
     binary: PathBuf,
+    /// Another build of the server, which takes turns with the first
+    #[arg(long)]
+    against: Option<PathBuf>,
     /// Short loads and small stores: for trying a change, not for quoting
     #[arg(long)]
     quick: bool,
@@ -59,6 +73,8 @@ enum Name {
     A2a,
     /// Heartbeats of many workspaces
     Heartbeats,
+    /// Heartbeats while a thousand event sockets are open
+    EventSockets,
     /// Time from process start to the first list of 10 000 workspaces
     #[value(name = "boot_10k")]
     Boot10k,
@@ -84,6 +100,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Upstream => upstream::serve().await,
         Command::Proxy { upstream } => proxy::serve(upstream).await,
+        Command::Watchers { address, count } => watchers::serve(address, count).await,
         // Interrupted, it still ends its children and removes their directories.
         Command::Run(run) => tokio::select! {
             result = measure(&run) => result,
@@ -98,25 +115,32 @@ async fn measure(run: &Run) -> anyhow::Result<()> {
     } else {
         figures::Scale::FULL
     };
+    let builds = contest::Builds {
+        binary: run.binary.clone(),
+        against: run.against.clone(),
+    };
     let wanted = |name| run.figures.is_empty() || run.figures.contains(&name);
     // `a2a` contains the baseline.
     if run.figures.contains(&Name::Baseline) {
         figures::a2a::baseline(&scale).await?;
     }
     if wanted(Name::A2a) {
-        figures::a2a::measure(&run.binary, &scale).await?;
+        figures::a2a::measure(&builds, &scale).await?;
     }
     if wanted(Name::Heartbeats) {
-        figures::heartbeats::measure(&run.binary, &scale).await?;
+        figures::heartbeats::measure(&builds, &scale).await?;
+    }
+    if wanted(Name::EventSockets) {
+        figures::sockets::measure(&builds, &scale).await?;
     }
     if wanted(Name::Boot10k) {
-        figures::boot::ten_thousand(&run.binary, &scale).await?;
+        figures::boot::ten_thousand(&builds, &scale).await?;
     }
     if wanted(Name::BootToLoginUrl) {
-        figures::boot::login_url(&run.binary, &scale).await?;
+        figures::boot::login_url(&builds, &scale).await?;
     }
     if wanted(Name::IdleRss) {
-        figures::memory::idle(&run.binary).await?;
+        figures::memory::idle(&builds).await?;
     }
     Ok(())
 }

@@ -40,13 +40,25 @@ pub(crate) enum Mode {
 pub(crate) struct Home {
     directory: TempDir,
     admin_token: String,
+    /// Environment of the server, over what it gets anyway.
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 impl Home {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("molecule-bench-").tempdir()?;
         let admin_token = format!("bench-{:032x}", rand::random::<u128>());
-        Ok(Self { directory, admin_token })
+        Ok(Self {
+            directory,
+            admin_token,
+            settings: vec![],
+        })
+    }
+
+    /// Adds a setting of the server.
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.settings.push((name, value));
+        self
     }
 
     fn log(&self) -> PathBuf {
@@ -89,6 +101,7 @@ impl Server {
             .env("MOLECULE_CREDENTIAL_RATE", "0")
             // Nobody beats for the fake agents while messages are measured.
             .env("REMOTE_LIVENESS_STALE_AFTER", "3600")
+            .envs(home.settings.iter().copied())
             .stdin(Stdio::null())
             .stderr(log.try_clone()?)
             .kill_on_drop(true);

@@ -1,18 +1,17 @@
 //! Messages through the platform, next to the same load through proxies that do nothing but pass it on.
 
-use std::{net::SocketAddr, path::Path};
-
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::{CONNECTIONS, Scale};
 use crate::{
     children::{Nginx, Part},
+    contest::{self, AGAINST, Builds, Contestant, MOLECULE},
     figure::{Figure, Target, progress, rounded},
     http1::request,
-    load::{Load, Outcome, Template, UNIQUE, median},
+    load::{Template, UNIQUE, median},
     org::{self, Agent},
-    server::{Home, Mode, Server, cpu_seconds},
+    server::{Home, Mode, Server},
     upstream::RPC_ID,
 };
 
@@ -24,78 +23,6 @@ const QUIET_CONNECTIONS: usize = 4;
 const DIRECT: &str = "direct";
 const BARE: &str = "bare_proxy";
 const NGINX: &str = "nginx";
-const MOLECULE: &str = "molecule";
-
-struct Contestant {
-    name: &'static str,
-    address: SocketAddr,
-    requests: Vec<Template>,
-    pid: Option<u32>,
-    /// One per round.
-    rates: Vec<f64>,
-    p50: Vec<f64>,
-    p99: Vec<f64>,
-    cpu_micros: Vec<f64>,
-}
-
-impl Contestant {
-    fn new(name: &'static str, address: SocketAddr, requests: Vec<Template>, pid: Option<u32>) -> Self {
-        Self {
-            name,
-            address,
-            requests,
-            pid,
-            rates: vec![],
-            p50: vec![],
-            p99: vec![],
-            cpu_micros: vec![],
-        }
-    }
-
-    async fn load(&mut self, connections: usize, scale: &Scale) -> anyhow::Result<Outcome> {
-        let load = Load {
-            address: self.address,
-            requests: &self.requests,
-            connections,
-            duration: scale.load,
-        };
-        load.run().await.with_context(|| format!("load on {}", self.name))
-    }
-
-    async fn round(&mut self, connections: usize, scale: &Scale) -> anyhow::Result<()> {
-        let before = self.pid.map(cpu_seconds).transpose()?;
-        let outcome = self.load(connections, scale).await?;
-        if let (Some(pid), Some(before)) = (self.pid, before) {
-            self.cpu_micros
-                .push((cpu_seconds(pid)? - before) * 1e6 / outcome.answers as f64);
-        }
-        self.rates.push(outcome.per_second());
-        self.p50.push(outcome.quantile_ms(0.5));
-        self.p99.push(outcome.quantile_ms(0.99));
-        Ok(())
-    }
-
-    fn forget(&mut self) {
-        for values in [&mut self.rates, &mut self.p50, &mut self.p99, &mut self.cpu_micros] {
-            values.clear();
-        }
-    }
-
-    /// `{"per_second":…,"p50_ms":…,"p99_ms":…[,"cpu_us":…]}`: medians over the rounds; `cpu_us` is the processor time
-    /// of the contestant's own process per message.
-    fn summary(&self) -> Value {
-        let middle = |values: &[f64]| rounded(median(values.iter().copied()));
-        let mut summary = json!({
-            "per_second": middle(&self.rates),
-            "p50_ms": middle(&self.p50),
-            "p99_ms": middle(&self.p99),
-        });
-        if self.pid.is_some() {
-            summary["cpu_us"] = middle(&self.cpu_micros).into();
-        }
-        summary
-    }
-}
 
 /// The contestants; those that Molecule is compared with come first.
 struct Field {
@@ -133,41 +60,21 @@ impl Field {
         })
     }
 
-    /// Lets everybody run once unmeasured, then in turns; each round begins with another contestant, because the
-    /// processor may be warmer or slower for whoever comes later.
+    /// Warms everybody up, then lets them run in turns.
     async fn rounds(&mut self, connections: usize, scale: &Scale) -> anyhow::Result<()> {
         for contestant in &mut self.contestants {
-            contestant.forget();
-            contestant.load(connections, scale).await?;
+            contestant.warm_up(connections, scale).await?;
         }
-        for round in 0..scale.rounds {
-            self.contestants.rotate_left(1);
-            for contestant in &mut self.contestants {
-                contestant.round(connections, scale).await?;
-            }
-            progress(&format!(
-                "round {} of {}, {connections} connections",
-                round + 1,
-                scale.rounds
-            ));
-        }
-        Ok(())
+        contest::rounds(&mut self.contestants, connections, scale).await
     }
 
-    fn find(&self, name: &str) -> Option<&Contestant> {
-        self.contestants.iter().find(|contestant| contestant.name == name)
+    fn find(&self, name: &str) -> anyhow::Result<&Contestant> {
+        contest::find(&self.contestants, name).with_context(|| format!("{name} runs"))
     }
 
-    /// Ratios of `ours` to another contestant's rate, round by round.
+    /// Ratios of `ours` to another contestant's rate, round by round; `None` where there is no such contestant.
     fn ratios(&self, ours: &Contestant, name: &str) -> Option<Vec<f64>> {
-        let other = self.find(name)?;
-        Some(
-            ours.rates
-                .iter()
-                .zip(&other.rates)
-                .map(|(ours, other)| ours / other)
-                .collect(),
-        )
+        contest::find(&self.contestants, name).map(|other| ours.ratios(other))
     }
 
     /// Adds everybody but `except` to a figure, each under its name.
@@ -183,8 +90,8 @@ impl Field {
 pub(crate) async fn baseline(scale: &Scale) -> anyhow::Result<()> {
     let mut field = Field::without_molecule().await?;
     field.rounds(CONNECTIONS, scale).await?;
-    let bare = field.find(BARE).context("the bare proxy runs")?;
-    let figure = Figure::new("baseline", median(bare.rates.iter().copied()), "requests/s")
+    let bare = field.find(BARE)?;
+    let figure = Figure::new("baseline", bare.rate(), "requests/s")
         .with("connections", CONNECTIONS)
         .with("request_bytes", message_body().len());
     let figure = match field.ratios(bare, NGINX) {
@@ -195,65 +102,75 @@ pub(crate) async fn baseline(scale: &Scale) -> anyhow::Result<()> {
 }
 
 /// Throughput, its ratio to the bare proxy, and the latency that the platform adds.
-pub(crate) async fn measure(binary: &Path, scale: &Scale) -> anyhow::Result<()> {
+pub(crate) async fn measure(builds: &Builds, scale: &Scale) -> anyhow::Result<()> {
     progress("a2a: messages between workspaces");
     let mut field = Field::without_molecule().await?;
-    let home = Home::new()?;
-    let mut server = Server::start(binary, &home, Mode::Server).await?;
     // By name: the guard refuses loopback addresses at registration (REG-43).
     let url = format!("http://localhost:{}/", field.upstream.port());
-    let agents = org::push_agents(&mut server, AGENTS, &url).await?;
-    field
-        .contestants
-        .push(Contestant::new(MOLECULE, server.address(), ring(&agents), server.pid()));
+    let mut servers = vec![];
+    for (name, binary) in builds.each() {
+        let home = Home::new()?;
+        let mut server = Server::start(binary, &home, Mode::Server).await?;
+        let agents = org::push_agents(&mut server, AGENTS, &url).await?;
+        field
+            .contestants
+            .push(Contestant::new(name, server.address(), ring(&agents), server.pid()));
+        servers.push((server, agents, home));
+    }
+    let logs = |servers: &[(Server, Vec<Agent>, Home)]| {
+        let tails = servers.iter().map(|(server, ..)| server.log_tail());
+        tails.collect::<Vec<_>>().join("\n")
+    };
 
-    field
-        .rounds(CONNECTIONS, scale)
-        .await
-        .with_context(|| server.log_tail())?;
+    field.rounds(CONNECTIONS, scale).await.with_context(|| logs(&servers))?;
     print_throughput(&field)?;
     field
         .rounds(QUIET_CONNECTIONS, scale)
         .await
-        .with_context(|| server.log_tail())?;
+        .with_context(|| logs(&servers))?;
     print_latency(&field)?;
-    check_records(&mut server, &agents).await?;
-    server.stop().await
+    for (mut server, agents, _home) in servers {
+        check_records(&mut server, &agents).await?;
+        server.stop().await?;
+    }
+    Ok(())
 }
 
 fn print_throughput(field: &Field) -> anyhow::Result<()> {
-    let ours = field.find(MOLECULE).context("the server runs")?;
-    let rate = Figure::new("a2a", median(ours.rates.iter().copied()), "requests/s")
+    let ours = field.find(MOLECULE)?;
+    let rate = Figure::new("a2a", ours.rate(), "requests/s")
         .with("connections", CONNECTIONS)
         .with("request_bytes", message_body().len())
         .with(MOLECULE, ours.summary());
     field.describe(rate, MOLECULE).print()?;
     let ratios = field.ratios(ours, BARE).context("the bare proxy runs")?;
-    let bare = field.find(BARE).context("the bare proxy runs")?;
+    let bare = field.find(BARE)?;
     Figure::new(
         "a2a_ratio",
         median(ratios.iter().copied()),
         "of the bare proxy's requests/s",
     )
     .target(Target::AtLeast(0.35))
-    .number("baseline", median(bare.rates.iter().copied()))
+    .number("baseline", bare.rate())
     .with("rounds", ratios.into_iter().map(rounded).collect::<Vec<_>>())
     .print()?;
-    if let Some(ratios) = field.ratios(ours, NGINX) {
-        Figure::new(
-            "a2a_ratio_nginx",
-            median(ratios.iter().copied()),
-            "of nginx proxy_pass' requests/s",
-        )
-        .with("rounds", ratios.into_iter().map(rounded).collect::<Vec<_>>())
-        .print()?;
+    for (other, name, unit) in [
+        (NGINX, "a2a_ratio_nginx", "of nginx proxy_pass' requests/s"),
+        (AGAINST, "a2a_of_against", "of the other build's requests/s"),
+    ] {
+        let Some(ratios) = field.ratios(ours, other) else {
+            continue;
+        };
+        Figure::new(name, median(ratios.iter().copied()), unit)
+            .with("rounds", ratios.into_iter().map(rounded).collect::<Vec<_>>())
+            .print()?;
     }
     Ok(())
 }
 
 fn print_latency(field: &Field) -> anyhow::Result<()> {
-    let ours = field.find(MOLECULE).context("the server runs")?;
-    let direct = field.find(DIRECT).context("the upstream runs")?;
+    let ours = field.find(MOLECULE)?;
+    let direct = field.find(DIRECT)?;
     let added = |ours: &[f64], direct: &[f64]| median(ours.iter().zip(direct).map(|(ours, direct)| ours - direct));
     let figure = Figure::new(
         "a2a_added_p50",
@@ -335,33 +252,5 @@ mod tests {
             })
             .to_vec();
         assert_eq!(ring(&agents).len(), 3);
-    }
-
-    #[tokio::test]
-    async fn the_field_answers() {
-        // The parts are this very program, which the test binary is not: play them here instead.
-        let scale = Scale {
-            load: std::time::Duration::from_millis(50),
-            ..Scale::QUICK
-        };
-        let app = axum::Router::new().fallback(|| async { "{}" });
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let mut contestant = Contestant::new(DIRECT, address, vec![message("/", "t", "c")], Some(std::process::id()));
-        contestant.round(2, &scale).await.unwrap();
-        assert!(contestant.rates[0] > 0.0 && contestant.p99[0] >= contestant.p50[0]);
-        assert!(contestant.summary()["cpu_us"].as_f64().is_some());
-    }
-
-    #[tokio::test]
-    async fn refusals_are_no_throughput() {
-        let app = axum::Router::new().fallback(|| async { (axum::http::StatusCode::FORBIDDEN, "access denied") });
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let mut contestant = Contestant::new(MOLECULE, address, vec![message("/", "t", "c")], None);
-        let error = contestant.round(1, &Scale::QUICK).await.unwrap_err();
-        assert!(format!("{error:#}").contains("403 access denied"), "{error:#}");
     }
 }

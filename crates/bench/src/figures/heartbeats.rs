@@ -1,57 +1,83 @@
-//! Heartbeats of many workspaces, each with its own credential.
-
-use std::path::Path;
+//! Heartbeats of many workspaces, each with its own credential: the first of each, and those that come afterwards.
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::{CONNECTIONS, Scale};
 use crate::{
-    figure::{Figure, Target, progress},
+    contest::{self, AGAINST, Builds, Contestant, MOLECULE},
+    figure::{Figure, Target, progress, rounded},
     http1::request,
-    load::{Load, Template, median},
+    load::{Template, median},
     org::{self, Agent},
-    server::{Home, Mode, Server, cpu_seconds},
+    server::{Home, Mode, Server},
 };
 
-/// Beats per second that are sustained.
-pub(crate) async fn measure(binary: &Path, scale: &Scale) -> anyhow::Result<()> {
+/// Beats per second that are sustained, of first beats and of later ones.
+pub(crate) async fn measure(builds: &Builds, scale: &Scale) -> anyhow::Result<()> {
     progress("heartbeats: many workspaces beating");
-    let home = Home::new()?;
-    let mut server = Server::start(binary, &home, Mode::Server).await?;
-    let agents = org::poll_agents(&server, scale.beating).await?;
-    let beats: Vec<Template> = agents.iter().map(beat).collect();
-    let load = Load {
-        address: server.address(),
-        requests: &beats,
-        connections: CONNECTIONS,
-        duration: scale.load,
-    };
-    // Unmeasured: the first beat of each brings it online (REG-65) and fills the caches.
-    load.run().await.with_context(|| server.log_tail())?;
-    let (mut rates, mut p50, mut p99, mut cpu) = (vec![], vec![], vec![], vec![]);
-    let pid = server.pid().context("the server runs")?;
-    for _ in 0..scale.rounds {
-        let before = cpu_seconds(pid)?;
-        let outcome = load.run().await.with_context(|| server.log_tail())?;
-        cpu.push((cpu_seconds(pid)? - before) * 1e6 / outcome.answers as f64);
-        rates.push(outcome.per_second());
-        p50.push(outcome.quantile_ms(0.5));
-        p99.push(outcome.quantile_ms(0.99));
+    let (mut servers, mut contestants) = (vec![], vec![]);
+    for (name, binary) in builds.each() {
+        let home = Home::new()?;
+        let server = Server::start(binary, &home, Mode::Server).await?;
+        let agents = org::poll_agents(&server, scale.beating).await?;
+        let beats = agents.iter().map(beat).collect();
+        contestants.push(Contestant::new(name, server.address(), beats, server.pid()));
+        servers.push((server, agents, home));
     }
-    check_online(&mut server, &agents).await?;
-    Figure::new("heartbeats", median(rates), "beats/s")
-        .target(Target::AtLeast(10_000.0))
-        .with("workspaces", scale.beating)
-        .with("connections", CONNECTIONS)
-        .number("p50_ms", median(p50))
-        .number("p99_ms", median(p99))
-        .number("cpu_us", median(cpu))
-        .print()?;
-    server.stop().await
+    first_beats(&mut contestants, scale).await?;
+    // The first beat of each brings it online (REG-65): that is a change with an event, a later beat changes nothing.
+    for (server, agents, _) in &mut servers {
+        check_online(server, agents).await?;
+    }
+    for contestant in &mut contestants {
+        contestant.warm_up(CONNECTIONS, scale).await?;
+    }
+    contest::rounds(&mut contestants, CONNECTIONS, scale).await?;
+    figure("heartbeats", &contestants, Some(Target::AtLeast(10_000.0)), scale)?;
+    for (mut server, agents, _home) in servers {
+        check_online(&mut server, &agents).await?;
+        server.stop().await?;
+    }
+    Ok(())
 }
 
-fn beat(agent: &Agent) -> Template {
+/// Lets each workspace beat once; a part of them in every round, so that both builds have rounds.
+async fn first_beats(contestants: &mut [Contestant], scale: &Scale) -> anyhow::Result<()> {
+    let part = scale.beating.div_ceil(scale.rounds);
+    for round in 0..scale.rounds {
+        contestants.rotate_left(1);
+        for contestant in &mut *contestants {
+            let beats = contestant.requests.clone();
+            let begin = (round * part).min(beats.len());
+            let end = (begin + part).min(beats.len());
+            contestant.once(&beats[begin..end], CONNECTIONS, scale).await?;
+        }
+    }
+    figure("heartbeats_first", contestants, None, scale)
+}
+
+fn figure(name: &str, contestants: &[Contestant], target: Option<Target>, scale: &Scale) -> anyhow::Result<()> {
+    let ours = contest::find(contestants, MOLECULE).context("the server runs")?;
+    let mut figure = Figure::new(name, ours.rate(), "beats/s")
+        .with("workspaces", scale.beating)
+        .with("connections", CONNECTIONS)
+        .with(MOLECULE, ours.summary());
+    if let Some(target) = target {
+        figure = figure.target(target);
+    }
+    if let Some(against) = contest::find(contestants, AGAINST) {
+        let ratios = ours.ratios(against);
+        figure = figure
+            .with(AGAINST, against.summary())
+            .number("of_against", median(ratios.iter().copied()))
+            .with("rounds", ratios.into_iter().map(rounded).collect::<Vec<_>>());
+    }
+    figure.print()
+}
+
+/// The beat of a workspace that is well and has nothing to do.
+pub(crate) fn beat(agent: &Agent) -> Template {
     let body = json!({
         "workspace_id": agent.id,
         "error_rate": 0.0,
@@ -68,14 +94,21 @@ fn beat(agent: &Agent) -> Template {
     ))
 }
 
-/// Beats that change nothing would be cheap: looks whether the workspaces are online.
+/// Beats that are refused or change nothing would be cheap: looks whether every workspace is online.
 async fn check_online(server: &mut Server, agents: &[Agent]) -> anyhow::Result<()> {
-    for agent in [agents.first(), agents.last()].into_iter().flatten() {
-        let workspace = server
-            .call("GET", &format!("/workspaces/{}", agent.id), &Value::Null)
-            .await?;
-        let status = workspace["status"].as_str().unwrap_or_default();
-        ensure!(status == "online", "workspace {} beats and is {status:?}", agent.id);
-    }
+    let online = online(server).await?;
+    ensure!(
+        online == agents.len(),
+        "{} workspaces beat and {online} are online",
+        agents.len()
+    );
+    progress(&format!("{online} workspaces are online"));
     Ok(())
+}
+
+/// How many workspaces are online.
+pub(crate) async fn online(server: &mut Server) -> anyhow::Result<usize> {
+    let list = server.call("GET", "/workspaces", &Value::Null).await?;
+    let list = list.as_array().context("GET /workspaces answers a list")?;
+    Ok(list.iter().filter(|workspace| workspace["status"] == "online").count())
 }

@@ -9,38 +9,79 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::{
+    contest::Builds,
     figure::{Figure, Target, progress},
-    server::{Home, Mode, Server, descendants, resident_bytes},
+    server::{Home, Mode, Server, cpu_seconds, descendants, resident_bytes},
 };
 
 /// Workspaces of the organisation that `up` imports into an empty store.
 const STARTER: usize = 3;
 const ONLINE_LIMIT: Duration = Duration::from_secs(60);
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+/// Time over which the processor time of a server at rest is taken.
+const AT_REST: Duration = Duration::from_secs(3);
 const SAMPLE: Duration = Duration::from_millis(500);
 /// Samples that have to agree.
 const CALM: usize = 8;
 
+/// What one server held at rest.
+struct Rest {
+    name: &'static str,
+    resident_mb: f64,
+    settled: bool,
+    workspaces: usize,
+    agents: usize,
+    agents_mb: f64,
+    /// Processor time at rest, per second.
+    cpu_ms: f64,
+}
+
 /// Resident memory of the server with the starter organisation online.
-pub(crate) async fn idle(binary: &Path) -> anyhow::Result<()> {
+pub(crate) async fn idle(builds: &Builds) -> anyhow::Result<()> {
     progress("idle_rss: the starter organisation at rest");
+    let mut rests = vec![];
+    for (name, binary) in builds.each() {
+        rests.push(rest(name, binary).await?);
+    }
+    let ours = rests.first().context("a server was started")?;
+    let figure = Figure::new("idle_rss", ours.resident_mb, "MB of the server process")
+        .target(Target::Below(40.0))
+        .with("settled", ours.settled)
+        .with("workspaces", ours.workspaces)
+        .with("agent_processes", ours.agents)
+        .number("agents_mb", ours.agents_mb)
+        .number("cpu_ms_per_second", ours.cpu_ms);
+    let figure = rests[1..].iter().fold(figure, |figure, against| {
+        figure
+            .number(against.name, against.resident_mb)
+            .number("against_cpu_ms_per_second", against.cpu_ms)
+    });
+    figure.print()
+}
+
+async fn rest(name: &'static str, binary: &Path) -> anyhow::Result<Rest> {
     let home = Home::new()?;
     let mut server = Server::spawn(binary, &home, Mode::Up)?;
     server.login_url().await?;
     let workspaces = all_online(&mut server).await?;
     let pid = server.pid().context("the server runs")?;
     let (resident, settled) = settle(pid).await?;
+    let (used, began) = (cpu_seconds(pid)?, Instant::now());
+    tokio::time::sleep(AT_REST).await;
+    let cpu_ms = (cpu_seconds(pid)? - used) * 1e3 / began.elapsed().as_secs_f64();
     let agents = descendants(pid)?;
     // An agent that has just ended has no memory to count.
     let agents_resident: u64 = agents.iter().filter_map(|&agent| resident_bytes(agent).ok()).sum();
-    Figure::new("idle_rss", resident as f64 / 1e6, "MB of the server process")
-        .target(Target::Below(40.0))
-        .with("settled", settled)
-        .with("workspaces", workspaces)
-        .with("agent_processes", agents.len())
-        .number("agents_mb", agents_resident as f64 / 1e6)
-        .print()?;
-    server.stop().await
+    server.stop().await?;
+    Ok(Rest {
+        name,
+        resident_mb: resident as f64 / 1e6,
+        settled,
+        workspaces,
+        agents: agents.len(),
+        agents_mb: agents_resident as f64 / 1e6,
+        cpu_ms,
+    })
 }
 
 /// Waits until every workspace is online; returns how many there are.

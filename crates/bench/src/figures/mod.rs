@@ -4,6 +4,7 @@ pub(crate) mod a2a;
 pub(crate) mod boot;
 pub(crate) mod heartbeats;
 pub(crate) mod memory;
+pub(crate) mod sockets;
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub(crate) struct Scale {
     pub(crate) load: Duration,
     /// Workspaces that beat.
     pub(crate) beating: usize,
+    /// Event sockets that are open.
+    pub(crate) sockets: usize,
     /// Boots of a data directory.
     pub(crate) boots: usize,
     /// Workspaces of the large store.
@@ -27,6 +30,7 @@ impl Scale {
         rounds: 5,
         load: Duration::from_millis(1_500),
         beating: 2_000,
+        sockets: 1_000,
         boots: 3,
         stored: 10_000,
     };
@@ -35,6 +39,7 @@ impl Scale {
         rounds: 2,
         load: Duration::from_millis(500),
         beating: 200,
+        sockets: 100,
         boots: 2,
         stored: 1_000,
     };
