@@ -1,10 +1,11 @@
 //! What the composition root decides about HTTP. Everything else is in [`molecule_platform::config::Config`].
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use molecule_core::limits;
+use molecule_core::{Runtime, limits};
+use molecule_wire::ops::ServerInfo;
 
 /// Settings of the HTTP surface.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ApiConfig {
     /// Limits of requests.
     pub rates: Rates,
@@ -19,6 +20,29 @@ pub struct ApiConfig {
     pub org_id: Option<String>,
     /// `MOLECULE_ENABLE_TEST_TOKENS` is `1`: test tokens in a production environment too (SEC-120).
     pub test_tokens: bool,
+    /// What the server tells of itself.
+    pub about: ServerInfo,
+}
+
+impl Default for ApiConfig {
+    /// Of a server that runs nothing itself.
+    fn default() -> Self {
+        Self {
+            rates: Rates::default(),
+            cors_origins: None,
+            metrics_public: false,
+            metrics: None,
+            org_id: None,
+            test_tokens: false,
+            about: ServerInfo {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                database: String::new(),
+                backend: None,
+                sandbox: None,
+                runtimes: vec![Runtime::External],
+            },
+        }
+    }
 }
 
 impl std::fmt::Debug for ApiConfig {

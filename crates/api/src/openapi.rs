@@ -35,6 +35,7 @@ use crate::{
         ops::metrics,
         ops::openapi,
         ops::liveness,
+        ops::server,
         auth::login,
         auth::logout,
         auth::login_code,

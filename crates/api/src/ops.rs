@@ -10,7 +10,7 @@ use axum::{
 use http::header;
 use molecule_core::Timestamp;
 use molecule_platform::supervise::LoopStatus;
-use molecule_wire::ops::{BuildInfo, Health, Liveness, Subsystem};
+use molecule_wire::ops::{BuildInfo, Health, Liveness, ServerInfo, Subsystem};
 
 use crate::state::ApiState;
 
@@ -133,6 +133,15 @@ fn subsystem(status: LoopStatus, now: Timestamp) -> Subsystem {
         last_report,
         iterations,
     }
+}
+
+/// What this server is, and what it can run.
+#[utoipa::path(
+    get, path = "/admin/server", operation_id = "server_info", tag = "operations",
+    responses((status = 200, description = "The server.", body = ServerInfo))
+)]
+pub(crate) async fn server(State(state): State<ApiState>) -> Answer<ServerInfo> {
+    Answer(state.config().about.clone())
 }
 
 /// This description.

@@ -174,6 +174,7 @@ routes! {
     Get "/metrics" Metrics => ops::metrics;
     Get "/openapi.json" Topology => ops::openapi;
     Get "/admin/liveness" Admin => ops::liveness;
+    Get "/admin/server" Admin => ops::server;
 
     Post "/auth/login" Public [body = limits::LOGIN_BODY_BYTES] => auth::login;
     Post "/auth/logout" Admin [body = 0] => auth::logout;

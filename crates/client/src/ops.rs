@@ -2,7 +2,7 @@
 
 use molecule_wire::{
     auth::{LoggedIn, Login, LoginCode, Ticket},
-    ops::{BuildInfo, Health, Liveness},
+    ops::{BuildInfo, Health, Liveness, ServerInfo},
 };
 
 use crate::{Client, ClientError};
@@ -45,6 +45,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn liveness(&self) -> Result<Liveness, ClientError> {
         self.get(&["admin", "liveness"]).json().await
+    }
+
+    /// `GET /admin/server`. Admin.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn server_info(&self) -> Result<ServerInfo, ClientError> {
+        self.get(&["admin", "server"]).json().await
     }
 
     /// `POST /auth/login`: one-time code for a session token (D2).

@@ -8,6 +8,7 @@ mod error;
 mod exclusive;
 mod lock;
 pub mod migrate;
+mod snapshot;
 mod wal;
 mod writer;
 
@@ -16,6 +17,7 @@ pub use error::{DbError, DbErrorKind};
 pub use exclusive::{ExclusiveLock, Hold};
 pub use lock::{lock, lock_shared};
 pub use sea_orm::{DatabaseTransaction, DbErr};
+pub use snapshot::snapshot;
 pub use wal::{Trim, WalTrimmer};
 pub use writer::{BoxFuture, WriteGate};
 

@@ -7,7 +7,14 @@ use clap_complete::Shell;
 
 use crate::{
     commands::{
-        events::EventsArgs, org::OrgCommand, secret::SecretCommand, send::SendArgs, token::TokenCommand, ws::WsCommand,
+        backup::{BackupArgs, RestoreArgs},
+        cancel::CancelArgs,
+        events::EventsArgs,
+        org::OrgCommand,
+        secret::SecretCommand,
+        send::SendArgs,
+        token::TokenCommand,
+        ws::WsCommand,
     },
     config::{Flags, settings},
 };
@@ -19,7 +26,7 @@ Environment:
   MOLECULE_DATA_DIR   data directory
 
 Exit codes:
-  0 done   1 failed   2 wrong usage or configuration   3 not found   4 refused   5 server not reachable";
+  0 done   1 failed   2 wrong usage or configuration   3 not found   4 refused   5 server not reachable   130 interrupted";
 
 /// Runs organisations of AI agents.
 #[derive(Debug, Parser)]
@@ -67,6 +74,8 @@ pub enum Command {
     Org(OrgCommand),
     /// Send a message to a workspace and print the answer as it comes
     Send(SendArgs),
+    /// Stop what an agent is at
+    Cancel(CancelArgs),
     /// Tokens of a workspace or of the organisation
     #[command(subcommand)]
     Token(TokenCommand),
@@ -81,6 +90,10 @@ pub enum Command {
     Config(ConfigArgs),
     /// Say what is missing on this machine and how to get it
     Doctor(ServerArgs),
+    /// Write database and agents' files into one file, while the server runs
+    Backup(BackupArgs),
+    /// Restore what `backup` wrote, while no server runs
+    Restore(RestoreArgs),
     /// Print a completion script
     Completions {
         /// The shell

@@ -20,6 +20,9 @@ pub const REFUSED: u8 = 4;
 /// No server answers.
 pub const UNREACHABLE: u8 = 5;
 
+/// Ctrl-C, as shells count it.
+pub const INTERRUPTED: u8 = 130;
+
 /// A failure that the command line itself finds.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -32,6 +35,9 @@ pub enum CliError {
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),
+    /// The person at the terminal ended it.
+    #[error("{0}")]
+    Interrupted(String),
     /// The server refused it with an error status that means more than its text says.
     #[error("{text}")]
     Refused {
@@ -50,6 +56,7 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
             return match error {
                 CliError::Usage(_) => USAGE,
                 CliError::NotFound(_) => NOT_FOUND,
+                CliError::Interrupted(_) => INTERRUPTED,
                 CliError::Failed(_) | CliError::Refused { .. } => FAILED,
             };
         }
@@ -193,6 +200,7 @@ mod tests {
             (ClientError::InvalidUrl("x".into()).into(), USAGE),
             (CliError::Usage("x".into()).into(), USAGE),
             (CliError::NotFound("x".into()).into(), NOT_FOUND),
+            (CliError::Interrupted("x".into()).into(), INTERRUPTED),
             (
                 ConfigErrors {
                     problems: Vec::new(),

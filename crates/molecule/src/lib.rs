@@ -2,6 +2,7 @@
 //!
 //! - [`cli`] and [`commands`]: what can be typed, and what it does over the API.
 //! - [`config`]: settings from flags, environment and `molecule.toml`.
+//! - [`backup`]: a server's data in one file, and back.
 //! - [`boot`]: data directory, lock, keys, socket and log of a server.
 //! - [`server`]: the composition root.
 
@@ -11,6 +12,7 @@ use clap::Parser;
 use molecule_agent::sandbox::trial;
 use tokio::runtime::{Builder, Runtime};
 
+pub mod backup;
 pub mod boot;
 pub mod cli;
 pub mod commands;

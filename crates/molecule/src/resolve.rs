@@ -17,6 +17,29 @@ pub async fn workspace(client: &Client, text: &str) -> anyhow::Result<WorkspaceI
     Ok(pick(&client.list_workspaces().await?, text)?)
 }
 
+/// The workspace meant by `text` where a slip would cost something: an id, or a name written exactly so.
+///
+/// # Errors
+/// As [`workspace`].
+pub fn exactly<'a>(items: &'a [WorkspaceListItem], text: &str) -> Result<&'a WorkspaceListItem, CliError> {
+    let by_id = text.parse::<WorkspaceId>().ok();
+    let found = match by_id {
+        Some(id) => items.iter().find(|item| item.workspace.id == id),
+        None => {
+            let id = pick(items, text)?;
+            items.iter().find(|item| item.workspace.id == id)
+        }
+    };
+    match found {
+        Some(item) if by_id.is_some() || item.workspace.name == text => Ok(item),
+        Some(item) => Err(CliError::NotFound(format!(
+            "no workspace is named {text:?}; did you mean {:?}?",
+            item.workspace.name
+        ))),
+        None => Err(CliError::NotFound(format!("there is no workspace {text}"))),
+    }
+}
+
 /// The one workspace of the list with this name: written exactly so, else with other capitals.
 fn pick(items: &[WorkspaceListItem], text: &str) -> Result<WorkspaceId, CliError> {
     let exact: Vec<_> = items.iter().filter(|item| item.workspace.name == text).collect();
@@ -85,6 +108,19 @@ mod tests {
         assert_eq!(pick(&items, "Lead").unwrap(), items[0].workspace.id);
         assert_eq!(pick(&items, "lead").unwrap(), items[1].workspace.id);
         assert_eq!(pick(&items, "backend engineer").unwrap(), items[2].workspace.id);
+    }
+
+    #[test]
+    fn what_costs_something_is_named_exactly() {
+        let items = [item("Lead", None)];
+        assert_eq!(exactly(&items, "Lead").unwrap().workspace.id, items[0].workspace.id);
+        assert!(exactly(&items, &items[0].workspace.id.to_string()).is_ok());
+        let error = exactly(&items, "lead").unwrap_err();
+        assert!(
+            matches!(error, CliError::NotFound(_)) && error.to_string().contains("\"Lead\""),
+            "{error}"
+        );
+        assert!(exactly(&items, &WorkspaceId::random().to_string()).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod starter;
 use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
+use molecule_api::Api;
 use molecule_backends::process::ProcessBackend;
 use molecule_platform::Platform;
 use molecule_store::ExclusiveLock;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     boot::{DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
-    config::ServerConfig,
+    config::{AuthMode, ServerConfig},
     output,
 };
 
@@ -46,8 +47,13 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
         tracing::info!("stopped before the database answered");
         return Ok(());
     };
-    if mode == Mode::Up {
-        starter::import_into_empty(&server.platform, &config, &server.dir).await;
+    let starter = match mode {
+        Mode::Up => starter::into_empty(&server.platform, &config, &server.dir).await,
+        Mode::Server => None,
+    };
+    server.announce(mode);
+    if let Some(starter) = starter {
+        starter.import(&server.platform, &config).await;
     }
     tokio::select! {
         () = signals.received() => {}
@@ -61,7 +67,12 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
 /// A server that answers.
 struct Server {
     dir: DataDir,
+    /// Where it is reached from this machine.
+    url: String,
+    /// Everybody on this machine is admin.
+    open: bool,
     platform: Platform,
+    api: Api,
     agents: Option<Arc<ProcessBackend>>,
     serving: JoinHandle<()>,
     endpoint_file: EndpointFile,
@@ -99,10 +110,18 @@ impl Server {
         let stop = composed.platform.supervisor.stopping();
         let api = composed.api.clone();
         let serving = tokio::spawn(async move { api.serve(listener, stop.cancelled_owned()).await });
-        announce(config, &composed, &endpoint.url, begun);
+        tracing::info!(
+            url = %endpoint.url,
+            backend = composed.platform.provisioner.backend_name(),
+            ms = begun.elapsed().as_millis(),
+            "listening"
+        );
         let server = Self {
             dir,
+            url: endpoint.url,
+            open: config.auth == AuthMode::Open,
             platform: composed.platform,
+            api: composed.api,
             agents: composed.agents,
             serving,
             endpoint_file,
@@ -126,6 +145,20 @@ impl Server {
             "server ready"
         );
         Ok(())
+    }
+
+    /// Tells where the server is and how to sign in, once that is true: the schema is checked, and what an earlier run
+    /// left is settled. A service's output is a journal that many read, and no place for a login link.
+    fn announce(&self, mode: Mode) {
+        let url = &self.url;
+        let login = (mode == Mode::Up && !self.open).then(|| self.api.issue_login_url(url));
+        output::line(&match login.flatten() {
+            Some(login) => format!("Molecule is running. Sign in: {login}"),
+            None if self.open => {
+                format!("Molecule is running at {url} (open mode: everybody on this machine is admin)")
+            }
+            None => format!("Molecule is running at {url}; `molecule login` prints a login link"),
+        });
     }
 
     async fn shut_down(self, mode: Mode) -> Result<()> {
@@ -158,23 +191,6 @@ fn report_stops(ended: &molecule_backends::process::StopAll) {
         tracing::error!(%workspace, %error, "agent not stopped");
     }
     tracing::info!(stopped = ended.stopped.len(), "agents stopped");
-}
-
-/// Tells where the server is and how to sign in. The one thing on standard output.
-fn announce(config: &ServerConfig, composed: &compose::Composed, url: &str, begun: Instant) {
-    if config.auth == crate::config::AuthMode::Open {
-        output::line(&format!(
-            "Molecule is running at {url} (open mode: everybody on this machine is admin)"
-        ));
-    } else {
-        match composed.api.issue_login_url(url) {
-            Some(login) => output::line(&format!("Molecule is running. Sign in: {login}")),
-            None => output::line(&format!(
-                "Molecule is running at {url}; `molecule login` prints a login link"
-            )),
-        }
-    }
-    tracing::info!(%url, backend = composed.platform.provisioner.backend_name(), ms = begun.elapsed().as_millis(), "listening");
 }
 
 /// What ends the server.

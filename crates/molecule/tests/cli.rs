@@ -271,7 +271,7 @@ async fn exit_codes_can_be_trusted() {
             3,
             "there are: codex, native",
         ),
-        (&["ws", "create", "X", "--template", "codex"], 2, "no adapter"),
+        (&["ws", "create", "X", "--template", "codex"], 2, "cannot run"),
         (
             &["ws", "restart", "Lead", "--template", "nope"],
             3,
@@ -392,6 +392,7 @@ async fn secrets_come_from_standard_input() {
         .unwrap()
         .iter()
         .map(|(_, body)| body.clone())
+        .filter(|body| !body.is_empty())
         .collect();
     assert_eq!(
         bodies,

@@ -152,6 +152,25 @@ pub(crate) async fn upsert(
 }
 
 impl Store {
+    /// Is any secret stored that a key has sealed?
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn has_sealed_secrets(&self) -> Result<bool, StoreError> {
+        let global = global_secret::Entity::find()
+            .filter(global_secret::Column::EncryptionVersion.ne(0))
+            .one(self.db().reader())
+            .await?;
+        if global.is_some() {
+            return Ok(true);
+        }
+        let own = workspace_secret::Entity::find()
+            .filter(workspace_secret::Column::EncryptionVersion.ne(0))
+            .one(self.db().reader())
+            .await?;
+        Ok(own.is_some())
+    }
+
     /// Secrets of a workspace, by key.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
-//! Operations: health, build, liveness.
+//! Operations: health, build, liveness, what the server is.
 
 use std::collections::BTreeMap;
 
-use molecule_core::Timestamp;
+use molecule_core::{Runtime, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// `GET /health` (SEC-210).
@@ -17,6 +17,23 @@ pub struct Health {
 pub struct BuildInfo {
     /// Commit the binary was built from; `dev` when unstamped.
     pub git_sha: String,
+}
+
+/// `GET /admin/server`: what this server is, and what it can run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServerInfo {
+    /// Version of the program.
+    pub version: String,
+    /// `sqlite` or `postgres`.
+    pub database: String,
+    /// What runs the workspaces; absent where there are only external agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// The sandbox of process agents: `required`, `best-effort` or `off`; absent with another backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+    /// Runtimes that workspaces can have here.
+    pub runtimes: Vec<Runtime>,
 }
 
 /// `GET /admin/liveness` (SEC-213).

@@ -84,6 +84,12 @@ both_engines! {
             let line = script.line().await;
             assert!(line.starts_with("user ") && line.contains(&format!("\"{text}\"")), "{line}");
         }
+        eventually("its answers are recorded", async || {
+            let feed = server.get(format!("/workspaces/{}/activity", id.as_str().unwrap())).bearer(ADMIN).send().await.json();
+            let feed = feed.to_string();
+            ["first", "second", "third"].iter().all(|text| feed.contains(&format!("Received: {text}")))
+        })
+        .await;
         // What came while it was away is there when it is back.
         drop(script);
         say(&server, id, "fourth").await;

@@ -60,6 +60,31 @@ pub fn secrets_key(dir: &DataDir, config: &ServerConfig) -> Result<SecretBox<[u8
         })
 }
 
+/// The same key, if there is one already; nothing is generated.
+///
+/// # Errors
+/// As [`secrets_key`].
+pub fn stored_secrets_key(dir: &DataDir, config: &ServerConfig) -> Result<Option<SecretBox<[u8; 32]>>, BootError> {
+    if config.secrets_key.is_some() || dir.server_file(SECRETS_KEY_FILE).exists() {
+        secrets_key(dir, config).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Refuses to generate a key where secrets are stored that another one sealed.
+///
+/// # Errors
+/// [`BootError::KeyGone`].
+pub(crate) fn check_secrets_key(dir: &DataDir, config: &ServerConfig, stored: bool) -> Result<(), BootError> {
+    match stored_secrets_key(dir, config)? {
+        None if stored => Err(BootError::KeyGone {
+            path: dir.server_file(SECRETS_KEY_FILE),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn random<const N: usize>(path: &Path) -> Result<[u8; N], BootError> {
     let mut bytes = [0; N];
     OsRng
@@ -193,6 +218,20 @@ mod tests {
             b"abcdefghijklmnopqrstuvwxyz012345"
         );
         assert!(!dir.server_file(ADMIN_TOKEN_FILE).exists() && !dir.server_file(SECRETS_KEY_FILE).exists());
+    }
+
+    #[test]
+    fn a_lost_key_is_no_reason_for_a_new_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::create(temp.path()).unwrap();
+        let config = config(&[]);
+        check_secrets_key(&dir, &config, false).unwrap();
+        assert!(stored_secrets_key(&dir, &config).unwrap().is_none());
+        let error = check_secrets_key(&dir, &config, true).unwrap_err().to_string();
+        assert!(error.contains("secrets_key") && error.contains("backup"), "{error}");
+        assert!(!dir.server_file(SECRETS_KEY_FILE).exists(), "nothing was generated");
+        secrets_key(&dir, &config).unwrap();
+        check_secrets_key(&dir, &config, true).unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::net::TcpListener;
 
 use super::BootError;
+use crate::config::ServerConfig;
 
 /// Listens on an address.
 ///
@@ -14,6 +15,18 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BootError> {
     TcpListener::bind(address).await.map_err(|error| BootError::Listen {
         address,
         reason: reason(&error),
+    })
+}
+
+/// What is to be said of a server that others reach: it speaks plain HTTP, so that everybody on the way reads tokens.
+#[must_use]
+pub fn plain_http(config: &ServerConfig) -> Option<String> {
+    let address = config.listen();
+    (!address.ip().is_loopback()).then(|| {
+        format!(
+            "{address} is reached from other machines, over plain HTTP: tokens and messages can be read on the way; put a \
+             proxy with TLS before it, or listen on 127.0.0.1"
+        )
     })
 }
 
@@ -35,6 +48,22 @@ fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Flags, Sources, load};
+
+    #[test]
+    fn beyond_this_machine_it_warns() {
+        let config = |host| {
+            load(&Sources::of(
+                Flags::default(),
+                [("HOME", "/home/u"), ("MOLECULE_HOST", host)],
+            ))
+            .unwrap()
+            .config
+        };
+        assert_eq!(plain_http(&config("127.0.0.1")), None);
+        assert_eq!(plain_http(&config("::1")), None);
+        assert!(plain_http(&config("0.0.0.0")).unwrap().contains("plain HTTP"));
+    }
 
     #[tokio::test]
     async fn a_taken_port_says_so() {

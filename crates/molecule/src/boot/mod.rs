@@ -4,6 +4,7 @@
 mod data_dir;
 mod database;
 mod endpoint;
+mod files;
 mod keys;
 mod listen;
 mod logging;
@@ -13,9 +14,10 @@ pub(crate) mod templates;
 pub use data_dir::{DataDir, DataLock};
 pub use database::reach_database;
 pub use endpoint::{Endpoint, EndpointFile};
-pub(crate) use keys::ADMIN_TOKEN_FILE;
-pub use keys::{admin_token, secrets_key};
-pub use listen::bind;
+pub use files::allow_files;
+pub(crate) use keys::{ADMIN_TOKEN_FILE, check_secrets_key};
+pub use keys::{admin_token, secrets_key, stored_secrets_key};
+pub use listen::{bind, plain_http};
 pub use logging::{AGENT_LOG, init_agent_logging, init_logging};
 pub use sandbox::{Landlock, exposure, is_root, landlock};
 
@@ -58,6 +60,16 @@ pub enum BootError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Secrets are stored, and the key that sealed them is gone. A new one would hide that until an agent needs them.
+    #[error(
+        "secrets are stored, but {path} is gone, without which they cannot be read; restore it from a backup, or set \
+             SECRETS_ENCRYPTION_KEY to it. If it is lost for good, set SECRETS_ENCRYPTION_KEY to a new key and store the \
+             secrets again"
+    )]
+    KeyGone {
+        /// Where the key was.
+        path: PathBuf,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {reason}")]

@@ -25,6 +25,10 @@ pub(super) struct Printer<'a> {
     patience: Option<Duration>,
     /// What was printed of each artifact.
     artifacts: BTreeMap<String, String>,
+    /// All that was printed.
+    printed: String,
+    /// The task that answers, once the agent has named it.
+    task: Option<String>,
     /// The last printed character did not end a line.
     mid_line: bool,
     /// Something was printed.
@@ -39,6 +43,8 @@ impl<'a> Printer<'a> {
             target,
             patience,
             artifacts: BTreeMap::new(),
+            printed: String::new(),
+            task: None,
             mid_line: false,
             said: false,
             failure: None,
@@ -52,6 +58,11 @@ impl<'a> Printer<'a> {
 
     pub(super) fn output(&self) -> &Output {
         self.out
+    }
+
+    /// The task that answers, once the agent has named it.
+    pub(super) fn task_id(&self) -> Option<&str> {
+        self.task.as_deref()
     }
 
     /// One frame of a stream.
@@ -125,8 +136,14 @@ impl<'a> Printer<'a> {
         let Some(result) = envelope.result else { return Ok(()) };
         match serde_json::from_value::<Event>(result.clone()) {
             Ok(Event::Message(message)) => self.say(&text_of(&message.parts)),
-            Ok(Event::Task(task)) => self.task(&task),
-            Ok(Event::StatusUpdate(update)) => self.status(&update.status),
+            Ok(Event::Task(task)) => {
+                self.task = Some(task.id.clone());
+                self.task(&task)
+            }
+            Ok(Event::StatusUpdate(update)) => {
+                self.task = Some(update.task_id);
+                self.status(&update.status)
+            }
             Ok(Event::ArtifactUpdate(update)) => self.artifact(&update.artifact, update.append.unwrap_or(false)),
             // Newer than this program: show it rather than nothing.
             Err(_) => self.say(&result.to_string()),
@@ -174,9 +191,12 @@ impl<'a> Printer<'a> {
                     self.remark(format!("… {text}"))
                 }
             }
-            // The last word repeats an artifact in many agents.
-            TaskState::Completed if self.artifacts.values().any(|printed| printed.trim() == text.trim()) => Ok(()),
-            TaskState::Completed | TaskState::InputRequired | TaskState::AuthRequired => self.say(&text),
+            TaskState::Completed => match continued(&self.printed, &text) {
+                // The last word repeats what was said, or completes it.
+                Some(rest) => self.piece(rest),
+                None => self.say(&text),
+            },
+            TaskState::InputRequired | TaskState::AuthRequired => self.say(&text),
         }
     }
 
@@ -188,9 +208,9 @@ impl<'a> Printer<'a> {
             Some(before) if append => format!("{before}{text}"),
             _ => text,
         };
-        let new = match before.as_deref().map(|before| (before, whole.strip_prefix(before))) {
-            Some((_, Some(rest))) => rest.to_owned(),
-            Some((_, None)) => {
+        let new = match before.as_deref().map(|before| continued(before, &whole)) {
+            Some(Some(rest)) => rest.to_owned(),
+            Some(None) => {
                 self.remark("… the agent put this in place of what it said before:".to_owned())?;
                 whole.clone()
             }
@@ -218,6 +238,7 @@ impl<'a> Printer<'a> {
             return Ok(());
         }
         self.said = true;
+        self.printed.push_str(text);
         self.mid_line = !text.ends_with('\n');
         Ok(self.out.text(text)?)
     }
@@ -244,6 +265,28 @@ impl<'a> Printer<'a> {
             Err(_) => Ok(self.out.json_line(text)?),
         }
     }
+}
+
+/// What `text` says beyond `said`: nothing where it repeats all of it or its end, the rest where it continues it, `None`
+/// where it is something else. White space counts for nothing: agents join their paragraphs in different ways.
+fn continued<'t>(said: &str, text: &'t str) -> Option<&'t str> {
+    let plain = |text: &str| {
+        text.chars()
+            .filter(|letter| !letter.is_whitespace())
+            .collect::<String>()
+    };
+    let (before, now) = (plain(said), plain(text));
+    if before.ends_with(&now) {
+        return Some("");
+    }
+    if before.is_empty() || !now.starts_with(&before) {
+        return None;
+    }
+    let last = text
+        .char_indices()
+        .filter(|(_, letter)| !letter.is_whitespace())
+        .nth(before.chars().count() - 1);
+    last.map(|(at, letter)| &text[at + letter.len_utf8()..])
 }
 
 fn message_text(message: &Message) -> String {
@@ -339,6 +382,51 @@ mod tests {
             "Hello\n"
         );
         assert_eq!(stream(false, &[done]).0, "Hello\n");
+    }
+
+    // Text, a tool call, text: agents join the two in their last word, or repeat only the second.
+    #[test]
+    fn an_answer_around_a_tool_call_is_printed_once() {
+        let pieces = [chunk("I look it up.", false), chunk("\n\nIt is 42.", true)];
+        for last in [
+            status("completed", Some("I look it up.\n\nIt is 42.")),
+            status("completed", Some("I look it up. It is 42.\n")),
+            status("completed", Some("It is 42.")),
+            json!({"kind": "task", "id": "t", "contextId": "c", "status": {"state": "completed"},
+                "artifacts": [{"artifactId": "reply", "parts": [{"kind": "text", "text": "It is 42."}]}]}),
+        ] {
+            let [first, second] = pieces.clone();
+            let (text, notes, _) = stream(false, &[first, second, last.clone()]);
+            assert_eq!(
+                (text.as_str(), notes.as_str()),
+                ("I look it up.\n\nIt is 42.\n", ""),
+                "{last}"
+            );
+        }
+        // The whole comes last, and was announced in part.
+        let (text, ..) = stream(
+            false,
+            &[
+                chunk("I look it up.", false),
+                status("completed", Some("I look it up.\nIt is 42.")),
+            ],
+        );
+        assert_eq!(text, "I look it up.\nIt is 42.\n");
+    }
+
+    #[test]
+    fn what_a_text_adds() {
+        for (said, text, expected) in [
+            ("", "a", None),
+            ("a b", "ab", Some("")),
+            ("x a b", "a  b", Some("")),
+            ("a", "a\nb", Some("\nb")),
+            ("é", "é ü", Some(" ü")),
+            ("a", "b", None),
+            ("a", "", Some("")),
+        ] {
+            assert_eq!(continued(said, text), expected, "{said:?} {text:?}");
+        }
     }
 
     #[test]

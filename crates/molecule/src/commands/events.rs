@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use molecule_client::{Client, ClientError};
 use molecule_core::{EventType, Timestamp, WorkspaceId, text::preview};
-use molecule_wire::events::EventEnvelope;
+use molecule_wire::events::{EventEnvelope, EventRow};
 use serde_json::Value;
 
 use crate::{exit::CliError, output::Output, resolve};
@@ -85,7 +85,7 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
             payload: &row.payload,
         };
         if out.is_json() {
-            out.json_line(row)?;
+            out.json_line(&as_it_happened(row))?;
         } else {
             print(&line, &names, out)?;
         }
@@ -94,6 +94,16 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
         follow(&args, only, &names, client, out).await
     } else {
         Ok(())
+    }
+}
+
+/// A recorded event in the shape that it had when it happened, so that a stream has one shape.
+fn as_it_happened(row: &EventRow) -> EventEnvelope {
+    EventEnvelope {
+        event: row.event_type.clone(),
+        workspace_id: row.workspace_id.map_or_else(String::new, |id| id.to_string()),
+        timestamp: row.created_at,
+        payload: row.payload.clone(),
     }
 }
 

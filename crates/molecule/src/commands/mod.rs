@@ -1,6 +1,9 @@
 //! The commands. Each module holds the arguments and the doing of one.
 
+mod affected;
 mod answer;
+pub mod backup;
+pub mod cancel;
 mod config;
 mod doctor;
 pub mod events;
@@ -37,12 +40,15 @@ pub async fn run(cli: Cli, out: &mut Output) -> anyhow::Result<()> {
         Command::Ws(command) => ws::run(command, &connect::client(global)?, out).await,
         Command::Org(command) => org::run(command, &connect::client(global)?, out).await,
         Command::Send(args) => send::run(args, &connect::client(global)?, out).await,
+        Command::Cancel(args) => cancel::run(args, &connect::client(global)?, out).await,
         Command::Token(command) => token::run(command, &connect::client(global)?, out).await,
         Command::Secret(command) => secret::run(command, &connect::client(global)?, out).await,
         Command::Events(args) => events::run(args, &connect::client(global)?, out).await,
         Command::Login => login::run(&connect::client(global)?, out).await,
         Command::Config(args) => config::run(&args, global, out),
         Command::Doctor(args) => doctor::run(&args, global, out).await,
+        Command::Backup(args) => backup::back_up(args, global, out).await,
+        Command::Restore(args) => backup::restore(args, global, out).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "molecule", &mut script);

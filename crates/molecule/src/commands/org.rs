@@ -9,7 +9,10 @@ use molecule_wire::orgs::{ImportOrg, ImportedOrg, MissingEnv};
 use serde_json::Value;
 
 use crate::{
-    commands::{runtime, ws},
+    commands::{
+        runtime::{self, Runtimes},
+        ws,
+    },
     exit::CliError,
     output::Output,
     progress,
@@ -88,7 +91,7 @@ async fn import(args: ImportArgs, client: &Client, out: &mut Output) -> Result<(
     let wait = args.wait;
     match args.runtime.as_deref() {
         Some(name) => {
-            runtime::named(name)?;
+            Runtimes::of(client).await?.named(name)?;
         }
         None if runtime::has_model(client, &[]).await? => {}
         None => out.note(format_args!(

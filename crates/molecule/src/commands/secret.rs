@@ -11,6 +11,7 @@ use molecule_client::Client;
 use molecule_core::WorkspaceId;
 use secrecy::SecretString;
 
+use super::affected;
 use crate::{exit::CliError, output::Output, resolve};
 
 /// What to do with secrets.
@@ -29,6 +30,12 @@ pub enum SecretCommand {
         /// Take the value from this variable of the environment instead
         #[arg(long, value_name = "VARIABLE")]
         from_env: Option<String>,
+        /// Wait first until none of the affected agents is at work
+        #[arg(long, conflicts_with = "now")]
+        wait: bool,
+        /// Do not ask: restart agents that are at work too
+        #[arg(long)]
+        now: bool,
     },
     /// Delete a secret. Affected agents restart
     #[command(alias = "delete")]
@@ -66,9 +73,16 @@ impl Scope {
 pub(super) async fn run(command: SecretCommand, client: &Client, out: &mut Output) -> Result<()> {
     let changed = match command {
         SecretCommand::Ls(scope) => return list(scope.resolve(client).await?, client, out).await,
-        SecretCommand::Set { key, scope, from_env } => {
+        SecretCommand::Set {
+            key,
+            scope,
+            from_env,
+            wait,
+            now,
+        } => {
             let owner = scope.resolve(client).await?;
             let value = read_value(&key, from_env.as_deref())?;
+            affected::settle(owner, wait, now, client, out).await?;
             match owner {
                 Some(id) => client.set_secret(id, &key, &value).await?,
                 None => client.set_global_secret(&key, &value).await?,

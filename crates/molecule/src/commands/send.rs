@@ -11,12 +11,13 @@ use molecule_a2a::{
     Method,
     jsonrpc::{Message, Request, RequestId, SendParams},
 };
-use molecule_client::{A2aAnswer, A2aOptions, A2aReply, Client, ClientError};
+use molecule_client::{A2aAnswer, A2aOptions, A2aReply, Client, ClientError, SseFrame, SseStream};
 use molecule_core::{WorkspaceId, WorkspaceStatus, limits};
 use molecule_wire::a2a::A2aUnavailable;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
-use super::{answer::Printer, ws};
+use super::{answer::Printer, cancel, ws};
 use crate::{exit::CliError, output::Output, progress, resolve};
 
 /// Arguments of `send`.
@@ -53,17 +54,25 @@ pub(super) async fn run(args: SendArgs, client: &Client, out: &mut Output) -> Re
         ..A2aOptions::default()
     };
 
+    let mut interrupted = Interrupt::install()?;
     let waiting = format!("waiting for {}", args.workspace);
-    let answer = progress::run(out, &waiting, |_| client.stream_a2a(target, &request, &options)).await?;
+    let begun = progress::run(out, &waiting, |_| client.stream_a2a(target, &request, &options));
+    let answer = tokio::select! {
+        answer = begun => answer?,
+        () = interrupted.wait() => return Err(unnamed(&args.workspace)),
+    };
     let mut printer = Printer::new(out, &args.workspace, options.timeout);
     match answer {
         A2aAnswer::Reply(reply) if reply.is_success() => printer.reply(&reply.body)?,
         A2aAnswer::Reply(reply) => return Err(refused(&reply, target, &args.workspace, client).await),
         A2aAnswer::Stream(mut frames) => loop {
-            let next = if printer.at_line_start() {
-                progress::run(printer.output(), &waiting, |_| frames.next()).await
-            } else {
-                frames.next().await
+            let next = tokio::select! {
+                next = next_frame(&mut frames, &printer, &waiting) => next,
+                () = interrupted.wait() => {
+                    let task = printer.task_id().map(str::to_owned);
+                    printer.finish()?;
+                    return Err(interrupt(target, &args.workspace, task, client).await);
+                }
             };
             match next {
                 Ok(Some(frame)) => printer.frame(&frame.data)?,
@@ -77,6 +86,51 @@ pub(super) async fn run(args: SendArgs, client: &Client, out: &mut Output) -> Re
         },
     }
     printer.finish()
+}
+
+async fn next_frame(
+    frames: &mut SseStream,
+    printer: &Printer<'_>,
+    waiting: &str,
+) -> Result<Option<SseFrame>, ClientError> {
+    if printer.at_line_start() {
+        progress::run(printer.output(), waiting, |_| frames.next()).await
+    } else {
+        frames.next().await
+    }
+}
+
+/// Ctrl-C, from here on a wish to end the task and not only this program.
+struct Interrupt(Signal);
+
+impl Interrupt {
+    fn install() -> Result<Self> {
+        Ok(Self(
+            signal(SignalKind::interrupt()).context("Ctrl-C cannot be handled")?,
+        ))
+    }
+
+    /// Cancel safe.
+    async fn wait(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+/// Cancels the task that answers, and says what became of it.
+async fn interrupt(target: WorkspaceId, name: &str, task: Option<String>, client: &Client) -> anyhow::Error {
+    let Some(task) = task else { return unnamed(name) };
+    match cancel::task(target, name, &task, client).await {
+        Ok(()) => CliError::Interrupted(format!("interrupted; {name} was told to stop")).into(),
+        Err(error) => error.context(format!("interrupted, but {name} goes on with the task {task}")),
+    }
+}
+
+/// A task without an id cannot be named to the agent.
+fn unnamed(name: &str) -> anyhow::Error {
+    CliError::Interrupted(format!(
+        "interrupted before {name} answered; if the message reached it, it goes on (`molecule cancel` stops a task)"
+    ))
+    .into()
 }
 
 /// The platform takes no larger request (A2A-2), and breaks the connection rather than read one to its end.

@@ -1,21 +1,34 @@
 //! `molecule up` and `molecule server`.
 
+use std::io::IsTerminal;
+
 use anyhow::Result;
 
 use crate::{
     boot,
     cli::{Global, ServerArgs},
-    config::{Sources, load},
+    config::{Sources, load, settings},
     server::{Mode, run_server},
 };
 
+/// What `up` logs on a terminal unless told otherwise.
+const QUIET: &str = "warn";
+
 pub(super) async fn run(args: &ServerArgs, global: &Global, mode: Mode) -> Result<()> {
-    let loaded = load(&Sources::of_process(args.flags(global), args.config.as_deref()))?;
+    let mut loaded = load(&Sources::of_process(args.flags(global), args.config.as_deref()))?;
+    if mode == Mode::Up && std::io::stderr().is_terminal() && loaded.is_default(&settings::LOG) {
+        // Whoever sits before it wants to know what is wrong, not what goes on: `molecule events -f` tells that.
+        QUIET.clone_into(&mut loaded.config.log.filter);
+    }
     boot::init_logging(&loaded.config.log)?;
+    boot::allow_files();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     if let Some(warning) = boot::exposure(&loaded.config) {
+        tracing::warn!("{warning}");
+    }
+    if let Some(warning) = boot::plain_http(&loaded.config) {
         tracing::warn!("{warning}");
     }
     run_server(loaded.config, mode).await

@@ -2,18 +2,18 @@
 
 mod create;
 mod logs;
+mod remove;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, IsTerminal},
     time::Duration,
 };
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use molecule_client::{Client, DeleteAnswer};
+use molecule_client::Client;
 use molecule_core::{WorkspaceId, WorkspaceStatus, text::preview};
-use molecule_wire::workspaces::{ConfirmationRequired, RestartWorkspace, WorkspaceListItem, WorkspaceView};
+use molecule_wire::workspaces::{RestartWorkspace, WorkspaceListItem, WorkspaceView};
 
 use self::create::CreateArgs;
 use super::runtime;
@@ -37,15 +37,15 @@ pub enum WsCommand {
     },
     /// Create a workspace
     Create(Box<CreateArgs>),
-    /// Remove a workspace and everything below it
+    /// Remove a workspace with its files, and everything below it
     #[command(alias = "delete")]
     Rm {
-        /// Id or name
+        /// Id, or name exactly as it is written
         workspace: String,
         /// Delete its records too: activity, secrets, tokens
         #[arg(long)]
         purge: bool,
-        /// Do not ask, also when there are workspaces below it
+        /// Do not ask; needed without a terminal where there are workspaces below it
         #[arg(short, long)]
         yes: bool,
     },
@@ -91,7 +91,7 @@ pub(super) async fn run(command: WsCommand, client: &Client, out: &mut Output) -
         WsCommand::Ls => list(client, out).await,
         WsCommand::Show { workspace } => show(&workspace, client, out).await,
         WsCommand::Create(args) => create::run(*args, client, out).await,
-        WsCommand::Rm { workspace, purge, yes } => remove(&workspace, purge, yes, client, out).await,
+        WsCommand::Rm { workspace, purge, yes } => remove::run(&workspace, purge, yes, client, out).await,
         WsCommand::Restart(args) => restart(args, client, out).await,
         WsCommand::Logs {
             workspace,
@@ -222,43 +222,6 @@ fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
         ("delivery", or_empty(&view.delivery_mode)),
         ("url", view.url.clone()),
     ]
-}
-
-async fn remove(name: &str, purge: bool, yes: bool, client: &Client, out: &mut Output) -> Result<()> {
-    let id = resolve::workspace(client, name).await?;
-    let mut answer = progress::run(out, "removing", |_| client.delete_workspace(id, yes, purge)).await?;
-    if let DeleteAnswer::ConfirmationRequired(required) = &answer {
-        confirm(name, required, out)?;
-        answer = progress::run(out, "removing", |_| client.delete_workspace(id, true, purge)).await?;
-    }
-    match answer {
-        DeleteAnswer::Deleted(deleted) if out.is_json() => Ok(out.json(&deleted)?),
-        DeleteAnswer::Deleted(deleted) => {
-            let below = match deleted.cascade_deleted {
-                0 => String::new(),
-                count => format!(", with {count} below it"),
-            };
-            Ok(out.line(format_args!("{}{below}", deleted.status))?)
-        }
-        DeleteAnswer::ConfirmationRequired(required) => Err(CliError::Failed(required.message).into()),
-    }
-}
-
-/// Asks on a terminal; elsewhere the flag is the only consent.
-fn confirm(name: &str, required: &ConfirmationRequired, out: &mut Output) -> Result<()> {
-    let children: Vec<&str> = required.children.iter().map(|child| child.name.as_str()).collect();
-    let what = format!("{name} has workspaces below it: {}", children.join(", "));
-    if !io::stdin().is_terminal() || out.is_json() {
-        return Err(CliError::Usage(format!("{what}; remove them all with --yes")).into());
-    }
-    out.note(format_args!("{what}\nRemove them all? Type yes:"))?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if answer.trim().eq_ignore_ascii_case("yes") {
-        Ok(())
-    } else {
-        Err(CliError::Failed("nothing was removed".into()).into())
-    }
 }
 
 async fn restart(args: RestartArgs, client: &Client, out: &mut Output) -> Result<()> {

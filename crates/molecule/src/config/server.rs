@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     parse,
-    reader::{ConfigErrors, Entry, Reader},
+    reader::{ConfigErrors, Entry, Origin, Reader},
     settings::{self as s, Setting},
     sources::{Sources, default_data_dir},
 };
@@ -204,6 +204,17 @@ pub struct Loaded {
     pub entries: Vec<Entry>,
     /// What should be said in the log before anything else.
     pub warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// Nobody set it.
+    #[must_use]
+    pub fn is_default(&self, setting: &Setting) -> bool {
+        let origin = Origin::Default.to_string();
+        self.entries
+            .iter()
+            .any(|entry| entry.key == setting.key && entry.origin == origin)
+    }
 }
 
 impl fmt::Display for AuthMode {

@@ -4,17 +4,19 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use molecule_agent::preflight::AVAILABLE;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_backends::process::ProcessBackend;
-use molecule_core::{limits, netguard};
+use molecule_core::{Runtime, limits, netguard};
 use molecule_platform::{AuthMode, Config, Platform, Setup, secrets::Keyring};
 use molecule_store::{ExclusiveLock, Store};
 use molecule_templates::{load_allowlist, manifest_candidates, materialise_embedded};
+use molecule_wire::ops::ServerInfo;
 use secrecy::ExposeSecret;
 
 use super::backend;
 use crate::{
-    boot::{self, DataDir, admin_token, secrets_key},
+    boot::{self, DataDir, admin_token, check_secrets_key, secrets_key},
     config::{self, ServerConfig},
 };
 
@@ -40,11 +42,13 @@ pub(super) async fn compose(
     choice: backend::Choice,
     store: Store,
 ) -> Result<Composed> {
+    check_secrets_key(dir, config, store.has_sealed_secrets().await?)?;
     let keyring = config.retired_secrets_keys.iter().fold(
         Keyring::of(secrets_key(dir, config)?.expose_secret()),
         |keyring, retired| keyring.with_retired(retired.expose_secret()),
     );
     let chosen = backend::open(choice, config, dir)?;
+    let has_backend = chosen.backend.is_some();
     materialise_embedded(&boot::templates::shipped(dir)).context("the shipped templates cannot be laid out")?;
     let working_dir = std::env::current_dir().unwrap_or_default();
     let runtimes = load_allowlist(&manifest_candidates(config.manifest_path.as_deref(), &working_dir));
@@ -61,7 +65,8 @@ pub(super) async fn compose(
     })
     .await
     .context("the services cannot be put together")?;
-    let api = Api::new(platform.clone(), api_config(config)?);
+    let about = about(config, &platform, has_backend, chosen.processes.is_some());
+    let api = Api::new(platform.clone(), api_config(config, about)?);
     Ok(Composed {
         platform,
         api,
@@ -118,7 +123,21 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
     })
 }
 
-fn api_config(config: &ServerConfig) -> Result<ApiConfig> {
+/// What the server tells of itself. The agent's own list counts only where this program is the agent.
+fn about(config: &ServerConfig, platform: &Platform, has_backend: bool, processes: bool) -> ServerInfo {
+    let own = if processes { &AVAILABLE[..] } else { &[] };
+    ServerInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        database: crate::backup::Database::of(config.database_url.expose_secret())
+            .engine()
+            .to_owned(),
+        backend: has_backend.then(|| platform.provisioner.backend_name().to_owned()),
+        sandbox: processes.then(|| config.sandbox.as_str().to_owned()),
+        runtimes: own.iter().copied().chain([Runtime::External]).collect(),
+    }
+}
+
+fn api_config(config: &ServerConfig, about: ServerInfo) -> Result<ApiConfig> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("metrics cannot be recorded")?;
@@ -135,6 +154,7 @@ fn api_config(config: &ServerConfig) -> Result<ApiConfig> {
         metrics: Some(metrics),
         org_id: config.org_id.clone(),
         test_tokens: config.test_tokens,
+        about,
     })
 }
 

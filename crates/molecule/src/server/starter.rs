@@ -1,5 +1,7 @@
 //! The organisation that a newcomer finds.
 
+use std::path::{Path, PathBuf};
+
 use molecule_core::Runtime;
 use molecule_platform::Platform;
 use molecule_wire::orgs::ImportOrg;
@@ -32,63 +34,75 @@ const ENDPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10
 /// was cut short.
 const MARK_FILE: &str = "starter_import";
 
-/// Imports the starter if there is no workspace at all. A failure is reported and leaves the server running: the
-/// operator can import by hand.
-pub(super) async fn import_into_empty(platform: &Platform, config: &ServerConfig, dir: &DataDir) {
+/// The starter, about to be imported.
+pub(super) struct Starter {
+    choice: Choice,
+    mark: PathBuf,
+}
+
+/// Decides whether the starter is imported: if there is no workspace at all. Says what will be, or that an earlier import
+/// was cut short.
+pub(super) async fn into_empty(platform: &Platform, config: &ServerConfig, dir: &DataDir) -> Option<Starter> {
     let mark = dir.server_file(MARK_FILE);
     match platform.is_empty().await {
         Ok(true) => {
             if let Err(error) = std::fs::write(&mark, "") {
                 tracing::warn!(file = %mark.display(), %error, "an import that is cut short would not be noticed");
             }
-            import(platform, config).await;
+            let choice = choose(&config.llm).await;
+            output::line(&format!(
+                "A starter organisation (Lead, Researcher, Writer) is made on `{}`: {}",
+                choice.runtime, choice.because
+            ));
+            output::line("In a moment, try: molecule send Lead \"hello\"");
+            Some(Starter { choice, mark })
         }
-        Ok(false) if mark.exists() => output::line(
-            "The starter organisation was not imported completely: the server was ended while it was at it. Remove \
-             what is there (molecule ws rm NAME), then: molecule org import starter",
-        ),
-        Ok(false) => return,
+        Ok(false) if mark.exists() => {
+            output::line(
+                "The starter organisation was not imported completely: the server was ended while it was at it. Remove \
+                 what is there (molecule ws rm NAME), then: molecule org import starter",
+            );
+            forget(&mark);
+            None
+        }
+        Ok(false) => None,
         Err(error) => {
             tracing::error!(%error, "the starter organisation was not imported");
-            return;
+            None
         }
-    }
-    if let Err(error) = std::fs::remove_file(&mark) {
-        tracing::warn!(file = %mark.display(), %error, "not removed");
     }
 }
 
-async fn import(platform: &Platform, config: &ServerConfig) {
-    let choice = choose(&config.llm).await;
-    output::line(&format!(
-        "Importing the starter organisation on `{}`: {}",
-        choice.runtime, choice.because
-    ));
-    if let Err(error) = hand_over_keys(platform, &config.llm).await {
-        tracing::error!(%error, "model keys were not stored as global secrets");
-    }
-    let request = ImportOrg {
-        dir: Some(STARTER.to_owned()),
-        runtime: Some(choice.runtime.as_str().to_owned()),
-        model: choice.model,
-        ..ImportOrg::default()
-    };
-    match platform.orgs.import(request).await {
-        Ok(imported) => {
-            let names: Vec<_> = imported
-                .workspaces
-                .iter()
-                .map(|workspace| workspace.name.as_str())
-                .collect();
-            output::line(&format!(
-                "Created {}. Try: molecule send Lead \"hello\"",
-                names.join(", ")
-            ));
-            if let Some(error) = imported.error {
-                tracing::error!(error, "the starter organisation is incomplete");
+impl Starter {
+    /// Imports it. A failure is reported and leaves the server running: the operator can import by hand.
+    pub(super) async fn import(self, platform: &Platform, config: &ServerConfig) {
+        if let Err(error) = hand_over_keys(platform, &config.llm).await {
+            tracing::error!(%error, "model keys were not stored as global secrets");
+        }
+        let request = ImportOrg {
+            dir: Some(STARTER.to_owned()),
+            runtime: Some(self.choice.runtime.as_str().to_owned()),
+            model: self.choice.model,
+            ..ImportOrg::default()
+        };
+        match platform.orgs.import(request).await {
+            Ok(imported) => {
+                tracing::info!(workspaces = imported.workspaces.len(), "starter organisation imported");
+                if let Some(error) = imported.error {
+                    tracing::error!(error, "the starter organisation is incomplete");
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the starter organisation was not imported; see `molecule org import`");
             }
         }
-        Err(error) => tracing::error!(%error, "the starter organisation was not imported; see `molecule org import`"),
+        forget(&self.mark);
+    }
+}
+
+fn forget(mark: &Path) {
+    if let Err(error) = std::fs::remove_file(mark) {
+        tracing::warn!(file = %mark.display(), %error, "not removed");
     }
 }
 

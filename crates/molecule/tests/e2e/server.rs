@@ -33,6 +33,8 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
     lines: mpsc::Receiver<String>,
+    /// What came so far.
+    seen: Vec<String>,
     data: PathBuf,
 }
 
@@ -161,12 +163,13 @@ impl Site {
             child,
             url: String::new(),
             lines,
+            seen: Vec::new(),
             data: self.data.path().to_path_buf(),
         };
-        let line = server.line_with("http://");
+        let line = server.line_with("Molecule is running");
         let at = line.find("http://").unwrap();
         server.url = line[at..]
-            .split(['#', ' ', '\r'])
+            .split(['#', ' ', ';', '\r'])
             .next()
             .unwrap()
             .trim_end_matches('/')
@@ -184,12 +187,19 @@ fn log_file(data: &TempDir) -> std::fs::File {
 }
 
 impl Server {
-    /// The next line of standard output that contains `text`.
+    /// A line of standard output that contains `text`, waited for if it has not come yet.
     pub(crate) fn line_with(&mut self, text: &str) -> String {
+        if let Some(line) = self.seen.iter().find(|line| line.contains(text)) {
+            return line.clone();
+        }
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
                 Err(_) => panic!("no line with {text:?}; the log ends:\n{}", self.log_tail()),
             }
         }

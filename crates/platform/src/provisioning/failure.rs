@@ -44,6 +44,12 @@ pub enum StartFailure {
     /// Starting with something else instead would pass for what was asked for.
     #[error("the template this workspace was to start with is gone: restart it with a template")]
     TemplateGone,
+    /// The volume was written once and is empty now: a database that was restored without the files, for instance.
+    #[error(
+        "the files this workspace was made of are gone (configuration and prompts): restore them from a backup \
+         (`molecule restore`), or start it anew with `molecule ws restart --apply-template` or `--rebuild-config`"
+    )]
+    FilesLost,
     /// Token or inbound secret could not be made; an instance without them could never be reached.
     #[error("workspace credentials could not be created; try again")]
     Credentials(#[source] InboundError),

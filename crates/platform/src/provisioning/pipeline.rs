@@ -227,6 +227,8 @@ impl Provisioner {
         backend: &Arc<dyn Backend>,
         env: &BTreeMap<String, SecretString>,
     ) -> Result<(Option<PathBuf>, BTreeMap<String, Vec<u8>>), StartFailure> {
+        // An earlier start has written them (`start_plan_done`), so that they cannot just be missing.
+        let written = files == StartFiles::Existing;
         let (template_dir, files) = match files {
             StartFiles::Given { template_dir, files } => (template_dir, files),
             StartFiles::Generated => {
@@ -254,6 +256,8 @@ impl Provisioner {
         }
         match backend.has_config(row.id).await {
             Ok(true) => Ok((template_dir, files)),
+            // A recovered template would be a generic agent under the name of another (PROV-29 is for what never was).
+            Ok(false) if written => Err(StartFailure::FilesLost),
             Ok(false) => match self.inner.catalogue.recover(runtime) {
                 Some(found) => {
                     tracing::warn!(workspace = %row.id, template = found.id, "empty configuration recovered");

@@ -85,6 +85,12 @@ impl Keyring {
         self
     }
 
+    /// Id of the key that seals: what sealed values remember of it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.current.id
+    }
+
     /// Encrypts a value.
     ///
     /// # Errors

@@ -13,14 +13,18 @@ pub(super) fn connection(id: WorkspaceId, base_url: &str, token: Option<&PlainTo
     let curl = format!(
         r#"# Register this agent, then beat every 30 s. The edge needs the Origin header.
 WORKSPACE_AUTH_TOKEN="{PASTE}"
-curl -fsS -X POST {base}/registry/register \
-  -H "Authorization: Bearer $WORKSPACE_AUTH_TOKEN" \
+# The token goes to curl on its standard input: everybody on a machine can read arguments.
+bearer() {{ printf 'Authorization: Bearer %s\n' "$WORKSPACE_AUTH_TOKEN"; }}
+bearer | curl -fsS -X POST {base}/registry/register -H @- \
   -H "Origin: {base}" \
   -H "Content-Type: application/json" \
   -d '{{"id":"{id}","url":"","delivery_mode":"poll","agent_card":{{"name":"my agent","version":"1.0.0","skills":[]}}}}'
+# In another shell, with the two lines above: what was sent to it, newest first, and an answer to a person.
+#   bearer | curl -fsS -H @- -H "Origin: {base}" '{base}/workspaces/{id}/activity?type=a2a_receive'
+#   bearer | curl -fsS -H @- -H "Origin: {base}" -H "Content-Type: application/json" \
+#     -d '{{"message":"my answer"}}' {base}/workspaces/{id}/notify
 while sleep 30; do
-  curl -fsS -X POST {base}/registry/heartbeat \
-    -H "Authorization: Bearer $WORKSPACE_AUTH_TOKEN" \
+  bearer | curl -fsS -X POST {base}/registry/heartbeat -H @- \
     -H "Origin: {base}" \
     -H "Content-Type: application/json" \
     -d '{{"workspace_id":"{id}"}}'
@@ -45,6 +49,12 @@ def call(method, path, body=None):
 
 call("POST", "/registry/register", {{"id": WORKSPACE_ID, "url": "", "delivery_mode": "poll",
                                    "agent_card": {{"name": "my agent", "version": "1.0.0", "skills": []}}}})
+def answer(row):
+    """Your agent goes here: what it returns is said to the person who wrote. (To another workspace, whose id is the
+    row's source_id, POST a message to /workspaces/<source_id>/a2a with the header X-Workspace-ID: <your id>.)"""
+    parts = row["request_body"]["params"]["message"]["parts"]
+    return "Received: " + " ".join(part.get("text", "") for part in parts)
+
 # What waits already is printed first. Keep the cursor in a file to go on where an earlier run stopped.
 feed, cursor = f"/workspaces/{{WORKSPACE_ID}}/activity?type=a2a_receive", None
 while True:
@@ -60,6 +70,8 @@ while True:
     for row in rows:
         if row["method"] != "notify" and row["source_id"] != WORKSPACE_ID:
             print(row["source_id"] or "user", json.dumps(row.get("request_body")))
+            if row["source_id"] is None:
+                call("POST", f"/workspaces/{{WORKSPACE_ID}}/notify", {{"message": answer(row)}})
         cursor = row["id"]
     time.sleep(5)
 "#
@@ -104,5 +116,6 @@ mod tests {
         assert!(python.contains("AUTH_TOKEN    = \"<paste from create response>\""));
         let curl = &connection.snippets["curl_register_template"];
         assert!(curl.contains("WORKSPACE_AUTH_TOKEN=\"<paste from create response>\""));
+        assert!(!curl.contains("-H \"Authorization"), "arguments are visible to others");
     }
 }

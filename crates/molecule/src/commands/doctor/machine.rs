@@ -8,6 +8,7 @@ use std::{
 
 use molecule_client::Client;
 use molecule_templates::orgs::OrgLibrary;
+use molecule_wire::ops::ServerInfo;
 use rustix::fs::Access;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -28,8 +29,12 @@ pub(super) async fn checks(config: &ServerConfig, client: Option<&Client>) -> Ve
     let dir = DataDir::at(&config.data_dir);
     let mut checks = data_dir(&dir);
     checks.push(disk(&config.data_dir));
+    let running = running(client).await;
     checks.push(server(config, &dir, client).await);
-    checks.push(database(config).await);
+    match &running {
+        Some(server) => checks.extend(of_server(server)),
+        None => checks.push(database(config).await),
+    }
     checks.push(sandbox::check(config).await);
     checks.extend(limits(config, &dir));
     checks.push(agent_binary(&config.agent_binary));
@@ -105,6 +110,53 @@ fn disk(path: &Path) -> Check {
         free if free < GIB => Check::bad(NAME, Verdict::Warning, found, remedy),
         _ => Check::ok(NAME, found),
     }
+}
+
+/// What the running server says of itself; `None` where none runs, or it does not take the credential.
+async fn running(client: Option<&Client>) -> Option<ServerInfo> {
+    let client = client?.clone().with_timeout(PATIENCE);
+    client.server_info().await.ok()
+}
+
+/// Of a running server its own word counts, not what this shell's environment would make of one.
+fn of_server(server: &ServerInfo) -> Vec<Check> {
+    let database = match server.database.as_str() {
+        "postgres" => "PostgreSQL",
+        _ => "SQLite, built in",
+    };
+    let runtimes: Vec<&str> = server.runtimes.iter().map(|runtime| runtime.as_str()).collect();
+    let mut checks = vec![
+        Check::ok("database", format!("{database}, in use by the running server")),
+        Check::ok("runtimes", runtimes.join(", ")),
+    ];
+    if server.version != env!("CARGO_PKG_VERSION") {
+        checks.push(Check::bad(
+            "version",
+            Verdict::Warning,
+            format!(
+                "the server is Molecule {}, this program {}",
+                server.version,
+                env!("CARGO_PKG_VERSION")
+            ),
+            "restart the server with this program, or use the server's",
+        ));
+    }
+    checks.push(match &server.backend {
+        Some(backend) => {
+            let sandbox = server
+                .sandbox
+                .as_ref()
+                .map_or_else(String::new, |mode| format!(", sandbox {mode}"));
+            Check::ok("backend", format!("{backend}{sandbox}"))
+        }
+        None => Check::bad(
+            "backend",
+            Verdict::Warning,
+            "none: only external agents",
+            "start the server with MOLECULE_BACKEND=process to run agents on its machine",
+        ),
+    });
+    checks
 }
 
 /// A running server, or a port that one could have.

@@ -9,7 +9,15 @@ use molecule_core::{Runtime, validate::WorkspaceAccess};
 use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
 
 use super::wait_online;
-use crate::{commands::runtime, exit::CliError, output::Output, progress, resolve};
+use crate::{
+    commands::runtime::{self, Runtimes},
+    exit::CliError,
+    output::Output,
+    progress, resolve,
+};
+
+/// What stands for the token in the server's blocks (LIFE-81).
+const PASTE: &str = "<paste from create response>";
 
 /// Arguments of `ws create`.
 #[derive(Debug, Args)]
@@ -72,19 +80,20 @@ pub(super) async fn run(args: CreateArgs, client: &Client, out: &mut Output) -> 
 }
 
 /// The runtime to ask for, decided before anything is created: the wire would take an unknown one for `claude-code`
-/// (LIFE-4), which this build cannot run. `None` leaves it to the template.
+/// (LIFE-4), which not every server can run. `None` leaves it to the template.
 async fn runtime(args: &CreateArgs, client: &Client) -> Result<Option<Runtime>> {
     if args.external {
         return Ok(None);
     }
+    let runtimes = Runtimes::of(client).await?;
     if let Some(template) = &args.template {
         let of_template = runtime::of_template(template, client).await?;
         if args.runtime.is_none() {
-            of_template.map(runtime::runnable).transpose()?;
+            of_template.map(|runtime| runtimes.runnable(runtime)).transpose()?;
             return Ok(None);
         }
     }
-    match args.runtime.as_deref().map(runtime::named).transpose()? {
+    match args.runtime.as_deref().map(|name| runtimes.named(name)).transpose()? {
         Some(Runtime::Exec) if args.template.is_none() => Err(CliError::Usage(
             "runtime exec needs a template that names its command; docs/cli.md shows one".into(),
         )
@@ -145,6 +154,21 @@ fn show_created(created: &CreatedWorkspace, out: &mut Output) -> Result<()> {
         ("platform", connection.platform_url.clone()),
         ("token", connection.auth_token.clone()),
     ])?;
-    let snippets: Vec<&str> = connection.snippets.keys().map(String::as_str).collect();
-    Ok(out.note(format_args!("Ready-made snippets with --json: {}", snippets.join(", ")))?)
+    out.note("\nPaste one of these where it runs; docs/external-agents.md tells the rest.")?;
+    for (name, snippet) in &connection.snippets {
+        out.note(format_args!("\n# {}", title(name)))?;
+        out.text(&snippet.replace(PASTE, &connection.auth_token))?;
+    }
+    Ok(())
+}
+
+/// What a block is for.
+fn title(name: &str) -> String {
+    match name {
+        "curl_register_template" => "a shell: registers, beats, shows how to read and answer".to_owned(),
+        "python_snippet" => {
+            "Python: registers, beats, reads and answers (save it as agent.py; python3 agent.py)".to_owned()
+        }
+        other => other.trim_end_matches("_snippet").replace('_', " "),
+    }
 }

@@ -1,0 +1,133 @@
+//! Agents that a change of secrets restarts, and what they are at.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use anyhow::Result;
+use molecule_client::Client;
+use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus};
+use molecule_wire::workspaces::WorkspaceListItem;
+
+use crate::{exit::CliError, output::Output, progress};
+
+/// How often it is looked whether agents are still at work.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Says which agents will restart and which of them are at work. With `wait` it returns once none is; on a terminal it
+/// asks what to do about those that are, unless `now` answers that already.
+///
+/// # Errors
+/// The person wants nothing changed. Whoever may not list workspaces is told nothing, and hindered in nothing.
+pub(super) async fn settle(
+    owner: Option<WorkspaceId>,
+    wait: bool,
+    now: bool,
+    client: &Client,
+    out: &mut Output,
+) -> Result<()> {
+    let Ok(items) = client.list_workspaces().await else {
+        return Ok(());
+    };
+    let affected = affected(&items, owner);
+    if affected.is_empty() {
+        return Ok(());
+    }
+    let busy = busy(&affected);
+    if !out.is_json() {
+        out.note(describe(&affected, &busy))?;
+    }
+    if busy.is_empty() || now {
+        return Ok(());
+    }
+    if wait || (asks(out) && wants_to_wait(out)?) {
+        return until_idle(owner, client, out).await;
+    }
+    Ok(())
+}
+
+/// Those that run here: a secret reaches an agent by its environment, so that it starts anew.
+fn affected(items: &[WorkspaceListItem], owner: Option<WorkspaceId>) -> Vec<&WorkspaceListItem> {
+    let runs = |item: &&WorkspaceListItem| {
+        item.workspace.runtime != Runtime::External.as_str()
+            && matches!(
+                item.workspace.status,
+                WorkspaceStatus::Online | WorkspaceStatus::Degraded | WorkspaceStatus::Provisioning
+            )
+    };
+    items
+        .iter()
+        .filter(|item| owner.is_none_or(|owner| item.workspace.id == owner))
+        .filter(runs)
+        .collect()
+}
+
+fn busy(affected: &[&WorkspaceListItem]) -> Vec<String> {
+    let at_work = affected.iter().filter(|item| item.workspace.active_tasks > 0);
+    at_work.map(|item| item.workspace.name.clone()).collect()
+}
+
+fn describe(affected: &[&WorkspaceListItem], busy: &[String]) -> String {
+    let names: Vec<&str> = affected.iter().map(|item| item.workspace.name.as_str()).collect();
+    let at_work = match busy {
+        [] => String::new(),
+        busy => format!("; at work: {}", busy.join(", ")),
+    };
+    format!("This restarts {}{at_work}", names.join(", "))
+}
+
+fn asks(out: &Output) -> bool {
+    io::stdin().is_terminal() && !out.is_json()
+}
+
+fn wants_to_wait(out: &mut Output) -> Result<bool> {
+    out.note("A restart ends what they are at. Wait until they are done? [wait/now/no]")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "wait" | "w" | "y" | "yes" | "" => Ok(true),
+        "now" => Ok(false),
+        _ => Err(CliError::Failed("nothing was changed".into()).into()),
+    }
+}
+
+async fn until_idle(owner: Option<WorkspaceId>, client: &Client, out: &Output) -> Result<()> {
+    progress::run(out, "waiting", async |bar| {
+        loop {
+            let items = client.list_workspaces().await?;
+            let busy = busy(&affected(&items, owner));
+            if busy.is_empty() {
+                return Ok(());
+            }
+            bar.set_message(format!("waiting for {}", busy.join(", ")));
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::ws::tests::item;
+
+    #[test]
+    fn only_agents_that_run_here_restart() {
+        let mut idle = item("Idle", None);
+        idle.workspace.active_tasks = 0;
+        let mut external = item("Elsewhere", None);
+        external.workspace.runtime = "external".into();
+        let mut failed = item("Failed", None);
+        failed.workspace.status = WorkspaceStatus::Failed;
+        let items = [item("Busy", None), idle, external, failed];
+        let found = affected(&items, None);
+        assert_eq!(
+            describe(&found, &busy(&found)),
+            "This restarts Busy, Idle; at work: Busy"
+        );
+        let own = affected(&items, Some(items[1].workspace.id));
+        assert_eq!(describe(&own, &busy(&own)), "This restarts Idle");
+        assert!(affected(&items, Some(items[2].workspace.id)).is_empty());
+    }
+}
