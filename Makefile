@@ -6,11 +6,13 @@ CARGO_FLAGS ?=
 ARGS ?=
 # Arguments for the load generator of `make bench`, such as BENCH="a2a heartbeats".
 BENCH ?=
+# Another release binary that `make bench` measures in turns with ours, such as AGAINST=../before/target/release/molecule.
+AGAINST ?=
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint fmt ui bench deny
+.PHONY: help run install test setup lint fmt ui bench deny
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +20,10 @@ help: ## List the targets
 run: ui ## Build the release binary with its web UI and start Molecule
 	$(CARGO) build $(CARGO_FLAGS) --release -p molecule
 	$(TARGET_DIR)/release/molecule up $(ARGS)
+
+install: ui ## Build the release binary and install it with its completions and, as root, a systemd unit
+	$(CARGO) build $(CARGO_FLAGS) --release -p molecule
+	@scripts/install $(TARGET_DIR)/release/molecule
 
 setup: ## Install what the tests need, saying what is installed
 	@scripts/setup
@@ -41,10 +47,10 @@ ui: ## Build the web UI that the binary embeds
 # Measures the release binary on this machine and prints one JSON object per figure; see crates/bench/README.md.
 # After the build all figures take under three minutes: loads run for 1.5 s at a time, in five interleaved rounds, so
 # that a slow moment of the machine hits every contestant alike. Close other programs first. `BENCH=a2a` takes one
-# figure, `BENCH=--quick` all of them in half a minute with more noise.
+# figure, `BENCH=--quick` all of them in half a minute with more noise, `AGAINST=path` another build beside ours.
 bench: ui ## Measure throughput, latency, boot time and memory of the release binary
 	$(CARGO) build $(CARGO_FLAGS) --release -p molecule -p molecule-bench
-	$(TARGET_DIR)/release/molecule-bench run --binary $(TARGET_DIR)/release/molecule $(BENCH)
+	$(TARGET_DIR)/release/molecule-bench run --binary $(TARGET_DIR)/release/molecule $(if $(AGAINST),--against $(AGAINST)) $(BENCH)
 
 deny: ## Check licences, advisories and sources of the dependencies (needs cargo-deny)
 	$(CARGO) deny --workspace check
