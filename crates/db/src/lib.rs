@@ -1,7 +1,4 @@
-//! Connections to SQLite or PostgreSQL, the one SQLite writer, and the few places where the dialects differ.
-//!
-//! Readers use [`Db::reader`]; every write goes through [`Db::tx`]. On SQLite that is a single connection that begins
-//! its transactions with `BEGIN IMMEDIATE`, so that a transaction never fails half-way for want of the write lock.
+#![doc = include_str!("../README.md")]
 
 mod connect;
 mod error;

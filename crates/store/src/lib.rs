@@ -1,6 +1,4 @@
-//! What is stored: entities, migrations, queries by aggregate, the outbox and the activity writer.
-//!
-//! Every write is one method here and one transaction; a state change and its events are always in the same one.
+#![doc = include_str!("../README.md")]
 
 pub mod activity;
 pub mod changes;

@@ -1,5 +1,6 @@
 //! The workspace aggregate: record, layout, pulse, and the moves between statuses.
 
+mod belongings;
 mod create;
 mod read;
 mod remove;

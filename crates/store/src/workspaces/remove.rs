@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::HashSet;
 use uuid::Uuid;
 
-use super::{read, tree};
+use super::{belongings::Belongings, read, tree};
 use crate::{
     Store, StoreError,
     entities::{layout, workspace},
@@ -37,16 +37,6 @@ pub struct Purged {
     /// Workspace rows deleted.
     pub rows: u64,
 }
-
-/// Tables whose rows belong to a workspace, leaves first (LIFE-111).
-const DEPENDENT: [(&str, &str); 6] = [
-    ("activity_logs", "workspace_id"),
-    ("workspace_secrets", "workspace_id"),
-    ("workspace_config", "workspace_id"),
-    ("workspace_auth_tokens", "workspace_id"),
-    ("workspace_pulse", "workspace_id"),
-    ("canvas_layouts", "workspace_id"),
-];
 
 impl Store {
     /// Marks a workspace and its live subtree removed, drops layouts, revokes tokens and records the events, in one
@@ -170,6 +160,7 @@ fn activity_of_removed(backend: DbBackend, ids: &[WorkspaceId]) -> Statement {
 async fn purge(tx: &DatabaseTransaction, ids: Vec<WorkspaceId>) -> Result<Purged, StoreError> {
     tree::lock(tx).await?;
     let backend = tx.get_database_backend();
+    let belongings = Belongings::read(tx).await?;
     let mut rows = 0;
     for chunk in ids.chunks(CHUNK) {
         let removed = removed_among(tx, chunk).await?;
@@ -180,12 +171,12 @@ async fn purge(tx: &DatabaseTransaction, ids: Vec<WorkspaceId>) -> Result<Purged
             .map(|n| format!("${n}"))
             .collect::<Vec<_>>()
             .join(", ");
-        for (table, column) in DEPENDENT {
+        for (table, column) in &belongings.deleted {
             let sql = format!("DELETE FROM {table} WHERE {column} IN ({list})");
             tx.execute_raw(Statement::from_sql_and_values(backend, sql, removed.clone()))
                 .await?;
         }
-        for column in ["parent_id", "forwarded_to"] {
+        for column in &belongings.cleared {
             let sql = format!("UPDATE workspaces SET {column} = NULL WHERE {column} IN ({list})");
             tx.execute_raw(Statement::from_sql_and_values(backend, sql, removed.clone()))
                 .await?;

@@ -19,4 +19,5 @@ mod support;
 mod tokens;
 mod transitions;
 mod tree;
+mod upgrade;
 mod workspaces;

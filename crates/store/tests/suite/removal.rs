@@ -5,7 +5,7 @@ use std::sync::Arc;
 use WorkspaceStatus::{Offline, Online, Removed};
 use molecule_core::{WorkspaceId, WorkspaceStatus, activity::ActivityType, credential::TokenHash};
 use molecule_store::{
-    StoreError,
+    Engine, StoreError,
     activity::{ActivityFilter, ActivityWriter, Durability, NewActivity},
     events::Seq,
     org_tokens::NewOrgToken,
@@ -163,6 +163,34 @@ molecule_testkit::both_engines! {
         assert_eq!(store.purge(removed.scope).await.unwrap().rows, 1_204);
         assert_eq!(count(&store, "workspaces", "1 = 1", []).await, 0);
         assert_eq!(ids.len(), 1_203);
+    }
+
+    // LIFE-111: tables of other crates are in no list; the schema says what belongs to a workspace.
+    async fn a_purge_takes_what_other_tenants_keep(url: String) {
+        let store = open(&url).await;
+        let id = match store.engine() {
+            Engine::Sqlite => "BLOB",
+            Engine::Postgres => "uuid",
+        };
+        for table in [
+            "notes (id bigint PRIMARY KEY, owner ID NOT NULL REFERENCES workspaces (id))",
+            "lines (note bigint NOT NULL REFERENCES notes (id), workspace_id ID NOT NULL)",
+            "visits (visitor ID REFERENCES workspaces (id) ON DELETE SET NULL)",
+        ] {
+            execute(&store, &format!("CREATE TABLE {}", table.replace("ID", id)), []).await.unwrap();
+        }
+        let (gone, stays) = (create(&store, "gone", None).await, create(&store, "stays", None).await);
+        for (note, owner) in [(1i64, gone), (2, stays)] {
+            execute(&store, "INSERT INTO notes VALUES ($1, $2)", [note.into(), owner.uuid().into()]).await.unwrap();
+            execute(&store, "INSERT INTO lines VALUES ($1, $2)", [note.into(), owner.uuid().into()]).await.unwrap();
+            execute(&store, "INSERT INTO visits VALUES ($1)", [owner.uuid().into()]).await.unwrap();
+        }
+        store.remove_subtree(gone).await.unwrap();
+        assert_eq!(store.purge(vec![gone]).await.unwrap().rows, 1);
+        for (table, left) in [("notes", 1), ("lines", 1), ("visits", 2)] {
+            assert_eq!(count(&store, table, "1 = 1", []).await, left, "{table}");
+        }
+        assert_eq!(count(&store, "visits", "visitor IS NULL", []).await, 1);
     }
 
     // LIFE-111: everything that belongs to it goes; events stay, references of others become null.

@@ -109,18 +109,27 @@ molecule_testkit::both_engines! {
     // Migrations are frozen: what they make is compared with a copy that only a new migration may change.
     async fn the_migrated_schema_is_the_frozen_one(url: String) {
         let store = open(&url).await;
-        let (file, frozen) = match store.engine() {
-            Engine::Sqlite => ("sqlite.sql", include_str!("../schema/sqlite.sql")),
-            Engine::Postgres => ("postgres.sql", include_str!("../schema/postgres.sql")),
-        };
-        let actual = dump(&store).await;
+        let (frozen, actual) = frozen_and_actual(&store).await;
         if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            let file = match store.engine() {
+                Engine::Sqlite => "sqlite.sql",
+                Engine::Postgres => "postgres.sql",
+            };
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema").join(file);
             std::fs::write(path, &actual).unwrap();
         } else {
-            assert_eq!(actual, frozen, "tests/schema/{file} differs; with a new migration, run with UPDATE_SCHEMA=1");
+            assert_eq!(actual, frozen, "tests/schema differs; with a new migration, run with UPDATE_SCHEMA=1");
         }
     }
+}
+
+/// The schema as it ought to be, and as it is.
+pub(crate) async fn frozen_and_actual(store: &Store) -> (&'static str, String) {
+    let frozen = match store.engine() {
+        Engine::Sqlite => include_str!("../schema/sqlite.sql"),
+        Engine::Postgres => include_str!("../schema/postgres.sql"),
+    };
+    (frozen, dump(store).await)
 }
 
 /// Quoted values of a named CHECK constraint.
