@@ -21,7 +21,14 @@ async fn insert(tx: &DatabaseTransaction, key: i64) -> Result<(), DbErr> {
 molecule_testkit::both_engines! {
     async fn committed_or_rolled_back(url: String) {
         let db = open(&url).await;
-        let returned = db.tx(|tx| Box::pin(async move { insert(tx, 1).await?; Ok::<_, DbErr>("answer") })).await;
+        let returned = db
+            .tx(|tx| {
+                Box::pin(async move {
+                    insert(tx, 1).await?;
+                    Ok::<_, DbErr>("answer")
+                })
+            })
+            .await;
         assert_eq!(returned.unwrap(), "answer");
         let refused: Result<(), DbErr> = db
             .tx(|tx| {
@@ -33,7 +40,14 @@ molecule_testkit::both_engines! {
             .await;
         assert_eq!(refused.unwrap_err().to_string(), "Custom Error: no");
         // A statement that fails in the middle.
-        let failed = db.tx(|tx| Box::pin(async move { insert(tx, 3).await?; insert(tx, 1).await })).await;
+        let failed = db
+            .tx(|tx| {
+                Box::pin(async move {
+                    insert(tx, 3).await?;
+                    insert(tx, 1).await
+                })
+            })
+            .await;
         assert_eq!(DbErrorKind::of(&failed.unwrap_err()), DbErrorKind::Unique);
         assert_eq!(keys(&db).await, [1]);
     }
@@ -46,16 +60,27 @@ molecule_testkit::both_engines! {
             let db = db.clone();
             tasks.spawn(async move {
                 if key % 2 == 0 {
-                    db.tx(|tx| Box::pin(async move { insert(tx, key).await })).await.unwrap();
+                    db.tx(|tx| Box::pin(async move { insert(tx, key).await }))
+                        .await
+                        .unwrap();
                 } else {
-                    db.tx_relaxed(|tx| Box::pin(async move { insert(tx, key).await })).await.unwrap();
+                    db.tx_relaxed(|tx| Box::pin(async move { insert(tx, key).await }))
+                        .await
+                        .unwrap();
                 }
                 assert!(keys(&db).await.contains(&key));
             });
         }
         timeout(PATIENCE, tasks.join_all()).await.unwrap();
         assert_eq!(keys(&db).await.len(), 40);
-        let refused = db.tx_relaxed(|tx| Box::pin(async move { insert(tx, 100).await?; insert(tx, 1).await })).await;
+        let refused = db
+            .tx_relaxed(|tx| {
+                Box::pin(async move {
+                    insert(tx, 100).await?;
+                    insert(tx, 1).await
+                })
+            })
+            .await;
         assert_eq!(DbErrorKind::of(&refused.unwrap_err()), DbErrorKind::Unique);
         assert!(!keys(&db).await.contains(&100));
         db.close().await.unwrap();
@@ -99,7 +124,14 @@ molecule_testkit::both_engines! {
         for key in 0..150 {
             let db = db.clone();
             handles.push(tasks.spawn(async move {
-                db.tx(|tx| Box::pin(async move { insert(tx, key).await?; insert(tx, key + 1_000).await })).await.unwrap();
+                db.tx(|tx| {
+                    Box::pin(async move {
+                        insert(tx, key).await?;
+                        insert(tx, key + 1_000).await
+                    })
+                })
+                .await
+                .unwrap();
                 key
             }));
         }
@@ -123,7 +155,11 @@ molecule_testkit::both_engines! {
         timeout(PATIENCE, all).await.unwrap();
         assert!(acknowledged.len() >= 50);
         let (low, high): (Vec<_>, Vec<_>) = keys(&db).await.into_iter().partition(|key| *key < 1_000);
-        assert_eq!(low.iter().map(|key| key + 1_000).collect::<Vec<_>>(), high, "both or neither");
+        assert_eq!(
+            low.iter().map(|key| key + 1_000).collect::<Vec<_>>(),
+            high,
+            "both or neither"
+        );
         assert!(acknowledged.iter().all(|key| low.contains(key)));
         execute(&db, "DELETE FROM t", []).await.unwrap();
     }
@@ -143,7 +179,10 @@ molecule_testkit::both_engines! {
                 .await
         });
         assert!(task.await.unwrap_err().is_panic());
-        timeout(PATIENCE, execute(&db, "INSERT INTO t (k, v) VALUES (2, 0)", [])).await.unwrap().unwrap();
+        timeout(PATIENCE, execute(&db, "INSERT INTO t (k, v) VALUES (2, 0)", []))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(keys(&db).await, [2]);
     }
 
@@ -180,7 +219,14 @@ molecule_testkit::both_engines! {
         let db = open(&url).await;
         if db.engine() == Engine::Sqlite {
             // Nothing to do there: one transaction at a time.
-            db.tx(|tx| Box::pin(async move { lock_shared(tx, 1).await?; lock(tx, 1).await })).await.unwrap();
+            db.tx(|tx| {
+                Box::pin(async move {
+                    lock_shared(tx, 1).await?;
+                    lock(tx, 1).await
+                })
+            })
+            .await
+            .unwrap();
             return;
         }
         let shared = |ready: oneshot::Sender<()>, release: oneshot::Receiver<()>| {
@@ -209,7 +255,14 @@ molecule_testkit::both_engines! {
             let db = db.clone();
             async move {
                 // Only after the shared holder's row.
-                db.tx(|tx| Box::pin(async move { lock(tx, 1).await?; Ok::<_, DbErr>(()) })).await.unwrap();
+                db.tx(|tx| {
+                    Box::pin(async move {
+                        lock(tx, 1).await?;
+                        Ok::<_, DbErr>(())
+                    })
+                })
+                .await
+                .unwrap();
                 keys(&db).await
             }
         });
@@ -227,12 +280,17 @@ molecule_testkit::both_engines! {
 
     async fn errors_have_a_kind(url: String) {
         let db = open(&url).await;
-        execute(&db, "CREATE TABLE child (k bigint NOT NULL REFERENCES t (k))", []).await.unwrap();
+        execute(&db, "CREATE TABLE child (k bigint NOT NULL REFERENCES t (k))", [])
+            .await
+            .unwrap();
         let kind = async |sql: &str| DbErrorKind::of(&execute(&db, sql, []).await.unwrap_err());
         assert_eq!(kind("INSERT INTO child (k) VALUES (9)").await, DbErrorKind::ForeignKey);
         assert_eq!(kind("INSERT INTO child (k) VALUES (NULL)").await, DbErrorKind::Other);
         assert_eq!(kind("INSERT INTO nowhere (k) VALUES (1)").await, DbErrorKind::Other);
-        assert_eq!(kind("INSERT INTO t (k, v) VALUES (1, 1), (1, 2)").await, DbErrorKind::Unique);
+        assert_eq!(
+            kind("INSERT INTO t (k, v) VALUES (1, 1), (1, 2)").await,
+            DbErrorKind::Unique
+        );
         assert_eq!(full(&db).await, DbErrorKind::DiskFull);
         assert_eq!(keys(&db).await, [0; 0]);
     }

@@ -137,8 +137,14 @@ molecule_testkit::both_engines! {
         };
         let (mut pages, mut forward) = (Vec::new(), vec![recorded[0]]);
         loop {
-            let page = read(ActivityFilter { after: forward.last().copied(), ..all() }).await;
-            if page.is_empty() { break }
+            let page = read(ActivityFilter {
+                after: forward.last().copied(),
+                ..all()
+            })
+            .await;
+            if page.is_empty() {
+                break;
+            }
             pages.push(page.len());
             forward.extend(page.iter().map(|(id, _)| *id));
         }
@@ -167,11 +173,24 @@ molecule_testkit::both_engines! {
         for kind in kinds {
             for source in sources {
                 for peer in peers {
-                    for (since, before) in [(None, None), (Some(early), None), (None, Some(late)), (Some(early), Some(late))] {
+                    for (since, before) in [
+                        (None, None),
+                        (Some(early), None),
+                        (None, Some(late)),
+                        (Some(early), Some(late)),
+                    ] {
                         for after in cursors {
                             for limit in [0, 3, 1_000] {
                                 let activity_type = kind.map(str::to_owned);
-                                let filter = ActivityFilter { activity_type, source, peer, since, before, after, limit };
+                                let filter = ActivityFilter {
+                                    activity_type,
+                                    source,
+                                    peer,
+                                    since,
+                                    before,
+                                    after,
+                                    limit,
+                                };
                                 assert_eq!(ids(&world, &filter).await, expected(&world.rows, &filter), "{filter:?}");
                             }
                         }
@@ -188,7 +207,11 @@ molecule_testkit::both_engines! {
         let mut backwards = Vec::new();
         let mut before = None;
         loop {
-            let page = ActivityFilter { before, limit: 5, ..ActivityFilter::default() };
+            let page = ActivityFilter {
+                before,
+                limit: 5,
+                ..ActivityFilter::default()
+            };
             let rows = world.store.activity_feed(world.workspace, &page).await.unwrap();
             let Some(last) = rows.last() else { break };
             before = Some(last.created_at);
@@ -200,7 +223,15 @@ molecule_testkit::both_engines! {
         let mut forwards = vec![order[0]];
         loop {
             let after = forwards.last().copied();
-            let rows = ids(&world, &ActivityFilter { after, limit: 5, ..ActivityFilter::default() }).await;
+            let rows = ids(
+                &world,
+                &ActivityFilter {
+                    after,
+                    limit: 5,
+                    ..ActivityFilter::default()
+                },
+            )
+            .await;
             if rows.is_empty() {
                 break;
             }
@@ -212,7 +243,10 @@ molecule_testkit::both_engines! {
     // SEC-148: PostgreSQL refuses NUL in text; whoever asks for it finds nothing.
     async fn a_kind_that_cannot_be_stored(url: String) {
         let world = world(&url).await;
-        let filter = ActivityFilter { activity_type: Some("\0".to_owned()), ..all() };
+        let filter = ActivityFilter {
+            activity_type: Some("\0".to_owned()),
+            ..all()
+        };
         assert!(ids(&world, &filter).await.is_empty());
     }
 
@@ -221,12 +255,21 @@ molecule_testkit::both_engines! {
         let world = world(&url).await;
         let pruned = world.rows[0].id;
         let values = [pruned.uuid().into()];
-        assert_eq!(execute(&world.store, "DELETE FROM activity_logs WHERE id = $1", values).await.unwrap(), 1);
+        assert_eq!(
+            execute(&world.store, "DELETE FROM activity_logs WHERE id = $1", values)
+                .await
+                .unwrap(),
+            1
+        );
         let nobody = [Uuid::nil(), Uuid::max(), Uuid::from_u128(1)].map(ActivityId::from_uuid);
         let mut answers = std::collections::BTreeSet::new();
         for after in nobody.into_iter().chain([pruned, world.foreign]) {
             for peer in [None, Some(world.peers[0])] {
-                let filter = ActivityFilter { after: Some(after), peer, ..all() };
+                let filter = ActivityFilter {
+                    after: Some(after),
+                    peer,
+                    ..all()
+                };
                 let refused = world.store.activity_feed(world.workspace, &filter).await.unwrap_err();
                 assert!(matches!(refused, FeedError::CursorGone), "{refused}");
                 answers.insert(refused.to_string());
@@ -234,7 +277,10 @@ molecule_testkit::both_engines! {
         }
         assert_eq!(answers.into_iter().collect::<Vec<_>>(), ["since_id cursor not found"]);
         // The other workspace's cursor is good there.
-        let kept = ActivityFilter { after: Some(world.rows[1].id), ..all() };
+        let kept = ActivityFilter {
+            after: Some(world.rows[1].id),
+            ..all()
+        };
         assert_eq!(ids(&world, &kept).await.len(), 22);
     }
 
@@ -244,12 +290,23 @@ molecule_testkit::both_engines! {
         let nobody = world.store.activity_feed(WorkspaceId::random(), &all()).await.unwrap();
         assert!(nobody.is_empty());
         let (dawn, dusk) = (Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
-        for (since, before, rows) in [(Some(dawn), Some(dusk), 24), (Some(dusk), None, 0), (None, Some(dawn), 0)] {
-            assert_eq!(ids(&world, &ActivityFilter { since, before, ..all() }).await.len(), rows);
+        for (since, before, rows) in [
+            (Some(dawn), Some(dusk), 24),
+            (Some(dusk), None, 0),
+            (None, Some(dawn), 0),
+        ] {
+            assert_eq!(
+                ids(&world, &ActivityFilter { since, before, ..all() }).await.len(),
+                rows
+            );
         }
         // `since` includes its instant, `before` does not.
         let at = world.rows[7].created_at;
-        let (next, one) = (at.plus(Duration::from_micros(1)), |since, before| ActivityFilter { since, before, ..all() });
+        let (next, one) = (at.plus(Duration::from_micros(1)), |since, before| ActivityFilter {
+            since,
+            before,
+            ..all()
+        });
         assert_eq!(ids(&world, &one(Some(at), Some(next))).await, [world.rows[7].id]);
         assert_eq!(ids(&world, &one(Some(at), Some(at))).await, []);
     }

@@ -59,7 +59,11 @@ molecule_testkit::both_engines! {
         let ended = row(&store, workspace, id).await;
         assert_eq!((ended.status.as_str(), ended.duration_ms), ("ok", Some(7)));
         assert_eq!(ended.response_body.as_deref(), Some("\"a\u{fffd}\"")); // ACT-5
-        assert_eq!((ended.seq, ended.created_at), (begun.seq, begun.created_at), "ACT-32: it keeps its place");
+        assert_eq!(
+            (ended.seq, ended.created_at),
+            (begun.seq, begun.created_at),
+            "ACT-32: it keeps its place"
+        );
         assert!(!store.finish_activity(id, finished("error", "late")).await.unwrap());
         assert_eq!(row(&store, workspace, id).await, ended);
     }
@@ -68,7 +72,10 @@ molecule_testkit::both_engines! {
     async fn rows_left_open_are_closed_at_boot(url: String) {
         let store = open(&url).await;
         let workspace = WorkspaceId::random();
-        let (left, done) = (open_row(workspace), NewActivity::new(workspace, ActivityType::A2aReceive));
+        let (left, done) = (
+            open_row(workspace),
+            NewActivity::new(workspace, ActivityType::A2aReceive),
+        );
         let ids = (left.id, done.id);
         record(&store, vec![left, done]).await;
         store.close().await.unwrap();
@@ -85,20 +92,28 @@ molecule_testkit::both_engines! {
     async fn old_rows_go_in_batches(url: String) {
         let store = open(&url).await;
         let pushed = create(&store, "pushed", None).await;
-        let polled = NewWorkspace { delivery_mode: Some(DeliveryMode::Poll), ..describe("polled") };
+        let polled = NewWorkspace {
+            delivery_mode: Some(DeliveryMode::Poll),
+            ..describe("polled")
+        };
         let polled_id = polled.id;
         store.create_workspace(polled).await.unwrap();
         let kinds = [ActivityType::A2aReceive, ActivityType::AgentLog];
         let mut rows = Vec::new();
         for n in 0..1_200 {
-            rows.push(NewActivity::new(if n % 10 == 0 { polled_id } else { pushed }, kinds[n / 10 % 2]));
+            rows.push(NewActivity::new(
+                if n % 10 == 0 { polled_id } else { pushed },
+                kinds[n / 10 % 2],
+            ));
         }
         let first = rows[1].id;
         let writer = ActivityWriter::start(&store).unwrap();
         let outcomes =
             futures_util::future::join_all(rows.into_iter().map(|row| writer.record(row, Durability::Process))).await;
         assert!(outcomes.into_iter().all(|outcome| outcome.is_ok()));
-        execute(&store, "UPDATE activity_logs SET created_at = seq", []).await.unwrap();
+        execute(&store, "UPDATE activity_logs SET created_at = seq", [])
+            .await
+            .unwrap();
         let young = NewActivity::new(pushed, ActivityType::A2aReceive);
         writer.record(young, Durability::Process).await.unwrap();
 
@@ -110,10 +125,20 @@ molecule_testkit::both_engines! {
         }
         // 1 080 of the pushed one and every second of the polled one's 120.
         assert_eq!(batches, [500, 500, 140]);
-        assert_eq!(count(&store, "activity_logs", "workspace_id = $1", [polled_id.uuid().into()]).await, 60);
-        assert_eq!(count(&store, "activity_logs", "workspace_id = $1", [pushed.uuid().into()]).await, 1);
+        assert_eq!(
+            count(&store, "activity_logs", "workspace_id = $1", [polled_id.uuid().into()]).await,
+            60
+        );
+        assert_eq!(
+            count(&store, "activity_logs", "workspace_id = $1", [pushed.uuid().into()]).await,
+            1
+        );
         // ACT-13: a cursor on a pruned row is gone.
-        let filter = ActivityFilter { after: Some(first), limit: 1, ..ActivityFilter::default() };
+        let filter = ActivityFilter {
+            after: Some(first),
+            limit: 1,
+            ..ActivityFilter::default()
+        };
         let gone = store.activity_feed(pushed, &filter).await.unwrap_err();
         assert!(matches!(gone, FeedError::CursorGone));
     }

@@ -83,7 +83,11 @@ molecule_testkit::both_engines! {
             method: Some("message/send".to_owned()),
             summary: Some("s".to_owned()),
             // D15: bodies are text; big integers, exponents and the order of keys survive.
-            request_body: Some(r#"{"z":123456789012345678901234567890,"a":1.0e400,"m":{"b":1,"a":[]}}"#.to_owned().into()),
+            request_body: Some(
+                r#"{"z":123456789012345678901234567890,"a":1.0e400,"m":{"b":1,"a":[]}}"#
+                    .to_owned()
+                    .into(),
+            ),
             response_body: Some("null".to_owned().into()),
             tool_trace: Some("[ 1 ]".to_owned()),
             duration_ms: Some(i64::MAX),
@@ -92,18 +96,33 @@ molecule_testkit::both_engines! {
             ..NewActivity::new(workspace, ActivityType::Delegation)
         };
         writer.record(full.clone(), Durability::Power).await.unwrap();
-        writer.record(NewActivity::new(workspace, ActivityType::Error), Durability::Process).await.unwrap();
+        writer
+            .record(NewActivity::new(workspace, ActivityType::Error), Durability::Process)
+            .await
+            .unwrap();
         let rows = feed(&store, workspace).await;
         let stored = &rows[0];
-        assert_eq!((stored.seq, stored.id, stored.workspace_id), (Seq(1), full.id, workspace));
-        assert_eq!((stored.activity_type.as_str(), stored.status.as_str()), ("delegation", "error"));
+        assert_eq!(
+            (stored.seq, stored.id, stored.workspace_id),
+            (Seq(1), full.id, workspace)
+        );
+        assert_eq!(
+            (stored.activity_type.as_str(), stored.status.as_str()),
+            ("delegation", "error")
+        );
         assert_eq!((stored.source_id, stored.target_id), (full.source_id, full.target_id));
         assert_eq!((&stored.method, &stored.summary), (&full.method, &full.summary));
         assert_eq!(stored.request_body.as_deref(), full.request_body.as_deref());
         assert_eq!(stored.response_body.as_deref(), full.response_body.as_deref());
-        assert_eq!((&stored.tool_trace, &stored.error_detail), (&full.tool_trace, &full.error_detail));
+        assert_eq!(
+            (&stored.tool_trace, &stored.error_detail),
+            (&full.tool_trace, &full.error_detail)
+        );
         assert_eq!(stored.duration_ms, full.duration_ms);
-        assert_eq!((rows[1].source_id, rows[1].summary.as_ref(), rows[1].status.as_str()), (None, None, "ok"));
+        assert_eq!(
+            (rows[1].source_id, rows[1].summary.as_ref(), rows[1].status.as_str()),
+            (None, None, "ok")
+        );
         // ACT-14, LIFE-111: the log of events is another one.
         assert_eq!(store.events_head().await.unwrap(), Seq(0));
     }
@@ -130,7 +149,10 @@ molecule_testkit::both_engines! {
         let clean = Some(text.replace('\0', "\u{fffd}"));
         assert_eq!((&stored.method, &stored.request_body), (&clean, &clean));
         assert_eq!((&stored.tool_trace, &stored.error_detail), (&clean, &clean));
-        assert_eq!((Some(stored.status), stored.summary.as_deref()), (clean, Some("\u{fffd}")));
+        assert_eq!(
+            (Some(stored.status), stored.summary.as_deref()),
+            (clean, Some("\u{fffd}"))
+        );
         assert_eq!(stored.response_body.as_deref(), Some(r#""\ud800 \u0000""#));
     }
 
@@ -151,7 +173,10 @@ molecule_testkit::both_engines! {
         assert!(rows.windows(2).all(|pair| pair[0].created_at < pair[1].created_at));
         // Rows of one commit follow each other by one microsecond. The first commit had one row at least, the others
         // were as large as a commit may be.
-        let commits = 1 + rows.windows(2).filter(|pair| pair[1].created_at.micros() - pair[0].created_at.micros() > 1).count();
+        let commits = 1 + rows
+            .windows(2)
+            .filter(|pair| pair[1].created_at.micros() - pair[0].created_at.micros() > 1)
+            .count();
         assert!(commits <= 4, "{commits} commits");
     }
 
@@ -165,7 +190,13 @@ molecule_testkit::both_engines! {
         let hold = Hold::writers(&store).await;
         let records = join_all((0..100).map(|n| {
             let id = if n % 10 == 3 { taken.id } else { row(workspace, "").id };
-            writer.record(NewActivity { id, ..row(workspace, n.to_string()) }, durability(n))
+            writer.record(
+                NewActivity {
+                    id,
+                    ..row(workspace, n.to_string())
+                },
+                durability(n),
+            )
         }));
         let (outcomes, ()) = tokio::join!(records, hold.release());
         for (n, outcome) in outcomes.iter().enumerate() {
@@ -244,7 +275,11 @@ molecule_testkit::both_engines! {
         }
         assert!(!one.is_finished() && !two.is_finished());
         hold.release().await;
-        timeout(PATIENCE, async { tokio::join!(&mut one, &mut two) }).await.unwrap().0.unwrap();
+        timeout(PATIENCE, async { tokio::join!(&mut one, &mut two) })
+            .await
+            .unwrap()
+            .0
+            .unwrap();
         assert_eq!(feed(&store, workspace).await.len(), 500);
         assert!(calls.join_all().await.into_iter().all(|outcome| outcome.is_ok()));
         store.close().await.unwrap();
@@ -282,14 +317,21 @@ molecule_testkit::both_engines! {
                 for round in 0..60 {
                     // Every third row is somebody else's.
                     let to = if round % 3 == 2 { other } else { workspace };
-                    writer.record(row(to, format!("{n}-{round}")), durability(round)).await.unwrap();
+                    writer
+                        .record(row(to, format!("{n}-{round}")), durability(round))
+                        .await
+                        .unwrap();
                 }
             });
         }
         let poll = async {
             let mut seen: Vec<String> = Vec::new();
             while seen.len() < 8 * 40 {
-                let filter = ActivityFilter { after: Some(cursor), limit: 7, ..ActivityFilter::default() };
+                let filter = ActivityFilter {
+                    after: Some(cursor),
+                    limit: 7,
+                    ..ActivityFilter::default()
+                };
                 for row in store.activity_feed(workspace, &filter).await.unwrap() {
                     cursor = row.id;
                     seen.push(row.summary.unwrap());
@@ -303,8 +345,11 @@ molecule_testkit::both_engines! {
         assert_eq!(seen, all[1..]);
         for n in 0..8 {
             let prefix = format!("{n}-");
-            let rounds: Vec<usize> =
-                seen.iter().filter_map(|text| text.strip_prefix(&prefix)).map(|round| round.parse().unwrap()).collect();
+            let rounds: Vec<usize> = seen
+                .iter()
+                .filter_map(|text| text.strip_prefix(&prefix))
+                .map(|round| round.parse().unwrap())
+                .collect();
             assert!(rounds.is_sorted() && rounds.len() == 40, "writer {n}: {rounds:?}");
         }
     }
@@ -322,7 +367,10 @@ molecule_testkit::both_engines! {
                     if n % 2 == 0 {
                         writer.record(row(workspace, "x"), durability(round)).await.unwrap();
                     } else {
-                        store.record_events(vec![event(EventType::WorkspaceOnline, workspace)]).await.unwrap();
+                        store
+                            .record_events(vec![event(EventType::WorkspaceOnline, workspace)])
+                            .await
+                            .unwrap();
                     }
                 }
             });
@@ -340,7 +388,10 @@ molecule_testkit::both_engines! {
         let body = format!("\"{}\"", "x".repeat(3 << 20));
         let hold = Hold::writers(&store).await;
         let records = join_all((0..12).map(|n| {
-            let large = NewActivity { request_body: Some(body.clone().into()), ..row(workspace, n.to_string()) };
+            let large = NewActivity {
+                request_body: Some(body.clone().into()),
+                ..row(workspace, n.to_string())
+            };
             writer.record(large, Durability::Process)
         }));
         let (outcomes, ()) = tokio::join!(records, hold.release());
@@ -348,7 +399,10 @@ molecule_testkit::both_engines! {
         let rows = feed(&store, workspace).await;
         assert_eq!(rows.len(), 12);
         assert!(rows.iter().all(|row| row.request_body.as_ref() == Some(&body)));
-        let commits = 1 + rows.windows(2).filter(|pair| pair[1].created_at.micros() - pair[0].created_at.micros() > 1).count();
+        let commits = 1 + rows
+            .windows(2)
+            .filter(|pair| pair[1].created_at.micros() - pair[0].created_at.micros() > 1)
+            .count();
         assert!(commits >= 4, "{commits} commits");
     }
 }

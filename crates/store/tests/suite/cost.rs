@@ -18,16 +18,19 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let engine = store.engine();
         let ids = bulk(&store, 10_000).await;
-        let beats: Vec<_> = ids[..5_000].iter().map(|id| Pulse {
-            workspace: *id,
-            last_beat_at: now(),
-            uptime_seconds: 3_600,
-            error_rate: 0.1,
-            sample_error: String::new(),
-            active_tasks: 1,
-            current_task: "working on the quarterly report".to_owned(),
-            monthly_spend: Some(5),
-        }).collect();
+        let beats: Vec<_> = ids[..5_000]
+            .iter()
+            .map(|id| Pulse {
+                workspace: *id,
+                last_beat_at: now(),
+                uptime_seconds: 3_600,
+                error_rate: 0.1,
+                sample_error: String::new(),
+                active_tasks: 1,
+                current_task: "working on the quarterly report".to_owned(),
+                monthly_spend: Some(5),
+            })
+            .collect();
         for round in 0..3 {
             let begun = Instant::now();
             store.flush_pulses(&beats).await.unwrap();
@@ -59,9 +62,15 @@ molecule_testkit::both_engines! {
                 });
             }
             tasks.join_all().await;
-            println!("{engine:?} 9 600 rows by 64 callers, {durability:?}: {:?}", begun.elapsed());
+            println!(
+                "{engine:?} 9 600 rows by 64 callers, {durability:?}: {:?}",
+                begun.elapsed()
+            );
         }
-        let filter = ActivityFilter { limit: 100, ..ActivityFilter::default() };
+        let filter = ActivityFilter {
+            limit: 100,
+            ..ActivityFilter::default()
+        };
         let begun = Instant::now();
         for id in &ids[..64] {
             assert_eq!(store.activity_feed(*id, &filter).await.unwrap().len(), 100);

@@ -125,11 +125,14 @@ molecule_testkit::both_engines! {
     // D15: acknowledged rows survive a killed process.
     async fn acknowledged_rows_survive_a_kill(url: String) {
         let address = url.clone();
-        let (rows, event) = tokio::task::spawn_blocking(move || kill_in_the_middle(&address)).await.unwrap();
+        let (rows, event) = tokio::task::spawn_blocking(move || kill_in_the_middle(&address))
+            .await
+            .unwrap();
         let store = open(&url).await;
         if let Some(path) = store.db().sqlite_path() {
             assert!(std::path::Path::new(path).exists());
-            let verdict: Vec<String> = column(&store, "SELECT integrity_check AS v FROM pragma_integrity_check", []).await;
+            let verdict: Vec<String> =
+                column(&store, "SELECT integrity_check AS v FROM pragma_integrity_check", []).await;
             assert_eq!(verdict, ["ok"]);
         }
         check_logs(&store, &rows, event).await;

@@ -25,15 +25,29 @@ molecule_testkit::both_engines! {
         let first = store.add_org_token(org_token("first-token", Some(org))).await.unwrap();
         let second = store.add_org_token(org_token("second", None)).await.unwrap();
         let row = store.org_token(&TokenHash::of("first-token")).await.unwrap().unwrap();
-        assert_eq!((row.id, row.org_id, row.prefix.as_str()), (first, Some(org), "first-to"));
-        assert_eq!((row.name.as_deref(), row.created_by.as_str()), (Some("first-token"), "admin-token"));
+        assert_eq!(
+            (row.id, row.org_id, row.prefix.as_str()),
+            (first, Some(org), "first-to")
+        );
+        assert_eq!(
+            (row.name.as_deref(), row.created_by.as_str()),
+            (Some("first-token"), "admin-token")
+        );
         assert_eq!(row.last_used_at, None);
         let listed = store.list_org_tokens(500).await.unwrap();
         assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [second, first]);
         assert_eq!(store.list_org_tokens(1).await.unwrap().len(), 1);
 
         assert!(store.touch_org_token(first).await.unwrap());
-        assert!(store.org_token(&TokenHash::of("first-token")).await.unwrap().unwrap().last_used_at.is_some());
+        assert!(
+            store
+                .org_token(&TokenHash::of("first-token"))
+                .await
+                .unwrap()
+                .unwrap()
+                .last_used_at
+                .is_some()
+        );
         assert!(store.revoke_org_token(first).await.unwrap());
         assert!(!store.revoke_org_token(first).await.unwrap());
         assert!(!store.touch_org_token(first).await.unwrap());
@@ -43,7 +57,10 @@ molecule_testkit::both_engines! {
         // A hash is used once, revoked or not.
         let again = store.add_org_token(org_token("first-token", None)).await.unwrap_err();
         assert_eq!(again.kind(), DbErrorKind::Unique);
-        let unanchored = store.add_org_token(org_token("third", Some(WorkspaceId::random()))).await.unwrap_err();
+        let unanchored = store
+            .add_org_token(org_token("third", Some(WorkspaceId::random())))
+            .await
+            .unwrap_err();
         assert_eq!(unanchored.kind(), DbErrorKind::ForeignKey);
     }
 
@@ -57,7 +74,10 @@ molecule_testkit::both_engines! {
         let found = store.session(&hash).await.unwrap().unwrap();
         assert_eq!((found.id, found.expires_at), (live, end));
 
-        let ended = store.add_session(TokenHash::of("ended"), now().minus(hour)).await.unwrap();
+        let ended = store
+            .add_session(TokenHash::of("ended"), now().minus(hour))
+            .await
+            .unwrap();
         assert_eq!(store.session(&TokenHash::of("ended")).await.unwrap(), None);
         // What has ended is not revived.
         store.extend_session(ended, now().plus(hour)).await.unwrap();
@@ -79,7 +99,10 @@ molecule_testkit::both_engines! {
     // D2: sessions outlive the server.
     async fn sessions_outlive_the_server(url: String) {
         let store = open(&url).await;
-        store.add_session(TokenHash::of("s"), now().plus(Duration::from_secs(60))).await.unwrap();
+        store
+            .add_session(TokenHash::of("s"), now().plus(Duration::from_secs(60)))
+            .await
+            .unwrap();
         store.close().await.unwrap();
         assert!(open(&url).await.session(&TokenHash::of("s")).await.unwrap().is_some());
     }

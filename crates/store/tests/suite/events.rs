@@ -40,14 +40,29 @@ molecule_testkit::both_engines! {
         let (a, b) = (WorkspaceId::random(), WorkspaceId::random());
         // ACT-4, ACT-5: payloads are JSON whatever is in them; the subject need not exist.
         let payload = json!({ "name": "a \"b\" \\ \u{1}\0 \u{1f980}", "z": 1, "a": [null] });
-        let rich = NewEvent { payload: payload.clone(), ..event(EventType::WorkspaceProvisioning, a) };
-        let seq = store.record_events(vec![rich, event(EventType::WorkspaceOnline, b)]).await.unwrap();
+        let rich = NewEvent {
+            payload: payload.clone(),
+            ..event(EventType::WorkspaceProvisioning, a)
+        };
+        let seq = store
+            .record_events(vec![rich, event(EventType::WorkspaceOnline, b)])
+            .await
+            .unwrap();
         assert_eq!((seq, store.events_head().await.unwrap()), (Seq(2), Seq(2)));
-        assert_eq!(store.record_events(vec![event(EventType::WorkspaceOffline, a)]).await.unwrap(), Seq(3));
+        assert_eq!(
+            store
+                .record_events(vec![event(EventType::WorkspaceOffline, a)])
+                .await
+                .unwrap(),
+            Seq(3)
+        );
 
         let rows = store.events_after(Seq(0), 10).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&rows[0].payload).unwrap(), payload);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&rows[0].payload).unwrap(),
+            payload
+        );
         assert!(rows.windows(2).all(|pair| pair[0].created_at < pair[1].created_at));
         assert_eq!(rows.iter().map(|row| row.id).collect::<HashSet<_>>().len(), 3);
         assert_eq!(store.events_after(Seq(1), 1).await.unwrap()[0].seq, Seq(2));
@@ -62,7 +77,10 @@ molecule_testkit::both_engines! {
             }
         };
         assert_eq!((newest(None).await, newest(Some(a)).await), (vec![3, 2], vec![3, 1]));
-        assert_eq!((newest(Some(b)).await, newest(Some(WorkspaceId::random())).await), (vec![2], vec![]));
+        assert_eq!(
+            (newest(Some(b)).await, newest(Some(WorkspaceId::random())).await),
+            (vec![2], vec![])
+        );
     }
 
     // The reason for the head row: order of positions is order of visibility.
@@ -85,11 +103,16 @@ molecule_testkit::both_engines! {
             });
         }
         // Per writer the sizes 1, 2, 3 take turns.
-        let total: i64 = (0..WRITERS).flat_map(|n| (0..ROUNDS).map(move |round| (n + round) % 3 + 1)).sum();
+        let total: i64 = (0..WRITERS)
+            .flat_map(|n| (0..ROUNDS).map(move |round| (n + round) % 3 + 1))
+            .sum();
         let seen = timeout(PATIENCE, follow(&store, total)).await.unwrap();
         let written: usize = writers.join_all().await.into_iter().sum();
         assert_eq!(seen.len(), written);
-        assert!(seen.windows(2).all(|pair| pair[0].created_at < pair[1].created_at), "each has its own microsecond");
+        assert!(
+            seen.windows(2).all(|pair| pair[0].created_at < pair[1].created_at),
+            "each has its own microsecond"
+        );
     }
 
     // What fails takes no position with it.
@@ -104,7 +127,9 @@ molecule_testkit::both_engines! {
                     store.record_events(vec![event(EventType::WorkspaceOnline, id)]).await
                 } else {
                     // The position is taken, then the transaction is given up.
-                    let statement = store.db().statement("UPDATE log_head SET seq = seq + 1 WHERE name = 'events'", []);
+                    let statement = store
+                        .db()
+                        .statement("UPDATE log_head SET seq = seq + 1 WHERE name = 'events'", []);
                     store
                         .db()
                         .tx(|tx| {
@@ -127,18 +152,31 @@ molecule_testkit::both_engines! {
     async fn mutations_tell_the_position_of_their_last_event(url: String) {
         let store = open(&url).await;
         let id = create(&store, "a", None).await;
-        let events = vec![event(EventType::WorkspaceOffline, id), event(EventType::WorkspaceDegraded, id)];
-        let offline = Transition { events, ..transition(id, &[WorkspaceStatus::Online], WorkspaceStatus::Offline) };
+        let events = vec![
+            event(EventType::WorkspaceOffline, id),
+            event(EventType::WorkspaceDegraded, id),
+        ];
+        let offline = Transition {
+            events,
+            ..transition(id, &[WorkspaceStatus::Online], WorkspaceStatus::Offline)
+        };
         assert_eq!(store.transition(offline).await.unwrap().unwrap().seq, Seq(2));
         let card = event(EventType::AgentCardUpdated, id);
-        assert_eq!(store.set_agent_card(id, "{}".to_owned(), card).await.unwrap(), Some(Seq(3)));
+        assert_eq!(
+            store.set_agent_card(id, "{}".to_owned(), card).await.unwrap(),
+            Some(Seq(3))
+        );
         assert_eq!(store.remove_subtree(id).await.unwrap().unwrap().seq, Seq(4));
     }
 
     async fn a_long_list_is_recorded_whole(url: String) {
         let store = open(&url).await;
-        let many: Vec<_> =
-            (0..1_500).map(|n| NewEvent { payload: json!({ "n": n }), ..event(EventType::WorkspaceRemoved, WorkspaceId::random()) }).collect();
+        let many: Vec<_> = (0..1_500)
+            .map(|n| NewEvent {
+                payload: json!({ "n": n }),
+                ..event(EventType::WorkspaceRemoved, WorkspaceId::random())
+            })
+            .collect();
         assert_eq!(store.record_events(many).await.unwrap(), Seq(1_500));
         let rows = store.events_after(Seq(0), 2_000).await.unwrap();
         for (n, row) in rows.iter().enumerate() {

@@ -36,7 +36,10 @@ molecule_testkit::both_engines! {
         };
         let id = new.id;
         store.create_workspace(new).await.unwrap();
-        let hibernating = WorkspacePatch { hibernation_idle_minutes: Some(Some(5)), ..WorkspacePatch::default() };
+        let hibernating = WorkspacePatch {
+            hibernation_idle_minutes: Some(Some(5)),
+            ..WorkspacePatch::default()
+        };
         assert!(store.patch_workspace(id, hibernating).await.unwrap());
         let before = store.workspace(id).await.unwrap().unwrap();
 
@@ -61,13 +64,28 @@ molecule_testkit::both_engines! {
         };
         assert!(store.patch_workspace(id, all).await.unwrap());
         let after = store.workspace(id).await.unwrap().unwrap();
-        assert_eq!((after.name.as_str(), after.role, after.tier, after.parent_id), ("b", None, 4, None));
+        assert_eq!(
+            (after.name.as_str(), after.role, after.tier, after.parent_id),
+            ("b", None, 4, None)
+        );
         assert_eq!((after.runtime.as_str(), after.workspace_dir), ("native", None));
-        assert_eq!((after.workspace_access, after.hibernation_idle_minutes), (WorkspaceAccess::ReadWrite, None));
-        assert_eq!((after.max_concurrent_tasks, after.collapsed, after.x, after.y), (9, true, -3.5, 7.0));
+        assert_eq!(
+            (after.workspace_access, after.hibernation_idle_minutes),
+            (WorkspaceAccess::ReadWrite, None)
+        );
+        assert_eq!(
+            (after.max_concurrent_tasks, after.collapsed, after.x, after.y),
+            (9, true, -3.5, 7.0)
+        );
         // OP-2: a PATCH does not make a status younger.
-        assert_eq!((after.status, after.status_changed_at), (before.status, before.status_changed_at));
-        assert!(recorded(&store).await.is_empty(), "LIFE-42: re-parenting emits no event");
+        assert_eq!(
+            (after.status, after.status_changed_at),
+            (before.status, before.status_changed_at)
+        );
+        assert!(
+            recorded(&store).await.is_empty(),
+            "LIFE-42: re-parenting emits no event"
+        );
     }
 
     // LIFE-94: position and collapsed are set apart from each other, with or without a layout row.
@@ -81,9 +99,30 @@ molecule_testkit::both_engines! {
             (row.x, row.y, row.collapsed)
         };
         let none = WorkspacePatch::default();
-        assert_eq!(layout(WorkspacePatch { collapsed: Some(true), ..none.clone() }).await, (0.0, 0.0, true));
-        assert_eq!(layout(WorkspacePatch { position: Some((1.0, 2.0)), ..none.clone() }).await, (1.0, 2.0, true));
-        assert_eq!(layout(WorkspacePatch { collapsed: Some(false), ..none }).await, (1.0, 2.0, false));
+        assert_eq!(
+            layout(WorkspacePatch {
+                collapsed: Some(true),
+                ..none.clone()
+            })
+            .await,
+            (0.0, 0.0, true)
+        );
+        assert_eq!(
+            layout(WorkspacePatch {
+                position: Some((1.0, 2.0)),
+                ..none.clone()
+            })
+            .await,
+            (1.0, 2.0, true)
+        );
+        assert_eq!(
+            layout(WorkspacePatch {
+                collapsed: Some(false),
+                ..none
+            })
+            .await,
+            (1.0, 2.0, false)
+        );
     }
 
     // OP-1: refused as a whole; nothing of the patch is kept.
@@ -94,8 +133,17 @@ molecule_testkit::both_engines! {
         let c = create(&store, "c", Some(b)).await;
         let gone = create(&store, "gone", None).await;
         store.remove_subtree(gone).await.unwrap();
-        for (parent, cyclic) in [(a, true), (b, true), (c, true), (gone, false), (WorkspaceId::random(), false)] {
-            let patch = WorkspacePatch { name: Some("renamed".to_owned()), ..under(parent) };
+        for (parent, cyclic) in [
+            (a, true),
+            (b, true),
+            (c, true),
+            (gone, false),
+            (WorkspaceId::random(), false),
+        ] {
+            let patch = WorkspacePatch {
+                name: Some("renamed".to_owned()),
+                ..under(parent)
+            };
             let refused = store.patch_workspace(a, patch).await.unwrap_err();
             assert_eq!(matches!(refused, StoreError::CyclicParent), cyclic, "{refused}");
             assert_eq!(matches!(refused, StoreError::UnknownParent), !cyclic, "{refused}");
@@ -106,7 +154,10 @@ molecule_testkit::both_engines! {
         assert!(store.patch_workspace(c, under(a)).await.unwrap());
         assert!(store.patch_workspace(b, under(c)).await.unwrap());
         assert!(store.patch_workspace(c, under(None)).await.unwrap());
-        assert_eq!((parent_of(&store, b).await, parent_of(&store, c).await), (Some(c), None));
+        assert_eq!(
+            (parent_of(&store, b).await, parent_of(&store, c).await),
+            (Some(c), None)
+        );
     }
 
     // LIFE-9, OP-3
@@ -116,14 +167,26 @@ molecule_testkit::both_engines! {
         let id = create(&store, "a", None).await;
         store.remove_subtree(id).await.unwrap();
         let before = store.workspace(id).await.unwrap().unwrap();
-        let patch = WorkspacePatch { name: Some("b".to_owned()), position: Some((1.0, 1.0)), ..under(parent) };
+        let patch = WorkspacePatch {
+            name: Some("b".to_owned()),
+            position: Some((1.0, 1.0)),
+            ..under(parent)
+        };
         assert!(!store.patch_workspace(id, patch.clone()).await.unwrap());
         assert!(!store.patch_workspace(WorkspaceId::random(), patch).await.unwrap());
         let card = "{}".to_owned();
         let updated = event(EventType::AgentCardUpdated, id);
         assert_eq!(store.set_agent_card(id, card.clone(), updated).await.unwrap(), None);
-        let url = Some(NewUrl { url: "http://late".to_owned(), assigned: false });
-        assert!(!store.refresh_registration(id, url.clone(), card, DeliveryMode::Push).await.unwrap());
+        let url = Some(NewUrl {
+            url: "http://late".to_owned(),
+            assigned: false,
+        });
+        assert!(
+            !store
+                .refresh_registration(id, url.clone(), card, DeliveryMode::Push)
+                .await
+                .unwrap()
+        );
         assert!(!store.set_instance(id, 0, url, Some("late".to_owned())).await.unwrap());
         assert_eq!(store.workspace(id).await.unwrap().unwrap(), before);
         assert_eq!(recorded(&store).await.len(), 1, "only the removal's own event");
@@ -133,7 +196,12 @@ molecule_testkit::both_engines! {
     async fn instances_belong_to_a_generation(url: String) {
         let store = open(&url).await;
         let id = create(&store, "a", None).await;
-        let at = |port: u16| Some(NewUrl { url: format!("http://127.0.0.1:{port}"), assigned: true });
+        let at = |port: u16| {
+            Some(NewUrl {
+                url: format!("http://127.0.0.1:{port}"),
+                assigned: true,
+            })
+        };
         assert!(!store.set_instance(id, 1, at(1), Some("i1".to_owned())).await.unwrap());
         assert!(store.set_instance(id, 0, at(2), Some("i2".to_owned())).await.unwrap());
         let route = store.route(id).await.unwrap().unwrap();
@@ -143,10 +211,16 @@ molecule_testkit::both_engines! {
     // D17, LIFE-122: what a start has to do outlives restarts, and is done once.
     async fn a_start_plan_stays_until_it_is_done(url: String) {
         let store = open(&url).await;
-        let new = NewWorkspace { start_files: Some("first".to_owned()), ..describe("a") };
+        let new = NewWorkspace {
+            start_files: Some("first".to_owned()),
+            ..describe("a")
+        };
         let id = new.id;
         store.create_workspace(new).await.unwrap();
-        let plan = |files: Option<&str>, reset_session| StartPlan { start_files: files.map(str::to_owned), reset_session };
+        let plan = |files: Option<&str>, reset_session| StartPlan {
+            start_files: files.map(str::to_owned),
+            reset_session,
+        };
         let restart = async |files: Option<&str>, reset_session| {
             let mut restart = transition(id, &WorkspaceStatus::ALL, WorkspaceStatus::Provisioning);
             restart.change = Change {
@@ -167,7 +241,10 @@ molecule_testkit::both_engines! {
         assert_eq!(store.start_plan(id).await.unwrap(), plan(Some("second"), true));
         store.start_plan_done(id, generation).await.unwrap();
         assert_eq!(store.start_plan(id).await.unwrap(), StartPlan::default());
-        assert_eq!(store.start_plan(WorkspaceId::random()).await.unwrap(), StartPlan::default());
+        assert_eq!(
+            store.start_plan(WorkspaceId::random()).await.unwrap(),
+            StartPlan::default()
+        );
     }
 
     // OP-1: two moves that are each fine must not close a cycle together.
@@ -185,9 +262,16 @@ molecule_testkit::both_engines! {
                 }
             })
             .await;
-            assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Ok(true))).count(), 1, "{outcomes:?}");
             assert_eq!(
-                outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::CyclicParent))).count(),
+                outcomes.iter().filter(|outcome| matches!(outcome, Ok(true))).count(),
+                1,
+                "{outcomes:?}"
+            );
+            assert_eq!(
+                outcomes
+                    .iter()
+                    .filter(|outcome| matches!(outcome, Err(StoreError::CyclicParent)))
+                    .count(),
                 1,
                 "{outcomes:?}"
             );
@@ -221,7 +305,10 @@ molecule_testkit::both_engines! {
                             store.transition(moved).await?;
                         }
                         _ => {
-                            let extra = NewWorkspace { parent_id: Some(root), ..describe("extra") };
+                            let extra = NewWorkspace {
+                                parent_id: Some(root),
+                                ..describe("extra")
+                            };
                             let extra_id = extra.id;
                             store.create_workspace(extra).await?;
                             store.remove_subtree(extra_id).await?;

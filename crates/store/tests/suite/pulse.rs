@@ -30,13 +30,23 @@ molecule_testkit::both_engines! {
         let beats: Vec<_> = (1..).zip(&ids).map(|(at, id)| beat(*id, at)).collect();
         let statuses = store.flush_pulses(&beats).await.unwrap();
         assert_eq!(statuses.len(), ids.len());
-        assert!(statuses.iter().all(|(id, status)| ids.contains(id) && *status == WorkspaceStatus::Online));
-        assert_eq!(count(&store, "workspace_pulse", "last_beat_at > 0 AND active_tasks = 3", []).await, rows);
+        assert!(
+            statuses
+                .iter()
+                .all(|(id, status)| ids.contains(id) && *status == WorkspaceStatus::Online)
+        );
+        assert_eq!(
+            count(&store, "workspace_pulse", "last_beat_at > 0 AND active_tasks = 3", []).await,
+            rows
+        );
         for (at, id) in [(1, ids[0]), (300, ids[299]), (rows, ids[ids.len() - 1])] {
             let row = store.workspace(id).await.unwrap().unwrap();
             assert_eq!(row.last_beat_at, Some(Timestamp::from_micros(at)));
             assert_eq!((row.uptime_seconds, row.error_rate, row.active_tasks), (60, 0.25, 3));
-            assert_eq!((row.sample_error.as_str(), row.current_task.as_str()), ("boom", "thinking"));
+            assert_eq!(
+                (row.sample_error.as_str(), row.current_task.as_str()),
+                ("boom", "thinking")
+            );
             // The first beat of a row that had none, without spend.
             assert_eq!(row.monthly_spend, 0);
         }
@@ -47,7 +57,13 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let id = create(&store, "a", None).await;
         let spend = async |monthly_spend| {
-            store.flush_pulses(&[Pulse { monthly_spend, ..beat(id, 1) }]).await.unwrap();
+            store
+                .flush_pulses(&[Pulse {
+                    monthly_spend,
+                    ..beat(id, 1)
+                }])
+                .await
+                .unwrap();
             store.route(id).await.unwrap().unwrap().monthly_spend
         };
         assert_eq!(spend(None).await, 0);
@@ -65,9 +81,18 @@ molecule_testkit::both_engines! {
         store.flush_pulses(&[beat(gone, 5)]).await.unwrap();
         store.remove_subtree(gone).await.unwrap();
         let paused = create(&store, "paused", None).await;
-        store.transition(transition(paused, &[WorkspaceStatus::Online], WorkspaceStatus::Paused)).await.unwrap().unwrap();
+        store
+            .transition(transition(paused, &[WorkspaceStatus::Online], WorkspaceStatus::Paused))
+            .await
+            .unwrap()
+            .unwrap();
         let before = store.workspace(gone).await.unwrap();
-        let late = [beat(live, 9), beat(gone, 9), beat(WorkspaceId::random(), 9), beat(paused, 9)];
+        let late = [
+            beat(live, 9),
+            beat(gone, 9),
+            beat(WorkspaceId::random(), 9),
+            beat(paused, 9),
+        ];
         let mut statuses = store.flush_pulses(&late).await.unwrap();
         let mut expected = [
             (live, WorkspaceStatus::Online),
@@ -79,7 +104,10 @@ molecule_testkit::both_engines! {
         assert_eq!(statuses, expected);
         assert_eq!(store.workspace(gone).await.unwrap(), before);
         for id in [live, paused] {
-            assert_eq!(store.workspace(id).await.unwrap().unwrap().last_beat_at, Some(Timestamp::from_micros(9)));
+            assert_eq!(
+                store.workspace(id).await.unwrap().unwrap().last_beat_at,
+                Some(Timestamp::from_micros(9))
+            );
         }
         assert_eq!(count(&store, "workspace_pulse", "1 = 1", []).await, 3);
     }
@@ -89,10 +117,26 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let ids = bulk(&store, 5).await;
         let odd = [
-            Pulse { sample_error: "a\0b".to_owned(), current_task: "\0".to_owned(), ..beat(ids[0], 1) },
-            Pulse { error_rate: f64::NAN, ..beat(ids[1], 1) },
-            Pulse { error_rate: f64::INFINITY, uptime_seconds: i64::MAX, active_tasks: i64::MIN, ..beat(ids[2], i64::MAX) },
-            Pulse { sample_error: "\"quoted\" \\ \u{1f980} \u{7f}\n".to_owned(), error_rate: 0.1, ..beat(ids[3], 1) },
+            Pulse {
+                sample_error: "a\0b".to_owned(),
+                current_task: "\0".to_owned(),
+                ..beat(ids[0], 1)
+            },
+            Pulse {
+                error_rate: f64::NAN,
+                ..beat(ids[1], 1)
+            },
+            Pulse {
+                error_rate: f64::INFINITY,
+                uptime_seconds: i64::MAX,
+                active_tasks: i64::MIN,
+                ..beat(ids[2], i64::MAX)
+            },
+            Pulse {
+                sample_error: "\"quoted\" \\ \u{1f980} \u{7f}\n".to_owned(),
+                error_rate: 0.1,
+                ..beat(ids[3], 1)
+            },
             beat(ids[4], 1),
         ];
         assert_eq!(store.flush_pulses(&odd).await.unwrap().len(), 5);
@@ -100,8 +144,14 @@ molecule_testkit::both_engines! {
         for id in ids {
             rows.push(store.workspace(id).await.unwrap().unwrap());
         }
-        assert_eq!((rows[0].sample_error.as_str(), rows[0].current_task.as_str()), ("a\u{fffd}b", "\u{fffd}"));
-        assert_eq!((rows[1].error_rate, rows[2].error_rate, rows[3].error_rate), (0.0, 0.0, 0.1));
+        assert_eq!(
+            (rows[0].sample_error.as_str(), rows[0].current_task.as_str()),
+            ("a\u{fffd}b", "\u{fffd}")
+        );
+        assert_eq!(
+            (rows[1].error_rate, rows[2].error_rate, rows[3].error_rate),
+            (0.0, 0.0, 0.1)
+        );
         assert_eq!((rows[2].uptime_seconds, rows[2].active_tasks), (i64::MAX, i64::MIN));
         assert_eq!(rows[2].last_beat_at, Some(Timestamp::from_micros(i64::MAX)));
         assert_eq!(rows[3].sample_error, "\"quoted\" \\ \u{1f980} \u{7f}\n");
@@ -111,9 +161,15 @@ molecule_testkit::both_engines! {
     async fn the_last_of_two_beats_counts(url: String) {
         let store = open(&url).await;
         let id = create(&store, "a", None).await;
-        let statuses = store.flush_pulses(&[beat(id, 1), beat(id, 3), beat(id, 2)]).await.unwrap();
+        let statuses = store
+            .flush_pulses(&[beat(id, 1), beat(id, 3), beat(id, 2)])
+            .await
+            .unwrap();
         assert_eq!(statuses.len(), 1);
-        assert_eq!(store.workspace(id).await.unwrap().unwrap().last_beat_at, Some(Timestamp::from_micros(2)));
+        assert_eq!(
+            store.workspace(id).await.unwrap().unwrap().last_beat_at,
+            Some(Timestamp::from_micros(2))
+        );
     }
 
     // Two servers that hear the same workspaces do not wait for each other in a circle.
@@ -146,7 +202,9 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let (with, without) = (create(&store, "a", None).await, create(&store, "b", None).await);
         let lost = [without.uuid().into()];
-        execute(&store, "DELETE FROM workspace_pulse WHERE workspace_id = $1", lost).await.unwrap();
+        execute(&store, "DELETE FROM workspace_pulse WHERE workspace_id = $1", lost)
+            .await
+            .unwrap();
         store.flush_pulses(&[beat(with, 1)]).await.unwrap();
         for id in [with, without, WorkspaceId::random()] {
             store.touch_outbound(id, Timestamp::from_micros(77)).await.unwrap();
@@ -155,6 +213,10 @@ molecule_testkit::both_engines! {
             let row = store.workspace(id).await.unwrap().unwrap();
             assert_eq!(row.last_outbound_at, Some(Timestamp::from_micros(77)));
         }
-        assert_eq!(store.workspace(with).await.unwrap().unwrap().active_tasks, 3, "the beat is as it was");
+        assert_eq!(
+            store.workspace(with).await.unwrap().unwrap().active_tasks,
+            3,
+            "the beat is as it was"
+        );
     }
 }

@@ -34,7 +34,9 @@ molecule_testkit::both_engines! {
         for (id, text) in [(root, "r"), (child, "c"), (grandchild, "g"), (bystander, "b")] {
             store.add_token(id, token(text)).await.unwrap();
         }
-        execute(&store, "UPDATE workspaces SET url = 'http://x'", []).await.unwrap();
+        execute(&store, "UPDATE workspaces SET url = 'http://x'", [])
+            .await
+            .unwrap();
 
         let removed = store.remove_subtree(root).await.unwrap().unwrap();
         assert_eq!(removed.scope, [root, child, twin, grandchild]);
@@ -43,23 +45,40 @@ molecule_testkit::both_engines! {
 
         let events = store.events_after(Seq(0), 10).await.unwrap();
         let order: Vec<_> = events.iter().map(|row| row.workspace_id.unwrap()).collect();
-        assert_eq!(order, [child, twin, grandchild, root], "LIFE-107: descendants before the root");
-        let payloads: Vec<serde_json::Value> =
-            events.iter().map(|row| serde_json::from_str(&row.payload).unwrap()).collect();
-        assert_eq!(payloads, [json!({}), json!({}), json!({}), json!({ "cascade_deleted": 3 })]);
+        assert_eq!(
+            order,
+            [child, twin, grandchild, root],
+            "LIFE-107: descendants before the root"
+        );
+        let payloads: Vec<serde_json::Value> = events
+            .iter()
+            .map(|row| serde_json::from_str(&row.payload).unwrap())
+            .collect();
+        assert_eq!(
+            payloads,
+            [json!({}), json!({}), json!({}), json!({ "cascade_deleted": 3 })]
+        );
 
         for (id, text) in [(root, "r"), (child, "c"), (grandchild, "g")] {
             let row = store.workspace(id).await.unwrap().unwrap();
             assert_eq!((row.status, row.url.as_str(), row.version), (Removed, "", 1));
             assert!(store.token_owner(&TokenHash::of(text)).await.unwrap().is_none());
             assert!(!store.has_live_token(id).await.unwrap());
-            assert_eq!(store.removed_owner(&TokenHash::of(text)).await.unwrap(), Some(id), "LIFE-89a");
+            assert_eq!(
+                store.removed_owner(&TokenHash::of(text)).await.unwrap(),
+                Some(id),
+                "LIFE-89a"
+            );
         }
         assert_eq!(count(&store, "canvas_layouts", "1 = 1", []).await, 1);
         let kept = store.workspace(bystander).await.unwrap().unwrap();
         assert_eq!((kept.status, kept.version), (Online, 0));
         assert!(store.token_owner(&TokenHash::of("b")).await.unwrap().is_some());
-        assert_eq!(store.removed_owner(&TokenHash::of("b")).await.unwrap(), None, "LIFE-89a: only of removed ones");
+        assert_eq!(
+            store.removed_owner(&TokenHash::of("b")).await.unwrap(),
+            None,
+            "LIFE-89a: only of removed ones"
+        );
     }
 
     // OP-10, LIFE-109: a repetition finds the removed subtree again and changes nothing.
@@ -73,7 +92,10 @@ molecule_testkit::both_engines! {
         let again = store.remove_subtree(root).await.unwrap().unwrap();
         assert_eq!(again.scope, first.scope);
         assert_eq!((again.seq, again.cascade), (Seq(0), 0));
-        assert_eq!(store.remove_subtree(grandchild).await.unwrap().unwrap().scope, [grandchild]);
+        assert_eq!(
+            store.remove_subtree(grandchild).await.unwrap().unwrap().scope,
+            [grandchild]
+        );
         assert_eq!((recorded(&store).await, store.workspace(root).await.unwrap()), before);
         assert_eq!(store.remove_subtree(WorkspaceId::random()).await.unwrap(), None);
     }
@@ -84,7 +106,11 @@ molecule_testkit::both_engines! {
         let root = create(&store, "root", None).await;
         let child = create(&store, "child", Some(root)).await;
         store.remove_subtree(root).await.unwrap();
-        store.transition(transition(child, &[Removed], Offline)).await.unwrap().unwrap();
+        store
+            .transition(transition(child, &[Removed], Offline))
+            .await
+            .unwrap()
+            .unwrap();
         let before = recorded(&store).await.len();
         let again = store.remove_subtree(root).await.unwrap().unwrap();
         assert_eq!((again.scope, again.cascade), (vec![root, child], 1));
@@ -120,7 +146,10 @@ molecule_testkit::both_engines! {
             let root = create(&store, "root", None).await;
             let other = create(&store, "other", None).await;
             let start = Arc::new(Barrier::new(3));
-            let child = NewWorkspace { parent_id: Some(root), ..describe("child") };
+            let child = NewWorkspace {
+                parent_id: Some(root),
+                ..describe("child")
+            };
             let child_id = child.id;
             let born = tokio::spawn({
                 let (store, start) = (store.clone(), start.clone());
@@ -131,7 +160,10 @@ molecule_testkit::both_engines! {
             });
             let adopted = tokio::spawn({
                 let (store, start) = (store.clone(), start.clone());
-                let patch = WorkspacePatch { parent_id: Some(Some(root)), ..WorkspacePatch::default() };
+                let patch = WorkspacePatch {
+                    parent_id: Some(Some(root)),
+                    ..WorkspacePatch::default()
+                };
                 async move {
                     start.wait().await;
                     store.patch_workspace(other, patch).await
@@ -156,7 +188,13 @@ molecule_testkit::both_engines! {
         let root = create(&store, "root", None).await;
         let ids = bulk(&store, 1_203).await;
         let values = [root.uuid().into()];
-        execute(&store, "UPDATE workspaces SET parent_id = $1 WHERE name = 'bulk'", values).await.unwrap();
+        execute(
+            &store,
+            "UPDATE workspaces SET parent_id = $1 WHERE name = 'bulk'",
+            values,
+        )
+        .await
+        .unwrap();
         let removed = store.remove_subtree(root).await.unwrap().unwrap();
         assert_eq!((removed.scope.len(), removed.cascade), (1_204, 1_203));
         assert_eq!(removed.seq, Seq(1_204));
@@ -177,13 +215,29 @@ molecule_testkit::both_engines! {
             "lines (note bigint NOT NULL REFERENCES notes (id), workspace_id ID NOT NULL)",
             "visits (visitor ID REFERENCES workspaces (id) ON DELETE SET NULL)",
         ] {
-            execute(&store, &format!("CREATE TABLE {}", table.replace("ID", id)), []).await.unwrap();
+            execute(&store, &format!("CREATE TABLE {}", table.replace("ID", id)), [])
+                .await
+                .unwrap();
         }
         let (gone, stays) = (create(&store, "gone", None).await, create(&store, "stays", None).await);
         for (note, owner) in [(1i64, gone), (2, stays)] {
-            execute(&store, "INSERT INTO notes VALUES ($1, $2)", [note.into(), owner.uuid().into()]).await.unwrap();
-            execute(&store, "INSERT INTO lines VALUES ($1, $2)", [note.into(), owner.uuid().into()]).await.unwrap();
-            execute(&store, "INSERT INTO visits VALUES ($1)", [owner.uuid().into()]).await.unwrap();
+            execute(
+                &store,
+                "INSERT INTO notes VALUES ($1, $2)",
+                [note.into(), owner.uuid().into()],
+            )
+            .await
+            .unwrap();
+            execute(
+                &store,
+                "INSERT INTO lines VALUES ($1, $2)",
+                [note.into(), owner.uuid().into()],
+            )
+            .await
+            .unwrap();
+            execute(&store, "INSERT INTO visits VALUES ($1)", [owner.uuid().into()])
+                .await
+                .unwrap();
         }
         store.remove_subtree(gone).await.unwrap();
         assert_eq!(store.purge(vec![gone]).await.unwrap().rows, 1);
@@ -202,9 +256,15 @@ molecule_testkit::both_engines! {
         let writer = ActivityWriter::start(&store).unwrap();
         for id in [root, child, sender] {
             store.add_token(id, token(&id.to_string())).await.unwrap();
-            store.change_workspace_secrets(id, vec![secret("K", "v")], Vec::new()).await.unwrap();
+            store
+                .change_workspace_secrets(id, vec![secret("K", "v")], Vec::new())
+                .await
+                .unwrap();
             store.put_workspace_config(id, &json!({ "a": 1 })).await.unwrap();
-            writer.record(NewActivity::new(id, ActivityType::AgentLog), Durability::Process).await.unwrap();
+            writer
+                .record(NewActivity::new(id, ActivityType::AgentLog), Durability::Process)
+                .await
+                .unwrap();
         }
         writer.finish().await;
         let anchored = NewOrgToken {
@@ -226,19 +286,43 @@ molecule_testkit::both_engines! {
             assert_eq!(store.workspace(id).await.unwrap(), None);
             let theirs = [id.uuid().into()];
             for table in [
-                "activity_logs", "canvas_layouts", "workspace_auth_tokens", "workspace_config", "workspace_pulse",
+                "activity_logs",
+                "canvas_layouts",
+                "workspace_auth_tokens",
+                "workspace_config",
+                "workspace_pulse",
                 "workspace_secrets",
             ] {
-                assert_eq!(count(&store, table, "workspace_id = $1", theirs.clone()).await, 0, "{table}");
+                assert_eq!(
+                    count(&store, table, "workspace_id = $1", theirs.clone()).await,
+                    0,
+                    "{table}"
+                );
             }
         }
         assert_eq!(recorded(&store).await, events, "ACT-14: events stay");
         let sender = store.workspace(sender).await.unwrap().unwrap();
         assert_eq!(sender.parent_id, None);
         assert_eq!(count(&store, "workspaces", "forwarded_to IS NOT NULL", []).await, 0);
-        assert_eq!(store.activity_feed(sender.id, &ActivityFilter { limit: 9, ..Default::default() }).await.unwrap().len(), 1);
+        assert_eq!(
+            store
+                .activity_feed(
+                    sender.id,
+                    &ActivityFilter {
+                        limit: 9,
+                        ..Default::default()
+                    }
+                )
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
         // SEC-2
-        assert_eq!(store.org_token(&TokenHash::of("org")).await.unwrap().unwrap().org_id, None);
+        assert_eq!(
+            store.org_token(&TokenHash::of("org")).await.unwrap().unwrap().org_id,
+            None
+        );
         // LIFE-109
         assert_eq!(store.purge(vec![root, child]).await.unwrap().rows, 0);
         assert_eq!(store.purge(Vec::new()).await.unwrap().rows, 0);
@@ -248,7 +332,11 @@ molecule_testkit::both_engines! {
     async fn a_purge_deletes_a_long_log_in_batches(url: String) {
         let store = open(&url).await;
         let gone = create(&store, "gone", None).await;
-        let id = if url.starts_with("sqlite") { "randomblob(16)" } else { "gen_random_uuid()" };
+        let id = if url.starts_with("sqlite") {
+            "randomblob(16)"
+        } else {
+            "gen_random_uuid()"
+        };
         let rows = format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1201)
              INSERT INTO activity_logs (seq, id, workspace_id, activity_type, created_at)
@@ -276,7 +364,10 @@ molecule_testkit::both_engines! {
         let gone = create(&store, "gone", None).await;
         store.add_token(live, token("live")).await.unwrap();
         store.remove_subtree(gone).await.unwrap();
-        assert_eq!(store.purge(vec![live, gone, WorkspaceId::random()]).await.unwrap().rows, 1);
+        assert_eq!(
+            store.purge(vec![live, gone, WorkspaceId::random()]).await.unwrap().rows,
+            1
+        );
         assert_eq!(status(&store, live).await, Online);
         assert!(store.token_owner(&TokenHash::of("live")).await.unwrap().is_some());
         assert_eq!(store.workspace(gone).await.unwrap(), None);

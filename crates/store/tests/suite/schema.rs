@@ -15,7 +15,8 @@ molecule_testkit::both_engines! {
         store.close().await.unwrap();
         let store = open(&url).await;
         assert_eq!(store.workspace(id).await.unwrap().unwrap().name, "kept");
-        let applied: Vec<String> = column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
+        let applied: Vec<String> =
+            column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
         assert_eq!(applied, ["m0001_initial"]);
     }
 
@@ -36,12 +37,19 @@ molecule_testkit::both_engines! {
 
     async fn a_newer_database_is_refused(url: String) {
         let store = open(&url).await;
-        execute(&store, "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)", [])
-            .await
-            .unwrap();
+        execute(
+            &store,
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)",
+            [],
+        )
+        .await
+        .unwrap();
         store.close().await.unwrap();
         let refused = Store::open(&url).await.unwrap_err();
-        assert!(matches!(&refused, DbError::Newer(version) if version == "m9999_future"), "{refused}");
+        assert!(
+            matches!(&refused, DbError::Newer(version) if version == "m9999_future"),
+            "{refused}"
+        );
     }
 
     // LIFE-6, REG-2: the stored constraint admits exactly the code's list.
@@ -70,14 +78,21 @@ molecule_testkit::both_engines! {
     async fn every_variant_is_written_and_read(url: String) {
         let store = open(&url).await;
         for status in WorkspaceStatus::ALL {
-            let new = NewWorkspace { status, ..describe(status.as_str()) };
+            let new = NewWorkspace {
+                status,
+                ..describe(status.as_str())
+            };
             let id = new.id;
             store.create_workspace(new).await.unwrap();
             assert_eq!(store.workspace(id).await.unwrap().unwrap().status, status);
         }
         for mode in [None].into_iter().chain(DeliveryMode::ALL.map(Some)) {
             for access in WorkspaceAccess::ALL {
-                let new = NewWorkspace { delivery_mode: mode, workspace_access: access, ..describe("x") };
+                let new = NewWorkspace {
+                    delivery_mode: mode,
+                    workspace_access: access,
+                    ..describe("x")
+                };
                 let id = new.id;
                 store.create_workspace(new).await.unwrap();
                 let row = store.workspace(id).await.unwrap().unwrap();
@@ -90,7 +105,10 @@ molecule_testkit::both_engines! {
     async fn values_outside_are_refused(url: String) {
         let store = open(&url).await;
         let id = create(&store, "x", None).await;
-        store.change_workspace_secrets(id, vec![crate::support::secret("K", "v")], Vec::new()).await.unwrap();
+        store
+            .change_workspace_secrets(id, vec![crate::support::secret("K", "v")], Vec::new())
+            .await
+            .unwrap();
         for (table, column) in [
             ("workspaces", "status"),
             ("workspaces", "delivery_mode"),
@@ -115,10 +133,15 @@ molecule_testkit::both_engines! {
                 Engine::Sqlite => "sqlite.sql",
                 Engine::Postgres => "postgres.sql",
             };
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema").join(file);
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/schema")
+                .join(file);
             std::fs::write(path, &actual).unwrap();
         } else {
-            assert_eq!(actual, frozen, "tests/schema differs; with a new migration, run with UPDATE_SCHEMA=1");
+            assert_eq!(
+                actual, frozen,
+                "tests/schema differs; with a new migration, run with UPDATE_SCHEMA=1"
+            );
         }
     }
 }

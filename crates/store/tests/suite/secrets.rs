@@ -17,13 +17,20 @@ molecule_testkit::both_engines! {
         let id = create(&store, "a", None).await;
         let old = NewSecret {
             key: "K".to_owned(),
-            value: Sealed { bytes: b"plain".to_vec(), version: 0, key_id: String::new() },
+            value: Sealed {
+                bytes: b"plain".to_vec(),
+                version: 0,
+                key_id: String::new(),
+            },
             origin: Origin::Derived,
         };
         store.change_workspace_secrets(id, vec![old], Vec::new()).await.unwrap();
         let before = store.workspace_secret(id, "K").await.unwrap().unwrap();
         assert_eq!((before.value.version, before.origin), (0, Origin::Derived));
-        store.change_workspace_secrets(id, vec![secret("K", "new")], Vec::new()).await.unwrap();
+        store
+            .change_workspace_secrets(id, vec![secret("K", "new")], Vec::new())
+            .await
+            .unwrap();
         let after = store.workspace_secret(id, "K").await.unwrap().unwrap();
         assert_eq!((after.value.clone(), after.origin), (sealed("new"), Origin::Set));
         assert_eq!(after.created_at, before.created_at);
@@ -37,11 +44,17 @@ molecule_testkit::both_engines! {
         let all = vec![secret("B", "2"), secret("A", "1"), secret("C", "3")];
         store.change_workspace_secrets(id, all, Vec::new()).await.unwrap();
         let swap = vec![secret("A", "1+"), secret("D", "4"), secret("D", "4+")];
-        store.change_workspace_secrets(id, swap, vec!["A".to_owned(), "B".to_owned(), "X".to_owned()]).await.unwrap();
+        store
+            .change_workspace_secrets(id, swap, vec!["A".to_owned(), "B".to_owned(), "X".to_owned()])
+            .await
+            .unwrap();
         let rows = store.workspace_secrets(id).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(|row| (row.key, row.value.bytes)).collect();
         let expected = [("A", "1+"), ("C", "3"), ("D", "4+")];
-        assert_eq!(rows, expected.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())));
+        assert_eq!(
+            rows,
+            expected.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
+        );
         // Unknown workspace: the deletions before it are undone too.
         let refused = store
             .change_workspace_secrets(WorkspaceId::random(), vec![secret("A", "x")], vec!["C".to_owned()])
@@ -63,7 +76,11 @@ molecule_testkit::both_engines! {
             ("removed", WorkspaceStatus::Removed, "echo"),
             ("external", WorkspaceStatus::Online, "external"),
         ] {
-            let new = NewWorkspace { status, runtime: runtime.to_owned(), ..describe(name) };
+            let new = NewWorkspace {
+                status,
+                runtime: runtime.to_owned(),
+                ..describe(name)
+            };
             store.create_workspace(new).await.unwrap();
         }
         let begin = async |id: WorkspaceId| {
@@ -73,7 +90,10 @@ molecule_testkit::both_engines! {
         };
         let due = async || store.restarts_due().await.unwrap();
         assert!(due().await.is_empty());
-        store.change_workspace_secrets(a, vec![secret("SHARED", "x")], Vec::new()).await.unwrap();
+        store
+            .change_workspace_secrets(a, vec![secret("SHARED", "x")], Vec::new())
+            .await
+            .unwrap();
         assert_eq!(due().await, [a]);
         begin(a).await;
         assert!(due().await.is_empty());
@@ -114,7 +134,10 @@ molecule_testkit::both_engines! {
             store.put_workspace_config(id, &document).await.unwrap();
             assert_eq!(store.workspace_config(id).await.unwrap(), Some(document));
         }
-        let refused = store.put_workspace_config(WorkspaceId::random(), &json!({})).await.unwrap_err();
+        let refused = store
+            .put_workspace_config(WorkspaceId::random(), &json!({}))
+            .await
+            .unwrap_err();
         assert_eq!(refused.kind(), DbErrorKind::ForeignKey);
     }
 }

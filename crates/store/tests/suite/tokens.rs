@@ -41,7 +41,9 @@ molecule_testkit::both_engines! {
         }
         // Removed, though the row was never revoked.
         let values = [b.uuid().into(), WorkspaceStatus::Removed.as_str().into()];
-        execute(&store, "UPDATE workspaces SET status = $2 WHERE id = $1", values).await.unwrap();
+        execute(&store, "UPDATE workspaces SET status = $2 WHERE id = $1", values)
+            .await
+            .unwrap();
         assert_eq!(owner(&store, "beta").await, None, "LIFE-116");
         // SEC-9: the existence probe counts unrevoked rows only.
         assert!(store.has_live_token(b).await.unwrap());
@@ -73,13 +75,32 @@ molecule_testkit::both_engines! {
             }
         }
         // Even if all were minted in one microsecond, pages neither repeat nor skip.
-        execute(&store, "UPDATE workspace_auth_tokens SET created_at = 7 WHERE prefix <> 'one'", []).await.unwrap();
-        execute(&store, "UPDATE workspace_auth_tokens SET created_at = 6 WHERE prefix = 'one'", []).await.unwrap();
+        execute(
+            &store,
+            "UPDATE workspace_auth_tokens SET created_at = 7 WHERE prefix <> 'one'",
+            [],
+        )
+        .await
+        .unwrap();
+        execute(
+            &store,
+            "UPDATE workspace_auth_tokens SET created_at = 6 WHERE prefix = 'one'",
+            [],
+        )
+        .await
+        .unwrap();
         let all = prefixes(&store, a).await;
         assert_eq!((all.len(), all[2].as_str()), (3, "one"));
         let mut paged = Vec::new();
         for offset in 0..4 {
-            paged.extend(store.list_tokens(a, 1, offset).await.unwrap().into_iter().map(|row| row.prefix));
+            paged.extend(
+                store
+                    .list_tokens(a, 1, offset)
+                    .await
+                    .unwrap()
+                    .into_iter()
+                    .map(|row| row.prefix),
+            );
         }
         assert_eq!(paged, all);
     }
@@ -147,7 +168,10 @@ molecule_testkit::both_engines! {
         store.add_token(a, token("old")).await.unwrap();
         store.add_token(b, token("bystander")).await.unwrap();
         store.rotate_token(a, token("new")).await.unwrap();
-        assert_eq!((owner(&store, "old").await, owner(&store, "new").await), (None, Some(a)));
+        assert_eq!(
+            (owner(&store, "old").await, owner(&store, "new").await),
+            (None, Some(a))
+        );
         // A hash that exists already: the old one must not be revoked.
         store.rotate_token(a, token("bystander")).await.unwrap_err();
         assert_eq!(owner(&store, "new").await, Some(a));
@@ -205,7 +229,10 @@ molecule_testkit::both_engines! {
             store.remove_subtree(a).await.unwrap();
             for task in minting {
                 let outcome = task.await.unwrap();
-                assert!(matches!(outcome, Ok(()) | Err(StoreError::UnknownWorkspace)), "{outcome:?}");
+                assert!(
+                    matches!(outcome, Ok(()) | Err(StoreError::UnknownWorkspace)),
+                    "{outcome:?}"
+                );
             }
             assert!(!store.has_live_token(a).await.unwrap());
         }
@@ -220,7 +247,10 @@ molecule_testkit::both_engines! {
             ids.push(store.add_token(a, token(&format!("t{n}"))).await.unwrap());
         }
         let at = |micros| Timestamp::from_micros(micros);
-        store.touch_tokens(vec![(ids[1], at(9)), (ids[0], at(8)), (ids[1], at(7))]).await.unwrap();
+        store
+            .touch_tokens(vec![(ids[1], at(9)), (ids[0], at(8)), (ids[1], at(7))])
+            .await
+            .unwrap();
         let used = |id| {
             let store = store.clone();
             async move {
@@ -228,7 +258,10 @@ molecule_testkit::both_engines! {
                 rows.into_iter().find(|row| row.id == id).unwrap().last_used_at
             }
         };
-        assert_eq!((used(ids[0]).await, used(ids[1]).await, used(ids[2]).await), (Some(at(8)), Some(at(9)), None));
+        assert_eq!(
+            (used(ids[0]).await, used(ids[1]).await, used(ids[2]).await),
+            (Some(at(8)), Some(at(9)), None)
+        );
         store.touch_tokens(vec![(TokenId::random(), at(1))]).await.unwrap();
         store.touch_tokens(Vec::new()).await.unwrap();
         let outcomes = at_once(8, |n| {
@@ -240,7 +273,9 @@ molecule_testkit::both_engines! {
                     } else {
                         uses.rotate_left(n);
                         uses.reverse();
-                        store.touch_tokens(uses.iter().map(|id| (*id, at(10 + round))).collect()).await?;
+                        store
+                            .touch_tokens(uses.iter().map(|id| (*id, at(10 + round))).collect())
+                            .await?;
                     }
                 }
                 Ok::<(), StoreError>(())

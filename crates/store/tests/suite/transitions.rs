@@ -57,7 +57,10 @@ molecule_testkit::both_engines! {
             })
             .await;
             assert_eq!(outcomes.iter().flatten().count(), 1);
-            assert_eq!(recorded(&store).await[before..], [("WORKSPACE_PROVISION_FAILED".to_owned(), id)]);
+            assert_eq!(
+                recorded(&store).await[before..],
+                [("WORKSPACE_PROVISION_FAILED".to_owned(), id)]
+            );
             let row = store.workspace(id).await.unwrap().unwrap();
             assert_eq!((row.status, row.version), (Failed, 1));
         }
@@ -91,14 +94,21 @@ molecule_testkit::both_engines! {
         let before = store.workspace(id).await.unwrap().unwrap();
         for from in [&[][..], &[Online], &[Provisioning, Offline]] {
             let change = Change {
-                url: Some(NewUrl { url: "http://x".to_owned(), assigned: true }),
+                url: Some(NewUrl {
+                    url: "http://x".to_owned(),
+                    assigned: true,
+                }),
                 sample_error: Some("late".to_owned()),
                 beat: true,
                 restart: true,
                 ..Change::default()
             };
             let events = vec![event(EventType::WorkspaceOnline, id)];
-            let late = Transition { change, events, ..transition(id, from, Online) };
+            let late = Transition {
+                change,
+                events,
+                ..transition(id, from, Online)
+            };
             assert_eq!(store.transition(late).await.unwrap(), None);
         }
         let unknown = transition(WorkspaceId::random(), &[Online], Failed);
@@ -113,7 +123,10 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Provisioning).await;
         let before = store.workspace(id).await.unwrap().unwrap();
         let change = Change {
-            url: Some(NewUrl { url: "http://127.0.0.1:1".to_owned(), assigned: true }),
+            url: Some(NewUrl {
+                url: "http://127.0.0.1:1".to_owned(),
+                assigned: true,
+            }),
             agent_card: Some(r#"{"a":1}"#.to_owned()),
             delivery_mode: Some(DeliveryMode::Push),
             instance_ref: Some(Some("i".to_owned())),
@@ -126,25 +139,47 @@ molecule_testkit::both_engines! {
         };
         let online = Transition {
             change,
-            events: vec![event(EventType::WorkspaceOnline, id), event(EventType::AgentCardUpdated, id)],
+            events: vec![
+                event(EventType::WorkspaceOnline, id),
+                event(EventType::AgentCardUpdated, id),
+            ],
             ..transition(id, &[Provisioning, Offline], Online)
         };
         let moved = store.transition(online).await.unwrap().unwrap();
         assert_eq!((moved.seq, moved.generation), (Seq(2), 0));
         let row = store.workspace(id).await.unwrap().unwrap();
-        assert_eq!((row.status, row.url.as_str(), row.url_assigned), (Online, "http://127.0.0.1:1", true));
-        assert_eq!((row.agent_card.as_deref(), row.delivery_mode), (Some(r#"{"a":1}"#), Some(DeliveryMode::Push)));
+        assert_eq!(
+            (row.status, row.url.as_str(), row.url_assigned),
+            (Online, "http://127.0.0.1:1", true)
+        );
+        assert_eq!(
+            (row.agent_card.as_deref(), row.delivery_mode),
+            (Some(r#"{"a":1}"#), Some(DeliveryMode::Push))
+        );
         assert_eq!(row.sample_error, "nul \u{fffd}"); // ACT-5
-        let plan = StartPlan { start_files: Some("files".to_owned()), reset_session: true };
+        let plan = StartPlan {
+            start_files: Some("files".to_owned()),
+            reset_session: true,
+        };
         assert_eq!(store.start_plan(id).await.unwrap(), plan);
         assert!(row.last_beat_at.is_some() && row.status_changed_at > before.status_changed_at);
-        assert_eq!(store.route(id).await.unwrap().unwrap().inbound_secret, Some(sealed("s")));
+        assert_eq!(
+            store.route(id).await.unwrap().unwrap().inbound_secret,
+            Some(sealed("s"))
+        );
 
         // What is not mentioned stays; without events there is no position.
-        let moved = store.transition(transition(id, &[Online], Degraded)).await.unwrap().unwrap();
+        let moved = store
+            .transition(transition(id, &[Online], Degraded))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(moved.seq, Seq(0));
         let after = store.workspace(id).await.unwrap().unwrap();
-        assert_eq!((after.url, after.agent_card, after.sample_error), (row.url, row.agent_card, row.sample_error));
+        assert_eq!(
+            (after.url, after.agent_card, after.sample_error),
+            (row.url, row.agent_card, row.sample_error)
+        );
     }
 
     // OP-2: the age of a status counts from its beginning, however the transition was phrased.
@@ -153,13 +188,24 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Offline).await;
         let age = async || store.workspace(id).await.unwrap().unwrap().status_changed_at;
         let begun = age().await;
-        store.transition(transition(id, &[Offline, Online], Online)).await.unwrap().unwrap();
+        store
+            .transition(transition(id, &[Offline, Online], Online))
+            .await
+            .unwrap()
+            .unwrap();
         let online = age().await;
         assert!(online > begun);
-        store.transition(transition(id, &[Offline, Online], Online)).await.unwrap().unwrap();
+        store
+            .transition(transition(id, &[Offline, Online], Online))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(age().await, online);
         let restart = Transition {
-            change: Change { restart: true, ..Change::default() },
+            change: Change {
+                restart: true,
+                ..Change::default()
+            },
             ..transition(id, &[Online], Online)
         };
         store.transition(restart).await.unwrap().unwrap();
@@ -171,7 +217,10 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let id = created_as(&store, Provisioning).await;
         let of = |generation| Transition {
-            guard: Guard { generation: Some(generation), ..Guard::default() },
+            guard: Guard {
+                generation: Some(generation),
+                ..Guard::default()
+            },
             ..transition(id, &[Provisioning], Online)
         };
         assert_eq!(store.transition(of(1)).await.unwrap(), None);
@@ -184,13 +233,19 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Provisioning).await;
         let shown = store.add_token(id, token("shown")).await.unwrap();
         let ask = Transition {
-            guard: Guard { token: Some(shown), ..Guard::default() },
+            guard: Guard {
+                token: Some(shown),
+                ..Guard::default()
+            },
             ..transition(id, &[Provisioning, Online], Online)
         };
         assert!(store.is_unrevoked(shown).await.unwrap());
         assert!(store.transition(ask.clone()).await.unwrap().is_some());
         let restart = Transition {
-            change: Change { restart: true, ..Change::default() },
+            change: Change {
+                restart: true,
+                ..Change::default()
+            },
             ..transition(id, &[Online], Provisioning)
         };
         store.transition(restart).await.unwrap().unwrap();
@@ -205,10 +260,19 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Provisioning).await;
         let begun = store.workspace(id).await.unwrap().unwrap().status_changed_at;
         let since = |at| Transition {
-            guard: Guard { unchanged_since: Some(at), ..Guard::default() },
+            guard: Guard {
+                unchanged_since: Some(at),
+                ..Guard::default()
+            },
             ..transition(id, &[Provisioning], Failed)
         };
-        assert_eq!(store.transition(since(begun.minus(Duration::from_micros(1)))).await.unwrap(), None);
+        assert_eq!(
+            store
+                .transition(since(begun.minus(Duration::from_micros(1))))
+                .await
+                .unwrap(),
+            None
+        );
         assert!(store.transition(since(begun)).await.unwrap().is_some());
     }
 
@@ -219,7 +283,10 @@ molecule_testkit::both_engines! {
         let heard = beat(id);
         store.flush_pulses(std::slice::from_ref(&heard)).await.unwrap();
         let since = |id, at| Transition {
-            guard: Guard { silent_since: Some(at), ..Guard::default() },
+            guard: Guard {
+                silent_since: Some(at),
+                ..Guard::default()
+            },
             ..transition(id, &[Online], Offline)
         };
         let just_before = heard.last_beat_at.minus(Duration::from_micros(1));
@@ -237,19 +304,32 @@ molecule_testkit::both_engines! {
         store.add_token(other, token("c")).await.unwrap();
         store.flush_pulses(&[beat(id), beat(other)]).await.unwrap();
         let restart = Transition {
-            change: Change { restart: true, ..Change::default() },
+            change: Change {
+                restart: true,
+                ..Change::default()
+            },
             events: vec![event(EventType::WorkspaceProvisioning, id)],
             ..transition(id, &[Online], Provisioning)
         };
         let moved = store.transition(restart).await.unwrap().unwrap();
         assert_eq!(moved.generation, 1);
         for (text, live) in [("a", false), ("b", false), ("c", true)] {
-            assert_eq!(store.token_owner(&TokenHash::of(text)).await.unwrap().is_some(), live, "{text}");
+            assert_eq!(
+                store.token_owner(&TokenHash::of(text)).await.unwrap().is_some(),
+                live,
+                "{text}"
+            );
         }
         let row = store.workspace(id).await.unwrap().unwrap();
-        assert_eq!((row.active_tasks, row.current_task.as_str(), row.monthly_spend), (0, "", 70));
+        assert_eq!(
+            (row.active_tasks, row.current_task.as_str(), row.monthly_spend),
+            (0, "", 70)
+        );
         let other = store.workspace(other).await.unwrap().unwrap();
-        assert_eq!((other.active_tasks, other.current_task.as_str(), other.generation), (2, "busy", 0));
+        assert_eq!(
+            (other.active_tasks, other.current_task.as_str(), other.generation),
+            (2, "busy", 0)
+        );
     }
 
     // D17: if any part of it fails, all of it does.
@@ -258,9 +338,14 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Online).await;
         store.add_token(id, token("a")).await.unwrap();
         // The log has lost its head row, so that no position can be taken.
-        crate::support::execute(&store, "DELETE FROM log_head WHERE name = 'events'", []).await.unwrap();
+        crate::support::execute(&store, "DELETE FROM log_head WHERE name = 'events'", [])
+            .await
+            .unwrap();
         let restart = Transition {
-            change: Change { restart: true, ..Change::default() },
+            change: Change {
+                restart: true,
+                ..Change::default()
+            },
             events: vec![event(EventType::WorkspaceProvisioning, id)],
             ..transition(id, &[Online], Provisioning)
         };
@@ -276,7 +361,10 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Online).await;
         store.remove_subtree(id).await.unwrap();
         let before = store.workspace(id).await.unwrap().unwrap();
-        let every: Vec<_> = WorkspaceStatus::ALL.into_iter().filter(|status| *status != Removed).collect();
+        let every: Vec<_> = WorkspaceStatus::ALL
+            .into_iter()
+            .filter(|status| *status != Removed)
+            .collect();
         assert_eq!(store.transition(transition(id, &every, Online)).await.unwrap(), None);
         let statuses = store.flush_pulses(&[beat(id)]).await.unwrap();
         assert_eq!(statuses, [(id, Removed)]);
@@ -284,7 +372,13 @@ molecule_testkit::both_engines! {
         assert_eq!(store.workspace(id).await.unwrap().unwrap(), before);
         assert_eq!(status(&store, id).await, Removed);
         // LIFE-199: only a restoration names the status.
-        assert!(store.transition(transition(id, &[Removed], Offline)).await.unwrap().is_some());
+        assert!(
+            store
+                .transition(transition(id, &[Removed], Offline))
+                .await
+                .unwrap()
+                .is_some()
+        );
         let other = create(&store, "b", None).await;
         assert_eq!(status(&store, other).await, Online);
     }

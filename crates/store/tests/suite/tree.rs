@@ -91,14 +91,17 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let tree = plant(&store).await;
         let values = [tree.left.uuid().into(), WorkspaceStatus::Removed.as_str().into()];
-        execute(&store, "UPDATE workspaces SET status = $2 WHERE id = $1", values).await.unwrap();
+        execute(&store, "UPDATE workspaces SET status = $2 WHERE id = $1", values)
+            .await
+            .unwrap();
         assert_eq!(peers(&store, tree.leaf).await, ["twin", "deep"]);
     }
 
     async fn children_and_parents(url: String) {
         let store = open(&url).await;
         let tree = plant(&store).await;
-        let names = |rows: Vec<molecule_store::workspaces::ChildRow>| rows.into_iter().map(|row| row.name).collect::<Vec<_>>();
+        let names =
+            |rows: Vec<molecule_store::workspaces::ChildRow>| rows.into_iter().map(|row| row.name).collect::<Vec<_>>();
         assert_eq!(names(store.children(tree.root).await.unwrap()), ["left", "right"]);
         assert!(store.children(tree.deep).await.unwrap().is_empty());
         store.remove_subtree(tree.right).await.unwrap();
@@ -112,12 +115,18 @@ molecule_testkit::both_engines! {
     async fn descendants_by_level(url: String) {
         let store = open(&url).await;
         let tree = plant(&store).await;
-        assert_eq!(below(&store, tree.root, false).await, ["left", "right", "leaf", "twin", "deep"]);
+        assert_eq!(
+            below(&store, tree.root, false).await,
+            ["left", "right", "leaf", "twin", "deep"]
+        );
         assert_eq!(below(&store, tree.deep, false).await, [""; 0]);
         store.remove_subtree(tree.leaf).await.unwrap();
         assert_eq!(below(&store, tree.root, false).await, ["left", "right", "twin"]);
         // OP-10
-        assert_eq!(below(&store, tree.root, true).await, ["left", "right", "leaf", "twin", "deep"]);
+        assert_eq!(
+            below(&store, tree.root, true).await,
+            ["left", "right", "leaf", "twin", "deep"]
+        );
     }
 
     // OP-1: walks end on data that no writer of ours can make.
@@ -126,8 +135,14 @@ molecule_testkit::both_engines! {
         let tree = plant(&store).await;
         // A cycle through the root of the walk.
         set_parent(&store, tree.root, tree.deep).await;
-        assert_eq!(below(&store, tree.root, false).await, ["left", "right", "leaf", "twin", "deep"]);
-        assert_eq!(below(&store, tree.leaf, true).await, ["deep", "root", "left", "right", "twin"]);
+        assert_eq!(
+            below(&store, tree.root, false).await,
+            ["left", "right", "leaf", "twin", "deep"]
+        );
+        assert_eq!(
+            below(&store, tree.leaf, true).await,
+            ["deep", "root", "left", "right", "twin"]
+        );
         // Its own parent.
         set_parent(&store, tree.other, tree.other).await;
         assert_eq!(below(&store, tree.other, false).await, [""; 0]);
@@ -135,7 +150,10 @@ molecule_testkit::both_engines! {
         let removed = store.remove_subtree(tree.other).await.unwrap().unwrap();
         assert_eq!((removed.scope, removed.cascade), (vec![tree.other], 0));
         let removed = store.remove_subtree(tree.leaf).await.unwrap().unwrap();
-        assert_eq!(removed.scope, [tree.leaf, tree.deep, tree.root, tree.left, tree.right, tree.twin]);
+        assert_eq!(
+            removed.scope,
+            [tree.leaf, tree.deep, tree.root, tree.left, tree.right, tree.twin]
+        );
         assert!(store.workspaces().await.unwrap().is_empty());
     }
 }

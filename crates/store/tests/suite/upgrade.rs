@@ -52,26 +52,56 @@ molecule_testkit::both_engines! {
     async fn a_database_of_the_first_release_opens(url: String) {
         let frozen = thaw(&url).await;
         let store = Store::open(&url).await.unwrap();
-        let applied: Vec<String> = column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
+        let applied: Vec<String> =
+            column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
         assert_eq!(applied[0], "m0001_initial");
 
         let mut rows = store.workspaces().await.unwrap();
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         let names: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.status)).collect();
         let (online, failed) = (WorkspaceStatus::Online, WorkspaceStatus::Failed);
-        assert_eq!(names, [("Lead", online), ("Managed", failed), ("Worker \"ümlaut\"", online)]);
+        assert_eq!(
+            names,
+            [("Lead", online), ("Managed", failed), ("Worker \"ümlaut\"", online)]
+        );
         let (lead, managed, worker) = (&rows[0], &rows[1], &rows[2]);
         assert_eq!((worker.parent_id, lead.role.as_deref()), (Some(lead.id), Some("Leads")));
-        assert_eq!((lead.current_task.as_str(), lead.active_tasks, lead.monthly_spend), ("digging", 2, 12));
-        assert_eq!(managed.sample_error.split(':').next(), Some("no backend is configured to run workspaces"));
+        assert_eq!(
+            (lead.current_task.as_str(), lead.active_tasks, lead.monthly_spend),
+            ("digging", 2, 12)
+        );
+        assert_eq!(
+            managed.sample_error.split(':').next(),
+            Some("no backend is configured to run workspaces")
+        );
 
-        let owner = store.token_owner(&TokenHash::of(frozen.lead_token)).await.unwrap().unwrap();
+        let owner = store
+            .token_owner(&TokenHash::of(frozen.lead_token))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(owner.workspace, lead.id);
-        let org = store.org_token(&TokenHash::of(frozen.org_token)).await.unwrap().unwrap();
+        let org = store
+            .org_token(&TokenHash::of(frozen.org_token))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(org.name.as_deref(), Some("ci"));
         let secrets = store.workspace_secrets(lead.id).await.unwrap();
-        assert_eq!(secrets.iter().map(|secret| secret.key.as_str()).collect::<Vec<_>>(), ["API_KEY"]);
-        let feed = store.activity_feed(worker.id, &ActivityFilter { limit: 9, ..Default::default() }).await.unwrap();
+        assert_eq!(
+            secrets.iter().map(|secret| secret.key.as_str()).collect::<Vec<_>>(),
+            ["API_KEY"]
+        );
+        let feed = store
+            .activity_feed(
+                worker.id,
+                &ActivityFilter {
+                    limit: 9,
+                    ..Default::default()
+                },
+            )
+            .await
+            .unwrap();
         assert_eq!((feed.len(), feed[0].source_id), (1, Some(lead.id)));
 
         // And it goes on: logs where they stood, rows that can be written and purged.

@@ -36,34 +36,62 @@ molecule_testkit::both_engines! {
             layout: NewLayout { x: -1.5, y: 2.25 },
             secrets: vec![
                 secret("A", "1"),
-                NewSecret { origin: Origin::Derived, ..secret("B", "2") },
+                NewSecret {
+                    origin: Origin::Derived,
+                    ..secret("B", "2")
+                },
             ],
             token: Some(token("token-of-the-child")),
-            events: vec![event(EventType::WorkspaceProvisioning, id), event(EventType::WorkspaceOnline, id)],
+            events: vec![
+                event(EventType::WorkspaceProvisioning, id),
+                event(EventType::WorkspaceOnline, id),
+            ],
             ..describe("child")
         };
         let seq = store.create_workspace(new).await.unwrap();
         assert_eq!(seq, store.events_head().await.unwrap());
 
         let row = store.workspace(id).await.unwrap().unwrap();
-        assert_eq!((row.name.as_str(), row.role.as_deref(), row.parent_id), ("child", Some("analyst"), Some(parent)));
+        assert_eq!(
+            (row.name.as_str(), row.role.as_deref(), row.parent_id),
+            ("child", Some("analyst"), Some(parent))
+        );
         assert_eq!((row.x, row.y, row.collapsed), (-1.5, 2.25, false));
         assert_eq!((row.budget_limit, row.max_concurrent_tasks), (Some(i64::MAX), 3));
-        assert_eq!((row.delivery_mode, row.workspace_access), (Some(DeliveryMode::Poll), WorkspaceAccess::ReadOnly));
-        assert_eq!((row.generation, row.version, row.active_tasks, row.monthly_spend), (0, 0, 0, 0));
+        assert_eq!(
+            (row.delivery_mode, row.workspace_access),
+            (Some(DeliveryMode::Poll), WorkspaceAccess::ReadOnly)
+        );
+        assert_eq!(
+            (row.generation, row.version, row.active_tasks, row.monthly_spend),
+            (0, 0, 0, 0)
+        );
         assert_eq!((row.last_beat_at, row.status_changed_at), (None, row.created_at));
         assert_eq!(row.awareness_namespace, format!("workspace:{id}"));
 
         let route = store.route(id).await.unwrap().unwrap();
         assert_eq!(route.inbound_secret, Some(sealed("inbound")));
         let secrets = store.workspace_secrets(id).await.unwrap();
-        let secrets: Vec<_> = secrets.iter().map(|row| (row.key.as_str(), row.value.bytes.as_slice(), row.origin)).collect();
-        assert_eq!(secrets, [("A", &b"1"[..], Origin::Set), ("B", &b"2"[..], Origin::Derived)]);
-        let owner = store.token_owner(&TokenHash::of("token-of-the-child")).await.unwrap().unwrap();
+        let secrets: Vec<_> = secrets
+            .iter()
+            .map(|row| (row.key.as_str(), row.value.bytes.as_slice(), row.origin))
+            .collect();
+        assert_eq!(
+            secrets,
+            [("A", &b"1"[..], Origin::Set), ("B", &b"2"[..], Origin::Derived)]
+        );
+        let owner = store
+            .token_owner(&TokenHash::of("token-of-the-child"))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(owner.workspace, id);
         assert_eq!(
             recorded(&store).await,
-            [("WORKSPACE_PROVISIONING".to_owned(), id), ("WORKSPACE_ONLINE".to_owned(), id)]
+            [
+                ("WORKSPACE_PROVISIONING".to_owned(), id),
+                ("WORKSPACE_ONLINE".to_owned(), id)
+            ]
         );
     }
 
@@ -95,7 +123,12 @@ molecule_testkit::both_engines! {
         store.create_workspace(full(None, "taken")).await.unwrap_err();
 
         assert_eq!(count(&store, "workspaces", "name = 'failed'", []).await, 0);
-        for table in ["workspace_secrets", "canvas_layouts", "workspace_pulse", "workspace_auth_tokens"] {
+        for table in [
+            "workspace_secrets",
+            "canvas_layouts",
+            "workspace_pulse",
+            "workspace_auth_tokens",
+        ] {
             let orphans = "workspace_id NOT IN (SELECT id FROM workspaces)";
             assert_eq!(count(&store, table, orphans, []).await, 0, "{table}");
         }
@@ -106,7 +139,10 @@ molecule_testkit::both_engines! {
     async fn an_id_is_created_once(url: String) {
         let store = open(&url).await;
         let new = describe("first");
-        let again = NewWorkspace { name: "second".to_owned(), ..new.clone() };
+        let again = NewWorkspace {
+            name: "second".to_owned(),
+            ..new.clone()
+        };
         store.create_workspace(new.clone()).await.unwrap();
         let refused = store.create_workspace(again).await.unwrap_err();
         assert_eq!(refused.kind(), molecule_store::DbErrorKind::Unique);
@@ -116,11 +152,17 @@ molecule_testkit::both_engines! {
     // ACT-5: PostgreSQL refuses NUL in text.
     async fn nul_in_a_name_is_replaced(url: String) {
         let store = open(&url).await;
-        let new = NewWorkspace { role: Some("r\0".to_owned()), ..describe("a\0b") };
+        let new = NewWorkspace {
+            role: Some("r\0".to_owned()),
+            ..describe("a\0b")
+        };
         let id = new.id;
         store.create_workspace(new).await.unwrap();
         let row = store.workspace(id).await.unwrap().unwrap();
-        assert_eq!((row.name.as_str(), row.role.as_deref()), ("a\u{fffd}b", Some("r\u{fffd}")));
+        assert_eq!(
+            (row.name.as_str(), row.role.as_deref()),
+            ("a\u{fffd}b", Some("r\u{fffd}"))
+        );
     }
 
     async fn lists_go_by_creation_without_the_removed(url: String) {
@@ -130,14 +172,31 @@ molecule_testkit::both_engines! {
             ids.push(create(&store, name, None).await);
         }
         // Later created, but older on paper; and two of the same instant, which their ids order.
-        execute(&store, "UPDATE workspaces SET created_at = 5 WHERE name IN ('b', 'd')", []).await.unwrap();
-        execute(&store, "UPDATE workspaces SET created_at = 1 WHERE name = 'c'", []).await.unwrap();
+        execute(
+            &store,
+            "UPDATE workspaces SET created_at = 5 WHERE name IN ('b', 'd')",
+            [],
+        )
+        .await
+        .unwrap();
+        execute(&store, "UPDATE workspaces SET created_at = 1 WHERE name = 'c'", [])
+            .await
+            .unwrap();
         store.remove_subtree(ids[0]).await.unwrap();
         let mut tied = [ids[1], ids[3]];
         tied.sort_unstable();
-        let listed: Vec<_> = store.workspaces().await.unwrap().into_iter().map(|row| row.id).collect();
+        let listed: Vec<_> = store
+            .workspaces()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|row| row.id)
+            .collect();
         assert_eq!(listed, [ids[2], tied[0], tied[1]]);
-        assert!(store.workspace(ids[0]).await.unwrap().is_some(), "a removed row is found by id");
+        assert!(
+            store.workspace(ids[0]).await.unwrap().is_some(),
+            "a removed row is found by id"
+        );
         assert!(store.workspace(WorkspaceId::random()).await.unwrap().is_none());
         assert!(store.route(WorkspaceId::random()).await.unwrap().is_none());
     }
@@ -147,12 +206,25 @@ molecule_testkit::both_engines! {
         let (a, b) = (create(&store, "a", None).await, create(&store, "b", None).await);
         create(&store, "c", None).await;
         for (id, to) in [(a, WorkspaceStatus::Failed), (b, WorkspaceStatus::Paused)] {
-            store.transition(transition(id, &[WorkspaceStatus::Online], to)).await.unwrap().unwrap();
+            store
+                .transition(transition(id, &[WorkspaceStatus::Online], to))
+                .await
+                .unwrap()
+                .unwrap();
         }
-        let found = store.workspaces_in(&[WorkspaceStatus::Paused, WorkspaceStatus::Failed]).await.unwrap();
+        let found = store
+            .workspaces_in(&[WorkspaceStatus::Paused, WorkspaceStatus::Failed])
+            .await
+            .unwrap();
         assert_eq!(found.iter().map(|row| row.id).collect::<Vec<_>>(), [a, b]);
         assert!(store.workspaces_in(&[]).await.unwrap().is_empty());
-        assert!(store.workspaces_in(&[WorkspaceStatus::Removed]).await.unwrap().is_empty());
+        assert!(
+            store
+                .workspaces_in(&[WorkspaceStatus::Removed])
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 
     // LIFE-86
@@ -164,8 +236,14 @@ molecule_testkit::both_engines! {
         for row in rows {
             assert!(ids.contains(&row.id));
             assert_eq!((row.x, row.y, row.collapsed), (0.0, 0.0, false));
-            assert_eq!((row.uptime_seconds, row.error_rate, row.active_tasks, row.monthly_spend), (0, 0.0, 0, 0));
-            assert_eq!((row.sample_error.as_str(), row.current_task.as_str(), row.last_beat_at), ("", "", None));
+            assert_eq!(
+                (row.uptime_seconds, row.error_rate, row.active_tasks, row.monthly_spend),
+                (0, 0.0, 0, 0)
+            );
+            assert_eq!(
+                (row.sample_error.as_str(), row.current_task.as_str(), row.last_beat_at),
+                ("", "", None)
+            );
         }
     }
 
@@ -175,10 +253,18 @@ molecule_testkit::both_engines! {
         let id = create(&store, "a", None).await;
         assert_eq!(store.route(id).await.unwrap().unwrap().inbound_secret, None);
         assert!(store.set_inbound_secret(id, sealed("s")).await.unwrap());
-        assert_eq!(store.route(id).await.unwrap().unwrap().inbound_secret, Some(sealed("s")));
+        assert_eq!(
+            store.route(id).await.unwrap().unwrap().inbound_secret,
+            Some(sealed("s"))
+        );
         assert!(store.set_inbound_secret(id, sealed("")).await.unwrap());
         assert_eq!(store.route(id).await.unwrap().unwrap().inbound_secret, None);
-        assert!(!store.set_inbound_secret(WorkspaceId::random(), sealed("s")).await.unwrap());
+        assert!(
+            !store
+                .set_inbound_secret(WorkspaceId::random(), sealed("s"))
+                .await
+                .unwrap()
+        );
         store.remove_subtree(id).await.unwrap();
         assert!(!store.set_inbound_secret(id, sealed("s")).await.unwrap(), "LIFE-9");
         assert_eq!(status(&store, id).await, WorkspaceStatus::Removed);
