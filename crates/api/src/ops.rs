@@ -103,11 +103,15 @@ pub(crate) async fn liveness(State(state): State<ApiState>) -> Answer<Liveness> 
         .map(|(name, status)| (name.to_owned(), subsystem(status, now)));
     Answer(Liveness {
         subsystems: subsystems.collect(),
+        lag_ms: millis(state.platform().supervisor.lag().worst),
     })
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn subsystem(status: LoopStatus, now: Timestamp) -> Subsystem {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let LoopStatus {
         description,
         period,

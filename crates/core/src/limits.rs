@@ -60,7 +60,7 @@ pub const ACTIVITY_SINCE_SECS: i64 = 2_592_000;
 /// Events returned by `GET /events` (ACT-69).
 pub const EVENTS_PAGE: u64 = 100;
 /// Events buffered for one socket before the oldest are dropped for it (ACT-73).
-pub const SOCKET_BUFFER: usize = 256;
+pub const SOCKET_BUFFER: usize = 4_096;
 /// Bytes of events buffered likewise (ACT-73).
 pub const SOCKET_BUFFER_BYTES: usize = 8 << 20;
 /// Bytes of a body or tool trace that an event carries; a longer one is left out, for the feed has it (ACT-104, ACT-105).
@@ -88,6 +88,8 @@ pub const TEMPLATE_FILES: usize = 200;
 pub const LIVENESS_WINDOW: Duration = Duration::from_secs(180);
 /// How often the platform looks at liveness (LIFE §15).
 pub const HEALTH_SWEEP_PERIOD: Duration = Duration::from_secs(15);
+/// A server whose own work begins so late is behind: silence of others proves nothing (D34).
+pub const SERVER_BEHIND: Duration = Duration::from_secs(1);
 /// An external agent silent for longer awaits its agent again; default of `REMOTE_LIVENESS_STALE_AFTER` (LIFE-183).
 pub const REMOTE_STALE_AFTER: Duration = Duration::from_secs(90);
 /// How often slow starts are looked for (LIFE §15).

@@ -11,17 +11,18 @@ use tokio::sync::Mutex;
 use crate::{
     Platform,
     activity::ActivityLog,
-    events::Broadcaster,
+    events::{Broadcaster, HeartbeatRelay},
     messaging::Messenger,
     provisioning::Provisioner,
     registry::{Registry, Swept, Watch},
-    supervise::Job,
+    supervise::{Job, Supervisor},
 };
 
 impl Platform {
     /// Begins what must run before it is settled what an earlier server left behind.
     pub(crate) fn start_jobs(&self) {
         self.supervisor.last_job(Broadcaster::new(&self.events));
+        self.supervisor.job(HeartbeatRelay::new(&self.events));
         let provisioner = self.provisioner.clone();
         let watch = "Notices the end of an agent at once, not by its silence";
         self.supervisor.run("exit-watch", watch, move |stop, beat| {
@@ -49,6 +50,7 @@ impl Platform {
         let watch = Arc::new(Mutex::new(Watch::default()));
         self.supervisor.job(HealthSweep {
             registry: self.registry.clone(),
+            supervisor: self.supervisor.clone(),
             watch: watch.clone(),
         });
         self.supervisor.job(StartDeadlines {
@@ -180,6 +182,7 @@ impl Job for LogTrim {
 /// Notices who has fallen silent, and instances that vanished (LIFE-180…183).
 struct HealthSweep {
     registry: Registry,
+    supervisor: Supervisor,
     watch: Arc<Mutex<Watch>>,
 }
 
@@ -194,7 +197,11 @@ impl Job for HealthSweep {
     }
 
     async fn activate(&mut self, report: &mut Swept) -> Result<(), StoreError> {
-        *report = self.registry.sweep(&mut *self.watch.lock().await).await?;
+        let mut watch = self.watch.lock().await;
+        if let Some(at) = self.supervisor.lag().behind_at {
+            watch.was_behind(at);
+        }
+        *report = self.registry.sweep(&mut watch).await?;
         Ok(())
     }
 }

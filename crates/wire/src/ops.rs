@@ -41,6 +41,9 @@ pub struct ServerInfo {
 pub struct Liveness {
     /// Every loop that has ticked, by name.
     pub subsystems: BTreeMap<String, Subsystem>,
+    /// The most that the server's own work was late within the last one to two minutes, milliseconds.
+    #[serde(default)]
+    pub lag_ms: u64,
 }
 
 /// One background loop.

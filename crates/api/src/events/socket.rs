@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     extract::{
         State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
 };
@@ -18,7 +18,7 @@ use molecule_platform::{
 };
 use molecule_wire::{ErrorBody, events::EventEnvelope};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::seats::Seat;
 use crate::{
@@ -35,6 +35,10 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 /// Clients send nothing of use; this is enough for a pong or a close.
 const INBOUND_BYTES: usize = 4 << 10;
+/// What is gathered of frames before it goes to the network; every open socket may hold so much.
+const OUTBOUND_BYTES: usize = 16 << 10;
+/// Frames that are taken at a time.
+const BATCH: usize = 256;
 
 /// Who listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +101,12 @@ pub(crate) async fn open(
         seat,
         gauge: state.metrics().socket(),
         state: state.clone(),
+        lost: 0,
     };
-    let upgrade = upgrade.max_message_size(INBOUND_BYTES).max_frame_size(INBOUND_BYTES);
+    let upgrade = upgrade
+        .max_message_size(INBOUND_BYTES)
+        .max_frame_size(INBOUND_BYTES)
+        .write_buffer_size(OUTBOUND_BYTES);
     let tracked = state.sockets().token();
     Ok(upgrade.on_upgrade(move |socket| async move {
         session.run(socket).await;
@@ -165,6 +173,22 @@ struct Session {
     seat: Seat,
     gauge: OpenSocket,
     state: ApiState,
+    /// Events that were dropped because it did not take them in time.
+    lost: u64,
+}
+
+/// Waits until others had time to gather, then takes what is there. Cancel-safe.
+async fn receive(from: &mut Subscription, frames: &mut Vec<Frame>, gathered: Instant) -> Result<(), Missed> {
+    sleep_until(gathered).await;
+    from.recv_many(frames, BATCH).await
+}
+
+/// Hands over all of them, and only then to the network.
+async fn write<S: Sink<Message> + Unpin>(socket: &mut S, messages: Vec<Message>) -> Result<(), S::Error> {
+    for message in messages {
+        socket.feed(message).await?;
+    }
+    socket.flush().await
 }
 
 impl Session {
@@ -175,7 +199,11 @@ impl Session {
                 reason: reason.into(),
             }))
         };
-        let farewell = match self.relay(&mut socket).await {
+        let end = self.relay(&mut socket).await;
+        if self.lost > 0 {
+            tracing::info!(listener = ?self.listener, lost = self.lost, "events were dropped for a slow socket");
+        }
+        let farewell = match end {
             End::Client => return,
             End::Stopping => frame(close_code::AWAY, "server is stopping"),
             End::Withdrawn => frame(close_code::POLICY, "credential was withdrawn"),
@@ -193,8 +221,10 @@ impl Session {
         let closing = self.state.closing().clone();
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut frames = Vec::new();
+        let mut gathered = Instant::now();
         loop {
-            let message = tokio::select! {
+            let messages = tokio::select! {
                 biased;
                 () = closing.cancelled() => return End::Stopping,
                 () = stopping.cancelled() => return End::Stopping,
@@ -207,23 +237,49 @@ impl Session {
                     if self.is_withdrawn().await {
                         return End::Withdrawn;
                     }
-                    Message::Ping(axum::body::Bytes::new())
+                    vec![Message::Ping(axum::body::Bytes::new())]
                 }
-                frame = self.frames.recv() => match frame {
-                    Ok(frame) if self.concerns(&frame).await => Message::text(&*frame.text),
-                    Ok(_) => continue,
+                received = receive(&mut self.frames, &mut frames, gathered) => match received {
+                    Ok(()) => {
+                        gathered = Instant::now() + self.state.platform().events.pace();
+                        self.messages(&mut frames).await
+                    }
                     Err(Missed::Dropped(lost)) => {
-                        tracing::warn!(listener = ?self.listener, lost, "socket too slow, events dropped for it");
+                        self.missed(lost);
                         continue;
                     }
                     Err(Missed::Closed) => return End::Stopping,
                 },
             };
-            match timeout(SEND_LIMIT, socket.send(message)).await {
+            if messages.is_empty() {
+                continue;
+            }
+            match timeout(SEND_LIMIT, write(socket, messages)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return End::Client,
             }
         }
+    }
+
+    /// The frames that concern the listener, as they go out; `frames` is empty afterwards.
+    async fn messages(&self, frames: &mut Vec<Frame>) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(frames.len());
+        for frame in frames.drain(..) {
+            if self.concerns(&frame).await
+                && let Ok(text) = Utf8Bytes::try_from(frame.text)
+            {
+                messages.push(Message::Text(text));
+            }
+        }
+        messages
+    }
+
+    /// Counted, and told once for each socket and once more at its end.
+    fn missed(&mut self, lost: u64) {
+        if self.lost == 0 {
+            tracing::warn!(listener = ?self.listener, lost, "socket too slow, events are dropped for it");
+        }
+        self.lost += lost;
     }
 
     /// An agent sees an event only of somebody it may talk to; a failed lookup means no (ACT-78).
@@ -257,6 +313,10 @@ impl Session {
 mod tests {
     use std::{
         pin::Pin,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
         task::{Context, Poll},
     };
 
@@ -271,6 +331,7 @@ mod tests {
         reads: bool,
         says: mpsc::UnboundedReceiver<Result<Message, axum::Error>>,
         heard: mpsc::UnboundedSender<Message>,
+        flushes: Arc<AtomicUsize>,
     }
 
     impl Stream for Client {
@@ -293,6 +354,7 @@ mod tests {
         }
 
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            self.flushes.fetch_add(1, Ordering::SeqCst);
             Poll::Ready(Ok(()))
         }
 
@@ -306,7 +368,14 @@ mod tests {
     fn client(reads: bool) -> (Client, Says, mpsc::UnboundedReceiver<Message>) {
         let (say, says) = mpsc::unbounded_channel();
         let (heard, hears) = mpsc::unbounded_channel();
-        (Client { reads, says, heard }, say, hears)
+        let flushes = Arc::default();
+        let client = Client {
+            reads,
+            says,
+            heard,
+            flushes,
+        };
+        (client, say, hears)
     }
 
     fn session(state: &ApiState, bearer: Option<SecretString>) -> Session {
@@ -317,6 +386,7 @@ mod tests {
             seat: state.seats().take(Holder::Address(None)).unwrap(),
             gauge: state.metrics().socket(),
             state: state.clone(),
+            lost: 0,
         }
     }
 
@@ -354,6 +424,23 @@ mod tests {
         assert_eq!(number(&hears.recv().await.unwrap()), published as u64);
         say.send(Ok(Message::Close(None))).unwrap();
         assert!(matches!(listening.await.unwrap(), End::Client));
+    }
+
+    #[tokio::test]
+    async fn frames_that_have_gathered_go_out_together() {
+        // D34
+        let (state, _database) = testing::state().await;
+        let mut session = session(&state, None);
+        (0..10).for_each(|event| publish(&state, event));
+        let (mut client, say, mut hears) = client(true);
+        let flushes = client.flushes.clone();
+        let listening = tokio::spawn(async move { session.relay(&mut client).await });
+        for event in 0..10 {
+            assert_eq!(number(&hears.recv().await.unwrap()), event);
+        }
+        say.send(Ok(Message::Close(None))).unwrap();
+        assert!(matches!(listening.await.unwrap(), End::Client));
+        assert_eq!(flushes.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

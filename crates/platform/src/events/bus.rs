@@ -51,14 +51,21 @@ impl Bus {
         self.head.receiver_count() > 0
     }
 
-    pub(super) fn publish(&self, frame: Frame) {
+    /// How many listen.
+    pub(super) fn subscribers(&self) -> usize {
+        self.head.receiver_count()
+    }
+
+    /// Publishes frames together: whoever waits is woken once.
+    pub(super) fn publish(&self, frames: impl IntoIterator<Item = Frame>) {
         if !self.has_subscribers() {
             return;
         }
         // Under the lock, so that the head never goes back.
         let mut ring = self.ring.lock();
-        let head = ring.push(frame);
-        self.head.send_replace(head);
+        if let Some(head) = frames.into_iter().map(|frame| ring.push(frame)).last() {
+            self.head.send_replace(head);
+        }
     }
 
     pub(super) fn subscribe(&self) -> Subscription {
@@ -110,20 +117,44 @@ impl Subscription {
         }
     }
 
+    /// Waits for a frame and takes what is there, so many at most, to the end of `frames`. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Missed`]; nothing was taken.
+    pub async fn recv_many(&mut self, frames: &mut Vec<Frame>, most: usize) -> Result<(), Missed> {
+        loop {
+            if self.take(frames, most)? > 0 {
+                return Ok(());
+            }
+            if self.head.changed().await.is_err() {
+                return Err(Missed::Closed);
+            }
+        }
+    }
+
+    fn take(&mut self, frames: &mut Vec<Frame>, most: usize) -> Result<usize, Missed> {
+        let ring = self.ring.lock();
+        if let Some(lost) = ring.dropped.checked_sub(self.next).filter(|lost| *lost > 0) {
+            self.next = ring.dropped;
+            metrics::counter!("molecule_events_dropped_total").increment(lost);
+            return Err(Missed::Dropped(lost));
+        }
+        let at = usize::try_from(self.next - ring.dropped).unwrap_or(usize::MAX);
+        let before = frames.len();
+        frames.extend(ring.frames.iter().skip(at).take(most).cloned());
+        let taken = frames.len() - before;
+        self.next += taken as u64;
+        Ok(taken)
+    }
+
     /// The next frame, if it is there already.
     ///
     /// # Errors
     /// [`Missed::Dropped`].
     pub fn try_recv(&mut self) -> Result<Option<Frame>, Missed> {
-        let ring = self.ring.lock();
-        if let Some(lost) = ring.dropped.checked_sub(self.next).filter(|lost| *lost > 0) {
-            self.next = ring.dropped;
-            return Err(Missed::Dropped(lost));
-        }
-        let at = usize::try_from(self.next - ring.dropped).unwrap_or(usize::MAX);
-        let frame = ring.frames.get(at).cloned();
-        self.next += u64::from(frame.is_some());
-        Ok(frame)
+        let mut frames = Vec::new();
+        self.take(&mut frames, 1)?;
+        Ok(frames.pop())
     }
 }
 
@@ -142,17 +173,17 @@ mod tests {
     async fn a_subscriber_reads_everything_since_it_came() {
         // ACT-80
         let bus = Bus::new();
-        bus.publish(frame(1));
+        bus.publish([frame(1)]);
         let mut subscription = bus.subscribe();
         assert_eq!(subscription.try_recv().unwrap().map(|frame| frame.text.len()), None);
-        bus.publish(frame(2));
-        bus.publish(frame(3));
+        bus.publish([frame(2)]);
+        bus.publish([frame(3)]);
         let mut other = bus.subscribe();
         for length in [2, 3] {
             assert_eq!(subscription.recv().await.unwrap().text.len(), length);
         }
         let waiting = tokio::spawn(async move { (other.recv().await.unwrap().text.len(), other) });
-        bus.publish(frame(4));
+        bus.publish([frame(4)]);
         let (length, mut other) = waiting.await.unwrap();
         assert_eq!(length, 4);
         drop(bus);
@@ -167,7 +198,7 @@ mod tests {
         let bus = Bus::new();
         let (mut slow, mut quick) = (bus.subscribe(), bus.subscribe());
         for _ in 0..limits::SOCKET_BUFFER + 3 {
-            bus.publish(frame(1));
+            bus.publish([frame(1)]);
             assert!(quick.recv().await.is_ok());
         }
         assert_eq!(slow.recv().await.unwrap_err(), Missed::Dropped(3));
@@ -178,19 +209,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn frames_are_taken_together_up_to_a_number() {
+        // D34
+        let bus = Bus::new();
+        let mut subscription = bus.subscribe();
+        bus.publish((1..=5).map(frame));
+        let mut taken = Vec::new();
+        subscription.recv_many(&mut taken, 3).await.unwrap();
+        subscription.recv_many(&mut taken, 3).await.unwrap();
+        assert_eq!(
+            taken.iter().map(|frame| frame.text.len()).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5]
+        );
+        bus.publish((0..limits::SOCKET_BUFFER + 2).map(|_| frame(1)));
+        assert_eq!(subscription.recv_many(&mut taken, 3).await, Err(Missed::Dropped(2)));
+        drop(bus);
+        subscription.recv_many(&mut taken, limits::SOCKET_BUFFER).await.unwrap();
+        assert_eq!(subscription.recv_many(&mut taken, 1).await, Err(Missed::Closed));
+    }
+
+    #[tokio::test]
     async fn what_is_held_is_bounded_by_bytes() {
         // ACT-73
         let bus = Bus::new();
         let mut slow = bus.subscribe();
         let length = limits::SOCKET_BUFFER_BYTES / 4;
         for _ in 0..20 {
-            bus.publish(frame(length));
+            bus.publish([frame(length)]);
             assert!(bus.ring.lock().bytes <= limits::SOCKET_BUFFER_BYTES);
         }
         assert_eq!(slow.recv().await.unwrap_err(), Missed::Dropped(16));
         // One that is longer than the whole is lost, and only then.
-        bus.publish(frame(limits::SOCKET_BUFFER_BYTES + 1));
-        bus.publish(frame(7));
+        bus.publish([frame(limits::SOCKET_BUFFER_BYTES + 1)]);
+        bus.publish([frame(7)]);
         assert!(matches!(slow.recv().await, Err(Missed::Dropped(_))));
         assert_eq!(slow.recv().await.unwrap().text.len(), 7);
     }

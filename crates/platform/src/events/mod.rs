@@ -1,28 +1,36 @@
 //! The event bus. Recorded events reach it only through the outbox pump, in `seq` order; live-only ones directly.
 
+mod beats;
 mod bus;
 
+pub use beats::BeatPayload;
 pub use bus::{Missed, Subscription};
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use molecule_core::{EventType, Timestamp, WorkspaceId};
+use bytes::Bytes;
+use molecule_core::{EventType, Timestamp, WorkspaceId, limits};
 use molecule_store::{
     Store, StoreError,
     events::{RecordedEvent, Seq},
     now,
 };
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use self::bus::Bus;
+use self::{
+    beats::{Beat, Beats},
+    bus::Bus,
+};
 use crate::{
     kept::PerWorkspace,
-    supervise::{Job, Waker},
+    supervise::{Job, Seldom, Waker},
 };
 
 /// One frame, serialised once for every socket.
@@ -30,8 +38,29 @@ use crate::{
 pub struct Frame {
     /// The subject.
     pub workspace_id: Option<WorkspaceId>,
-    /// The envelope of ACT-71 as JSON text.
-    pub text: Arc<str>,
+    /// The envelope of ACT-71 as JSON text, in UTF-8.
+    pub text: Bytes,
+}
+
+impl Frame {
+    fn new<P: Serialize>(
+        event: &str,
+        workspace: Option<WorkspaceId>,
+        timestamp: Timestamp,
+        payload: P,
+    ) -> serde_json::Result<Self> {
+        let id = workspace.map(|id| id.to_string()).unwrap_or_default();
+        let envelope = Envelope {
+            event,
+            workspace_id: &id,
+            timestamp,
+            payload,
+        };
+        Ok(Self {
+            workspace_id: workspace,
+            text: serde_json::to_vec(&envelope)?.into(),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -42,6 +71,20 @@ struct Envelope<'a, P: Serialize> {
     payload: P,
 }
 
+fn beat_frame(beat: Beat) -> Option<Frame> {
+    let event = EventType::WorkspaceHeartbeat.as_str();
+    Frame::new(event, Some(beat.workspace), beat.at, beat.payload)
+        .inspect_err(|error| tracing::error!(%error, "heartbeat is not JSON"))
+        .ok()
+}
+
+/// Heartbeats that are delivered within a second, all listeners together.
+const BEAT_DELIVERIES: usize = 100_000;
+/// Heartbeats that are shown at a time, so that other events find room beside them.
+const MOST_BEATS: usize = limits::SOCKET_BUFFER / 4;
+/// See [`Events::pace`]: a thousand sockets write about twenty times a second each.
+const PACE_PER_LISTENER: Duration = Duration::from_micros(50);
+const LONGEST_PACE: Duration = Duration::from_millis(500);
 /// Events read from the outbox at a time.
 const PUMP_BATCH: u64 = 500;
 /// How long a mutation waits for the pump before it answers regardless; its event stays in the outbox.
@@ -61,6 +104,8 @@ struct Inner {
     passed: watch::Sender<Seq>,
     /// When anything was last heard of a workspace, for the idle timer of calls in flight (A2A-65).
     heard: PerWorkspace<Instant>,
+    beats: Arc<Beats>,
+    unpublished: Mutex<Seldom>,
 }
 
 impl Events {
@@ -72,11 +117,14 @@ impl Events {
         let head = store.events_head().await?;
         let inner = Inner {
             heard: PerWorkspace::new(store.changes()),
+            beats: Arc::default(),
+            unpublished: Mutex::default(),
             store,
             bus: Bus::new(),
             wake: Waker::default(),
             passed: watch::channel(head).0,
         };
+        inner.store.changes().follow(&inner.beats);
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -93,20 +141,47 @@ impl Events {
         if !self.has_listeners() {
             return;
         }
-        let id = workspace.to_string();
-        let envelope = Envelope {
-            event: event.as_str(),
-            workspace_id: &id,
-            timestamp: now(),
-            payload: payload(),
-        };
-        match serde_json::to_string(&envelope) {
-            Ok(text) => self.publish(Frame {
-                workspace_id: Some(workspace),
-                text: text.into(),
-            }),
+        match Frame::new(event.as_str(), Some(workspace), now(), payload()) {
+            Ok(frame) => self.publish(frame),
             Err(error) => tracing::error!(%error, ?event, "event payload is not JSON"),
         }
+    }
+
+    /// Takes a heartbeat. It counts as a sign of life at once (REG-54, ACT-74); whoever watches is shown the latest of
+    /// each workspace within about a second, or less often where many watch many (D34).
+    pub fn beat(&self, workspace: WorkspaceId, payload: BeatPayload) {
+        self.touch(workspace);
+        if self.has_listeners() {
+            self.inner.beats.put(Beat {
+                workspace,
+                at: now(),
+                payload,
+            });
+        }
+    }
+
+    /// Shows heartbeats that have waited longest, as many as the number of listeners allows; tells how many.
+    fn show_beats(&self) -> usize {
+        let listeners = self.inner.bus.subscribers();
+        if listeners == 0 {
+            self.inner.beats.clear();
+            return 0;
+        }
+        let shown = self
+            .inner
+            .beats
+            .take_some((BEAT_DELIVERIES / listeners).clamp(1, MOST_BEATS));
+        let count = shown.len();
+        self.inner.bus.publish(shown.into_iter().filter_map(beat_frame));
+        count
+    }
+
+    /// How long a socket lets frames gather after it has written some: a thousand sockets that each write every frame by
+    /// itself would do nothing else.
+    #[must_use]
+    pub fn pace(&self) -> Duration {
+        let listeners = u32::try_from(self.inner.bus.subscribers()).unwrap_or(u32::MAX);
+        PACE_PER_LISTENER.saturating_mul(listeners).min(LONGEST_PACE)
     }
 
     /// Does anybody listen? Payloads that are costly to build are spared otherwise.
@@ -129,8 +204,10 @@ impl Events {
         self.inner.wake.wake();
         let mut passed = self.inner.passed.subscribe();
         let wait = passed.wait_for(|at| *at >= seq);
-        if tokio::time::timeout(PASS_TIMEOUT, wait).await.is_err() {
-            tracing::warn!(seq = seq.0, "event is recorded but not published yet");
+        if tokio::time::timeout(PASS_TIMEOUT, wait).await.is_err()
+            && let Some(times) = self.inner.unpublished.lock().due()
+        {
+            tracing::warn!(seq = seq.0, times, "events are recorded but not published yet");
         }
     }
 
@@ -159,20 +236,10 @@ impl Events {
         if let Some(id) = event.workspace_id {
             self.tell(id, &event.event);
         }
-        let id = event.workspace_id.map(|id| id.to_string()).unwrap_or_default();
-        let frame = RawValue::from_string(event.payload).and_then(|payload| {
-            serde_json::to_string(&Envelope {
-                event: &event.event,
-                workspace_id: &id,
-                timestamp: event.created_at,
-                payload,
-            })
-        });
+        let frame = RawValue::from_string(event.payload)
+            .and_then(|payload| Frame::new(&event.event, event.workspace_id, event.created_at, payload));
         match frame {
-            Ok(text) => self.publish(Frame {
-                workspace_id: event.workspace_id,
-                text: text.into(),
-            }),
+            Ok(frame) => self.publish(frame),
             Err(error) => tracing::error!(%error, event = event.event, "recorded payload is not JSON"),
         }
     }
@@ -188,8 +255,12 @@ impl Events {
         }
     }
 
+    /// What a workspace said before comes before what is said of it now.
     fn publish(&self, frame: Frame) {
-        self.inner.bus.publish(frame);
+        let waiting = frame.workspace_id.and_then(|id| self.inner.beats.take(id));
+        self.inner
+            .bus
+            .publish(waiting.and_then(beat_frame).into_iter().chain([frame]));
     }
 
     fn touch(&self, workspace: WorkspaceId) {
@@ -230,5 +301,37 @@ impl Job for Broadcaster {
 
     async fn activate(&mut self, report: &mut Published) -> Result<(), StoreError> {
         self.0.drain(&mut report.events).await
+    }
+}
+
+/// Shows heartbeats (D34).
+#[derive(Debug)]
+pub(crate) struct HeartbeatRelay(Events);
+
+impl HeartbeatRelay {
+    pub(crate) fn new(events: &Events) -> Self {
+        Self(events.clone())
+    }
+}
+
+/// What was shown.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Shown {
+    heartbeats: usize,
+}
+
+impl Job for HeartbeatRelay {
+    const NAME: &'static str = "heartbeat-relay";
+    const DESCRIPTION: &'static str = "Shows whoever watches the latest heartbeat of each workspace";
+    type Report = Shown;
+    type Error = Infallible;
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn activate(&mut self, report: &mut Shown) -> Result<(), Infallible> {
+        report.heartbeats = self.0.show_beats();
+        Ok(())
     }
 }

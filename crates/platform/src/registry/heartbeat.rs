@@ -6,13 +6,13 @@ use molecule_store::{
 };
 use molecule_wire::registry::Heartbeat;
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::json;
 
 use super::Registry;
 use crate::{
     credentials::{ClaimError, GateRefusal, Identity},
     directory::Route,
+    events::BeatPayload,
     lifecycle::{self, Ask},
 };
 
@@ -47,12 +47,6 @@ impl From<ClaimError> for HeartbeatError {
 pub struct HeartbeatReply {
     /// Redelivered on every beat (REG-55).
     pub inbound_secret: Option<SecretString>,
-}
-
-#[derive(Serialize)]
-struct BeatPayload {
-    active_tasks: i64,
-    uptime_seconds: i64,
 }
 
 impl Registry {
@@ -100,12 +94,13 @@ impl Registry {
             self.inner.events.live(EventType::TaskUpdated, id, payload);
         }
         // On every beat: it keeps the idle timer of calls in flight alive (REG-54).
-        self.inner
-            .events
-            .live(EventType::WorkspaceHeartbeat, id, || BeatPayload {
+        self.inner.events.beat(
+            id,
+            BeatPayload {
                 active_tasks,
                 uptime_seconds,
-            });
+            },
+        );
     }
 
     async fn transition(

@@ -49,6 +49,12 @@ impl Watch {
         }
     }
 
+    /// The server had more to do at `at` than it could (D34): beats may have been waiting to be taken, so that listening
+    /// begins anew.
+    pub fn was_behind(&mut self, at: Timestamp) {
+        self.listening_since = self.listening_since.max(at);
+    }
+
     /// Since when somebody has listened. A gap much longer than the cadence of the health sweep means that the machine
     /// slept or the server hung: listening begins anew.
     pub fn observe(&mut self, at: Timestamp) -> Timestamp {
@@ -193,6 +199,17 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_behind_does_not_listen() {
+        // D34
+        let begin = Timestamp::from_micros(1_000_000_000);
+        let mut watch = Watch::since(begin);
+        let behind = begin.plus(Duration::from_secs(20));
+        watch.was_behind(behind);
+        watch.was_behind(begin);
+        assert_eq!(watch.observe(behind.plus(Duration::from_secs(1))), behind);
+    }
 
     #[test]
     fn a_gap_begins_listening_anew_and_a_late_tick_does_not() {

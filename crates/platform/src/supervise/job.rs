@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Backoff, aborted, panic_text,
+    Backoff, aborted,
+    lag::LagMeter,
+    panic_text,
     status::{Beat, Failure, Panicked, Reason},
 };
 
@@ -110,7 +112,7 @@ impl Drop for LastAnswer {
 
 /// Activates the job until it is to stop. A panic is an outcome like any other, followed by a growing pause (LIFE-175);
 /// errors do not end a job (LIFE-176).
-pub(super) async fn run<J: Job>(mut job: J, waker: Waker, beat: Beat, stop: CancellationToken) {
+pub(super) async fn run<J: Job>(mut job: J, waker: Waker, beat: Beat, lag: LagMeter, stop: CancellationToken) {
     let waker = LastAnswer(waker);
     let mut calls = waker.0.0.made.subscribe();
     let mut answered = 0;
@@ -124,6 +126,9 @@ pub(super) async fn run<J: Job>(mut job: J, waker: Waker, beat: Beat, stop: Canc
             () = async { calls.wait_for(|made| *made > answered).await.map(drop).unwrap_or_default() } => Reason::Woken,
             () = tokio::time::sleep_until(due) => Reason::Period,
         };
+        if reason == Reason::Period {
+            lag.measured(due.elapsed());
+        }
         answered = waker.0.made();
         due = Instant::now() + period;
         let span = tracing::info_span!("job", name = J::NAME, reason = reason.as_str());
@@ -133,6 +138,8 @@ pub(super) async fn run<J: Job>(mut job: J, waker: Waker, beat: Beat, stop: Canc
             () = aborted(&stop) => return,
         };
         waker.0.answer(answered);
+        // It keeps nobody else waiting that this activation took longer than a period.
+        due = due.max(Instant::now());
         if panicked {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -339,6 +346,27 @@ mod tests {
             "it is in the middle of something"
         );
         assert_eq!(runs.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_held_up_knows_it() {
+        // D34
+        let supervisor = Supervisor::default();
+        supervisor.job(Scripted {
+            first_after: Duration::from_millis(1),
+            ..Scripted::new(|_| Ok(Duration::ZERO))
+        });
+        tokio::task::yield_now().await;
+        // Nothing else runs meanwhile.
+        std::thread::sleep(molecule_core::limits::SERVER_BEHIND + Duration::from_millis(50));
+        while supervisor.status().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let lag = supervisor.lag();
+        assert!(
+            lag.worst >= molecule_core::limits::SERVER_BEHIND && lag.behind_at.is_some(),
+            "{lag:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

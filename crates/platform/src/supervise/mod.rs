@@ -1,9 +1,13 @@
 //! Background work: jobs, the few supervised loops that cannot be jobs, and tracked tasks.
 
 mod job;
+mod lag;
+mod seldom;
 mod status;
 
 pub use job::{Job, Waker};
+pub use lag::Lag;
+pub(crate) use seldom::Seldom;
 pub use status::{Beat, Failure, LoopStatus, Reason};
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -13,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::status::Board;
+use self::{lag::LagMeter, status::Board};
 
 /// First pause before a panicked loop is restarted; doubles up to [`BACKOFF_MAX`] (LIFE-175).
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -35,6 +39,7 @@ pub struct Supervisor {
     stop_last: CancellationToken,
     last_jobs: TaskTracker,
     board: Board,
+    lag: LagMeter,
     /// Of the jobs, by name.
     wakers: Arc<Mutex<BTreeMap<&'static str, Waker>>>,
 }
@@ -60,7 +65,7 @@ impl Supervisor {
         let waker = job.waker();
         let beat = self.board.register(J::NAME, J::DESCRIPTION, Some(job.period()));
         self.wakers.lock().insert(J::NAME, waker.clone());
-        tracker.spawn(job::run(job, waker, beat, stop));
+        tracker.spawn(job::run(job, waker, beat, self.lag.clone(), stop));
     }
 
     /// Activates a job now and waits until that has ended: for tests, which never wait for periods. What is known of it
@@ -119,6 +124,12 @@ impl Supervisor {
                 }
             }
         })
+    }
+
+    /// How far the server is behind its own clock.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        self.lag.read()
     }
 
     /// Every loop that has ticked.

@@ -19,7 +19,7 @@ async fn published(bus: &mut Subscription, begun: Instant) -> Value {
         None if begun.elapsed() >= PASS_TIMEOUT => tokio::time::timeout(PATIENCE, bus.recv()).await.unwrap().unwrap(),
         now => now.unwrap(),
     };
-    serde_json::from_str(&frame.text).unwrap()
+    serde_json::from_slice(&frame.text).unwrap()
 }
 
 both_engines! {

@@ -100,7 +100,7 @@ impl Harness {
         let (mut bus, seen) = (platform.events.subscribe(), frames.clone());
         tokio::spawn(async move {
             while let Ok(frame) = bus.recv().await {
-                seen.lock().push(serde_json::from_str(&frame.text).unwrap());
+                seen.lock().push(serde_json::from_slice(&frame.text).unwrap());
             }
         });
         if options.begin {
