@@ -1,6 +1,4 @@
-use molecule_core::{
-    DeliveryMode, TokenId, Trigger, WorkspaceId, WorkspaceStatus, credential::PlainToken, netguard::Refusal,
-};
+use molecule_core::{DeliveryMode, TokenId, Trigger, WorkspaceId, credential::PlainToken, netguard::Refusal};
 use molecule_store::{
     StoreError,
     workspaces::{Change, NewUrl, Workspace},
