@@ -42,7 +42,7 @@ test('an organisation is imported with its credentials asked for first', async (
     .click();
   const dialog = page().getByRole('dialog');
   await dialog.getByLabel('Run everybody on').selectOption('echo');
-  await inspect(page(), 'import');
+  await inspect(page(), 'import', '[role=dialog]');
   await dialog.getByRole('button', { name: /^Import \d/ }).click();
   for (const name of ['Lead', 'Researcher', 'Writer']) {
     await card(page(), name).and(page().locator('[aria-label*="Online"]')).waitFor();
@@ -83,7 +83,7 @@ test('every tab of the panel opens', async () => {
     // First the tab itself is read, then what it shows.
     await page().waitForLoadState('networkidle');
     await until(async () => (await panel.getByText(/^Reading/).count()) === 0);
-    await inspect(page(), `tab-${name.toLowerCase()}`);
+    await inspect(page(), `tab-${name.toLowerCase()}`, 'aside');
   }
   await page().getByRole('tab', { name: 'Chat' }).click();
 });
@@ -96,7 +96,7 @@ test('a workspace is added by keyboard alone', async () => {
   await page().keyboard.press('n');
   await page().getByRole('dialog', { name: 'New workspace' }).waitFor();
   await page().keyboard.type('Critic');
-  await inspect(page(), 'create');
+  await inspect(page(), 'create', '[role=dialog]');
   await page().getByLabel('Runtime').focus();
   await page().getByLabel('Runtime').selectOption('echo');
   await page().keyboard.press('Tab');
@@ -155,7 +155,7 @@ test('an external agent is connected', async () => {
   await connect.getByRole('tab', { name: 'curl' }).click();
   const snippet = await connect.getByLabel('curl snippet').innerText();
   expect(snippet).not.toContain('<paste');
-  await inspect(page(), 'connect');
+  await inspect(page(), 'connect', '[role=dialog]');
   await connect.getByRole('tab', { name: 'Fields' }).click();
   const token = await connect.locator('dd').nth(2).innerText();
   const id = await server.idOf('Partner');
@@ -180,7 +180,7 @@ test('an external agent is connected', async () => {
 test('search, settings, templates and help open and close by keyboard', async () => {
   await page().keyboard.press('Control+k');
   await page().keyboard.type('resear');
-  await inspect(page(), 'palette');
+  await inspect(page(), 'palette', '[role=dialog]');
   await page().keyboard.press('Enter');
   await page().getByRole('complementary', { name: 'Workspace Researcher' }).waitFor();
   await page().keyboard.press('Escape');
@@ -193,12 +193,12 @@ test('search, settings, templates and help open and close by keyboard', async ()
   ] as const) {
     await page().keyboard.press(keys);
     await page().getByRole('dialog', { name: title }).waitFor();
-    await inspect(page(), title.toLowerCase().split(' ')[0] ?? title);
+    await inspect(page(), title.toLowerCase().split(' ')[0] ?? title, '[role=dialog]');
     await page().keyboard.press('Escape');
   }
   await page().getByRole('button', { name: 'Templates' }).click();
   await page().getByRole('dialog', { name: 'Templates' }).waitFor();
-  await inspect(page(), 'templates');
+  await inspect(page(), 'templates', '[role=dialog]');
   await page().keyboard.press('Escape');
 });
 
@@ -235,10 +235,10 @@ test('the page comes back by itself after the server was restarted', async () =>
 });
 
 test('hostile names and endless words stay inside their boxes', async () => {
-  const words = `${'x'.repeat(10_000)} \u202Eright ${'z\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308'.repeat(2_000)}`;
+  const words = `<script>document.title=1</script> ${'x'.repeat(10_000)} \u202Eright ${'z\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308'.repeat(2_000)}`;
   await server.call('POST', '/workspaces', {
     name: 'مرحبا 👩‍🚀 ' + 'w'.repeat(200),
-    role: '<script>document.title=1</script> ' + 'שלום '.repeat(80),
+    role: 'שלום '.repeat(80),
     runtime: 'echo',
   });
   await page().getByRole('button', { name: 'Fit View' }).click();
@@ -248,7 +248,7 @@ test('hostile names and endless words stay inside their boxes', async () => {
     .getByRole('button', { name: /Show more/ })
     .first()
     .waitFor();
-  await say(page(), `\`\`\`js\n${'let line = 1;\n'.repeat(1_000)}\`\`\``);
+  await say(page(), `this:\n\`\`\`js\n${'let line = 1;\n'.repeat(1_000)}\`\`\``);
   await page().locator('pre code').first().waitFor();
   await inspect(page(), 'hostile');
   expect(await page().title()).toBe('Molecule');

@@ -163,15 +163,15 @@ export async function say(page: Page, text: string): Promise<void> {
   await page.keyboard.press('Enter');
 }
 
-/** No serious or critical finding in what is shown, in both themes; a picture of each is kept. */
-export async function inspect(page: Page, name: string): Promise<void> {
+/** No serious or critical finding in what is shown, or in the part of it that is new, in both themes; a picture of each is kept. */
+export async function inspect(page: Page, name: string, part = 'html'): Promise<void> {
   mkdirSync(ARTIFACTS, { recursive: true });
   for (const theme of ['dark', 'light']) {
     await page.evaluate((value) => {
       document.documentElement.dataset.theme = value;
     }, theme);
     await page.screenshot({ path: join(ARTIFACTS, `${name}-${theme}.png`) });
-    const found = await new AxeBuilder({ page }).analyze();
+    const found = await new AxeBuilder({ page }).include(part).analyze();
     const bad = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
     const told = bad.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`);
     expect(told, `${name}, ${theme}`).toEqual([]);

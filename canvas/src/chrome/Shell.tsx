@@ -41,7 +41,7 @@ export function Shell() {
       <div className="flex min-h-0 flex-1">
         <main className="relative flex min-w-0 flex-1 flex-col" aria-label="Organisation">
           {empty ? <EmptyState /> : <Graph />}
-          <Onboarding />
+          {!replay && <Onboarding />}
           <BatchBar />
           {replay && (
             <Suspense>

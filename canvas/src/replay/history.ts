@@ -43,6 +43,9 @@ const STATUS_OF: Readonly<Record<string, string>> = {
   WORKSPACE_REMOVED: 'absent',
 };
 
+/** The first states of a workspace: one that is first heard of in another one was there before. */
+const BIRTHS = new Set(['provisioning', 'awaiting_agent']);
+
 export function changesOf(events: readonly Envelope[]): Change[] {
   return events
     .map((event) => ({ at: Date.parse(event.timestamp), id: event.workspace_id, status: STATUS_OF[event.event] ?? '' }))
@@ -78,7 +81,7 @@ export function statusesAt(history: History, at: number): Map<string, string> {
   for (const change of history.changes) {
     if (change.at <= at) statuses.set(change.id, change.status);
     // A record that begins in the middle says nothing of the time before.
-    else if (!statuses.has(change.id)) statuses.set(change.id, change.status === 'provisioning' ? 'absent' : '');
+    else if (!statuses.has(change.id)) statuses.set(change.id, BIRTHS.has(change.status) ? 'absent' : '');
   }
   for (const [id, status] of statuses) if (status === '') statuses.delete(id);
   return statuses;

@@ -58,6 +58,8 @@ export const STATUSES: Readonly<Record<string, StatusView>> = {
 /** How a status is shown; unknown ones look like offline, under their own name. */
 export function statusView(status: string): StatusView {
   const known = Object.hasOwn(STATUSES, status) ? STATUSES[status] : undefined;
+  // Only a replay knows this one.
+  if (status === 'absent') return { label: 'Not there', tone: 'grey', shape: 'ring', hint: '' };
   return known ?? { label: status.replaceAll('_', ' ') || 'Unknown', tone: 'grey', shape: 'ring', hint: '' };
 }
 
