@@ -2,11 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Runtime;
+use crate::{Runtime, vocabulary::vocabulary};
 
 /// `push`: the platform dials the agent. `poll`: the agent reads its activity feed (LIFE-5, REG-2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum DeliveryMode {
     /// The platform posts to the agent's URL.
     Push,
@@ -14,25 +29,9 @@ pub enum DeliveryMode {
     Poll,
 }
 
+vocabulary!(DeliveryMode);
+
 impl DeliveryMode {
-    /// Every mode, for storage constraints and their tests.
-    pub const ALL: [Self; 2] = [Self::Push, Self::Poll];
-
-    /// The stored and wire spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::Poll => "poll",
-        }
-    }
-
-    /// Exact, case-sensitive parse.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
-    }
-
     /// Mode in force at registration (REG-24): what the agent says, else what is stored, else `poll` for external
     /// workspaces, else `push`.
     #[must_use]

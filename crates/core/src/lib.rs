@@ -20,6 +20,7 @@ pub mod text;
 pub mod timestamp;
 pub mod trace;
 pub mod validate;
+mod vocabulary;
 
 pub use delivery::DeliveryMode;
 pub use event::EventType;

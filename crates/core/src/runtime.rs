@@ -4,9 +4,28 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::vocabulary;
+
 /// The agent engines Molecule knows (LIFE-4, D6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Runtime {
     /// Claude Code CLI.
     ClaudeCode,
@@ -35,45 +54,14 @@ pub struct Resolved {
     pub unknown: bool,
 }
 
-impl Runtime {
-    /// Every runtime.
-    pub const ALL: [Self; 8] = [
-        Self::ClaudeCode,
-        Self::Hermes,
-        Self::Openclaw,
-        Self::Codex,
-        Self::External,
-        Self::Native,
-        Self::Exec,
-        Self::Echo,
-    ];
+vocabulary!(Runtime);
 
+impl Runtime {
     /// Allowed whatever the manifest says (PROV-89a).
     pub const ALWAYS: [Self; 4] = [Self::External, Self::Native, Self::Exec, Self::Echo];
 
     /// What an empty or unknown name means (LIFE-4).
     pub const DEFAULT: Self = Self::ClaudeCode;
-
-    /// The stored and wire spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClaudeCode => "claude-code",
-            Self::Hermes => "hermes",
-            Self::Openclaw => "openclaw",
-            Self::Codex => "codex",
-            Self::External => "external",
-            Self::Native => "native",
-            Self::Exec => "exec",
-            Self::Echo => "echo",
-        }
-    }
-
-    /// Exact parse.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|runtime| runtime.as_str() == text)
-    }
 
     /// Managed: the platform starts and stops it.
     #[must_use]

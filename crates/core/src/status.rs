@@ -2,9 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::vocabulary;
+
 /// What a workspace is doing (LIFE-6). The set is closed; the stored constraint equals [`WorkspaceStatus::ALL`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum WorkspaceStatus {
     /// A start was dispatched; no contact yet.
     Provisioning,
@@ -28,50 +45,11 @@ pub enum WorkspaceStatus {
     Removed,
 }
 
-use WorkspaceStatus::{
-    AwaitingAgent, Degraded, Failed, Hibernated, Hibernating, Offline, Online, Paused, Provisioning, Removed,
-};
+vocabulary!(WorkspaceStatus);
 
 impl WorkspaceStatus {
-    /// Every status, in declaration order.
-    pub const ALL: [Self; 10] = [
-        Provisioning,
-        Online,
-        Degraded,
-        Offline,
-        AwaitingAgent,
-        Failed,
-        Paused,
-        Hibernating,
-        Hibernated,
-        Removed,
-    ];
-
     /// Statuses in which an agent answers.
-    pub const ALIVE: [Self; 2] = [Online, Degraded];
-
-    /// The stored and wire spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Provisioning => "provisioning",
-            Online => "online",
-            Degraded => "degraded",
-            Offline => "offline",
-            AwaitingAgent => "awaiting_agent",
-            Failed => "failed",
-            Paused => "paused",
-            Hibernating => "hibernating",
-            Hibernated => "hibernated",
-            Removed => "removed",
-        }
-    }
-
-    /// Parses the stored spelling.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
+    pub const ALIVE: [Self; 2] = [Self::Online, Self::Degraded];
 
     /// Online or degraded.
     #[must_use]
@@ -87,7 +65,7 @@ impl std::fmt::Display for WorkspaceStatus {
 }
 
 /// Why a status might change. Each names the requirement of its transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::EnumCount, strum::VariantArray)]
 pub enum Trigger {
     /// External workspace created with a URL (LIFE-12).
     CreatedWithUrl,
@@ -127,25 +105,9 @@ pub enum Trigger {
 
 impl Trigger {
     /// Every trigger, for exhaustive tests.
-    pub const ALL: [Self; 17] = [
-        Self::CreatedWithUrl,
-        Self::CreatedWithoutUrl,
-        Self::Registered,
-        Self::Heartbeat,
-        Self::InstanceGone,
-        Self::CrashLoop,
-        Self::ContactLost,
-        Self::AutoRestart,
-        Self::ManualRestart,
-        Self::Wake,
-        Self::Resume,
-        Self::HibernateClaimed,
-        Self::HibernateDone,
-        Self::Pause,
-        Self::StartFailed,
-        Self::Delete,
-        Self::Restore,
-    ];
+    pub const ALL: [Self; <Self as strum::EnumCount>::COUNT] = *<Self as strum::VariantArray>::VARIANTS
+        .first_chunk()
+        .expect("there are as many as are counted");
 }
 
 /// What else the decision depends on.
@@ -177,6 +139,10 @@ const HEAL_BELOW: f64 = 0.1;
 /// Nothing but [`Trigger::Restore`] leaves `removed` (LIFE-9, LIFE-199).
 #[must_use]
 pub fn next(status: WorkspaceStatus, trigger: Trigger, facts: Facts) -> Option<WorkspaceStatus> {
+    use WorkspaceStatus::{
+        AwaitingAgent, Degraded, Failed, Hibernated, Hibernating, Offline, Online, Paused, Provisioning, Removed,
+    };
+
     let to = match trigger {
         Trigger::CreatedWithUrl => (status == Provisioning && facts.external).then_some(Online),
         Trigger::CreatedWithoutUrl => (status == Provisioning && facts.external).then_some(AwaitingAgent),
@@ -230,6 +196,10 @@ fn managed(facts: Facts, to: WorkspaceStatus) -> Option<WorkspaceStatus> {
 }
 
 fn heartbeat(status: WorkspaceStatus, facts: Facts) -> Option<WorkspaceStatus> {
+    use WorkspaceStatus::{
+        AwaitingAgent, Degraded, Failed, Hibernated, Hibernating, Offline, Online, Paused, Provisioning, Removed,
+    };
+
     match status {
         Provisioning if facts.restarting => None,
         Provisioning | Offline | AwaitingAgent => Some(Online),
@@ -246,7 +216,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{WorkspaceStatus::*, *};
 
     const NONE: Facts = Facts {
         external: false,

@@ -8,7 +8,7 @@ use std::{
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::limits;
+use crate::{limits, vocabulary::vocabulary};
 
 /// A field that cannot be stored. The text is what the API answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -138,8 +138,23 @@ pub fn runtime(text: &str) -> Result<(), InvalidField> {
 }
 
 /// How an agent may use the mounted host directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum WorkspaceAccess {
     /// Not mounted.
     #[default]
@@ -150,26 +165,7 @@ pub enum WorkspaceAccess {
     ReadWrite,
 }
 
-impl WorkspaceAccess {
-    /// Every mode.
-    pub const ALL: [Self; 3] = [Self::None, Self::ReadOnly, Self::ReadWrite];
-
-    /// The stored and wire spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::ReadOnly => "read_only",
-            Self::ReadWrite => "read_write",
-        }
-    }
-
-    /// Exact parse.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|access| access.as_str() == text)
-    }
-}
+vocabulary!(WorkspaceAccess);
 
 const FORBIDDEN_DIRS: [&str; 9] = [
     "/etc", "/var", "/proc", "/sys", "/dev", "/boot", "/sbin", "/bin", "/lib",
