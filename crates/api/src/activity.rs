@@ -11,9 +11,7 @@ pub(crate) use molecule_platform::activity::{ActivityFilter, FeedError, SourceFi
 use molecule_wire::{
     ErrorBody, StatusBody,
     activity::{ActivityRow, Notify, ReportActivity},
-    registry::Raw,
 };
-use serde_json::value::RawValue;
 
 use crate::{
     error::ApiError,
@@ -49,29 +47,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Answer<Vec<ActivityRow>>, ApiError> {
     let filter = filter_of(&query, SystemTime::now().into())?;
-    let rows = state.platform().activity.feed(id, &filter).await?;
-    let rows = rows.into_iter().map(|row| ActivityRow {
-        id: row.id,
-        workspace_id: row.workspace_id,
-        activity_type: row.activity_type,
-        source_id: row.source_id,
-        target_id: row.target_id,
-        method: row.method,
-        summary: row.summary,
-        duration_ms: row.duration_ms,
-        status: row.status,
-        error_detail: row.error_detail,
-        created_at: row.created_at,
-        request_body: raw(row.request_body),
-        response_body: raw(row.response_body),
-        tool_trace: raw(row.tool_trace),
-    });
-    Ok(Answer(rows.collect()))
-}
-
-/// Stored JSON as it is.
-fn raw(text: Option<String>) -> Option<Raw> {
-    RawValue::from_string(text?).ok()
+    Ok(Answer(state.platform().activity.feed(id, &filter).await?))
 }
 
 /// Reads the parameters; every 400 comes before the cursor is looked at (ACT-29).

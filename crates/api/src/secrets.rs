@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::{Json as Answer, extract::State};
-use molecule_core::{Timestamp, WorkspaceId};
+use molecule_core::WorkspaceId;
 use molecule_platform::secrets::SecretScope;
 use molecule_wire::{
     ErrorBody,
@@ -36,16 +36,6 @@ fn changed(status: &str, key: String, scope: Option<SecretScope>) -> Answer<Secr
     })
 }
 
-fn view(scope: SecretScope, key: String, created_at: Timestamp, updated_at: Timestamp) -> SecretView {
-    SecretView {
-        key,
-        has_value: true,
-        scope: scope.as_str().to_owned(),
-        created_at,
-        updated_at,
-    }
-}
-
 fn not_found() -> ApiError {
     ApiError::not_found("secret not found")
 }
@@ -61,11 +51,7 @@ pub(crate) async fn list(
     ExactWorkspacePath(id): ExactWorkspacePath,
 ) -> Result<Answer<Vec<SecretView>>, ApiError> {
     let listed = state.platform().secrets.list(id).await;
-    let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
-    let views = rows
-        .into_iter()
-        .map(|(scope, row)| view(scope, row.key, row.created_at, row.updated_at));
-    Ok(Answer(views.collect()))
+    listed.map(Answer).map_err(|error| secret_error(SecretAct::List, error))
 }
 
 /// Every value a workspace starts with; its own override global ones. Only for the workspace's own token.
@@ -177,11 +163,7 @@ pub(crate) async fn delete(
 )]
 pub(crate) async fn list_global(State(state): State<ApiState>) -> Result<Answer<Vec<SecretView>>, ApiError> {
     let listed = state.platform().secrets.list_global().await;
-    let rows = listed.map_err(|error| secret_error(SecretAct::List, error))?;
-    let views = rows
-        .into_iter()
-        .map(|row| view(SecretScope::Global, row.key, row.created_at, row.updated_at));
-    Ok(Answer(views.collect()))
+    listed.map(Answer).map_err(|error| secret_error(SecretAct::List, error))
 }
 
 /// Stores a secret for every workspace and restarts those it reaches.

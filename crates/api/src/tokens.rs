@@ -12,9 +12,7 @@ use molecule_platform::{
 };
 use molecule_wire::{
     ErrorBody, StatusBody,
-    auth::{
-        MintOrgToken, MintedOrgToken, MintedToken, OrgTokenList, OrgTokenView, RevokedOrgToken, TokenList, TokenView,
-    },
+    auth::{MintOrgToken, MintedOrgToken, MintedToken, OrgTokenList, RevokedOrgToken, TokenList},
 };
 
 use serde::Serialize;
@@ -70,14 +68,7 @@ pub(crate) async fn list(
         .credentials
         .list(id, limit.unwrap_or(LISTED), offset.unwrap_or(0).into())
         .await;
-    let rows = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
-    let view = rows.into_iter().map(|row| TokenView {
-        id: row.id,
-        prefix: row.prefix,
-        created_at: row.created_at,
-        last_used_at: row.last_used_at,
-    });
-    let tokens: Vec<_> = view.collect();
+    let tokens = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
     Ok(Answer(TokenList {
         count: tokens.len(),
         tokens,
@@ -196,18 +187,7 @@ pub(crate) async fn test_token(
 )]
 pub(crate) async fn list_org(State(state): State<ApiState>) -> Result<Answer<OrgTokenList>, ApiError> {
     let rows = state.platform().credentials.list_org().await;
-    let rows = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
-    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
-    let view = rows.into_iter().map(|row| OrgTokenView {
-        id: row.id,
-        prefix: row.prefix,
-        name: row.name.and_then(filled),
-        org_id: row.org_id,
-        created_by: filled(row.created_by),
-        created_at: row.created_at,
-        last_used_at: row.last_used_at,
-    });
-    let tokens: Vec<_> = view.collect();
+    let tokens = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
     Ok(Answer(OrgTokenList {
         count: tokens.len(),
         tokens,

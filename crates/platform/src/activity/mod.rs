@@ -11,7 +11,7 @@ use molecule_store::{
     Store, StoreError,
     activity::{Activity, ActivityWriter, Durability, Finished, NewActivity, OPEN},
 };
-use molecule_wire::activity::{Notify, ReportActivity};
+use molecule_wire::activity::{ActivityRow, Notify, ReportActivity};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
@@ -87,6 +87,27 @@ impl Logged {
             duration_ms: row.duration_ms,
             tool_trace: row.tool_trace.as_deref().and_then(trace_of),
         }
+    }
+}
+
+fn view(row: Activity) -> ActivityRow {
+    // Stored JSON goes out as it is.
+    let raw = |text: Option<String>| RawValue::from_string(text?).ok();
+    ActivityRow {
+        id: row.id,
+        workspace_id: row.workspace_id,
+        activity_type: row.activity_type,
+        source_id: row.source_id,
+        target_id: row.target_id,
+        method: row.method,
+        summary: row.summary,
+        duration_ms: row.duration_ms,
+        status: row.status,
+        error_detail: row.error_detail,
+        created_at: row.created_at,
+        request_body: raw(row.request_body),
+        response_body: raw(row.response_body),
+        tool_trace: raw(row.tool_trace),
     }
 }
 
@@ -175,8 +196,9 @@ impl ActivityLog {
     ///
     /// # Errors
     /// The cursor is gone, or the query failed.
-    pub async fn feed(&self, workspace: WorkspaceId, filter: &ActivityFilter) -> Result<Vec<Activity>, FeedError> {
-        self.store.activity_feed(workspace, filter).await
+    pub async fn feed(&self, workspace: WorkspaceId, filter: &ActivityFilter) -> Result<Vec<ActivityRow>, FeedError> {
+        let rows = self.store.activity_feed(workspace, filter).await?;
+        Ok(rows.into_iter().map(view).collect())
     }
 
     /// Takes a workspace's own report (ACT §1.4). A storage failure is logged and still a success (ACT-48).

@@ -12,6 +12,7 @@ use molecule_store::{
     org_tokens::{NewOrgToken, OrgTokenRow},
     tokens::{NewToken, TokenRow},
 };
+use molecule_wire::auth::{OrgTokenView, TokenView};
 use parking_lot::Mutex;
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::{ExposeSecret, SecretString};
@@ -274,8 +275,15 @@ impl Credentials {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn list(&self, workspace: WorkspaceId, limit: u64, offset: u64) -> Result<Vec<TokenRow>, StoreError> {
-        self.inner.store.list_tokens(workspace, limit, offset).await
+    pub async fn list(&self, workspace: WorkspaceId, limit: u64, offset: u64) -> Result<Vec<TokenView>, StoreError> {
+        let rows = self.inner.store.list_tokens(workspace, limit, offset).await?;
+        let view = |row: TokenRow| TokenView {
+            id: row.id,
+            prefix: row.prefix,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+        };
+        Ok(rows.into_iter().map(view).collect())
     }
 
     /// Revokes one token of the workspace; tells whether there was one.
@@ -313,8 +321,19 @@ impl Credentials {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn list_org(&self) -> Result<Vec<OrgTokenRow>, StoreError> {
-        self.inner.store.list_org_tokens(limits::ORG_TOKENS_LISTED).await
+    pub async fn list_org(&self) -> Result<Vec<OrgTokenView>, StoreError> {
+        let rows = self.inner.store.list_org_tokens(limits::ORG_TOKENS_LISTED).await?;
+        let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+        let view = |row: OrgTokenRow| OrgTokenView {
+            id: row.id,
+            prefix: row.prefix,
+            name: row.name.and_then(filled),
+            org_id: row.org_id,
+            created_by: filled(row.created_by),
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+        };
+        Ok(rows.into_iter().map(view).collect())
     }
 
     /// Revokes an org token; tells whether there was one.

@@ -1,13 +1,10 @@
 //! What an operator has to bring before an organisation can work (PROV-134, PROV-135).
 
-use std::collections::BTreeSet;
-
 use molecule_core::Runtime;
 use molecule_templates::orgs::{
     EnvRequirement, ImportOverrides, NodePlan, OrgPlan, OrgTemplate, Requirements, aggregate,
 };
 use molecule_wire::orgs::MissingEnv;
-use secrecy::ExposeSecret;
 
 use super::import::{ImportError, Orgs, wire};
 
@@ -33,7 +30,8 @@ impl Orgs {
         if required.is_empty() {
             return Ok(());
         }
-        let configured = self.configured().await?;
+        let secrets = &self.inner.secrets;
+        let configured = secrets.configured().await.map_err(ImportError::Unverified)?;
         let missing: Vec<EnvRequirement> = required
             .iter()
             .filter(|need| !need.is_met(|name| configured.contains(name)))
@@ -49,20 +47,6 @@ impl Orgs {
             template: label.to_owned(),
             suggestion: "store them as global secrets with POST /settings/secrets, then import again".to_owned(),
         })))
-    }
-
-    async fn configured(&self) -> Result<BTreeSet<String>, ImportError> {
-        let secrets = &self.inner.secrets;
-        let rows = secrets.list_global().await.map_err(ImportError::Unverified)?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| {
-                secrets
-                    .open(&row.value)
-                    .is_ok_and(|value| !value.expose_secret().is_empty())
-            })
-            .map(|row| row.key)
-            .collect())
     }
 
     /// One credential for each runtime that has a choice of them, unless every workspace on it brings its own: for the

@@ -12,6 +12,7 @@ use molecule_store::{
     Store, StoreError,
     secrets::{NewSecret, Origin, Sealed, SecretRow},
 };
+use molecule_wire::secrets::SecretView;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Keyring, SealError};
@@ -59,6 +60,17 @@ impl SecretScope {
             Self::Workspace => "workspace",
             Self::Global => "global",
         }
+    }
+}
+
+/// A key as it is listed; values never are (PROV-120).
+fn view(scope: SecretScope, row: SecretRow) -> SecretView {
+    SecretView {
+        key: row.key,
+        has_value: true,
+        scope: scope.as_str().to_owned(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
     }
 }
 
@@ -121,31 +133,43 @@ impl Secrets {
         })
     }
 
-    /// Rows of the merged list: the workspace's own, sorted, then the global ones it does not override (PROV-118).
+    /// The merged list: the workspace's own keys, sorted, then the global ones it does not override (PROV-118).
     ///
     /// # Errors
     /// The workspace's own could not be read. Unreadable global ones are logged and left out (PROV-119).
-    pub async fn list(&self, workspace: WorkspaceId) -> Result<Vec<(SecretScope, SecretRow)>, SecretError> {
+    pub async fn list(&self, workspace: WorkspaceId) -> Result<Vec<SecretView>, SecretError> {
         let own = self.store.workspace_secrets(workspace).await?;
         let names: BTreeSet<String> = own.iter().map(|row| row.key.clone()).collect();
         let global = self.list_global().await.unwrap_or_else(|error| {
             tracing::error!(%error, "global secrets could not be listed");
             Vec::new()
         });
-        let own = own.into_iter().map(|row| (SecretScope::Workspace, row));
-        let global = global
-            .into_iter()
-            .filter(|row| !names.contains(&row.key))
-            .map(|row| (SecretScope::Global, row));
-        Ok(own.chain(global).collect())
+        let own = own.into_iter().map(|row| view(SecretScope::Workspace, row));
+        Ok(own
+            .chain(global.into_iter().filter(|listed| !names.contains(&listed.key)))
+            .collect())
     }
 
-    /// Rows of the global list.
+    /// The global list.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn list_global(&self) -> Result<Vec<SecretRow>, SecretError> {
-        Ok(self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?)
+    pub async fn list_global(&self) -> Result<Vec<SecretView>, SecretError> {
+        let rows = self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?;
+        Ok(rows.into_iter().map(|row| view(SecretScope::Global, row)).collect())
+    }
+
+    /// Global secrets that open and say something (PROV-135).
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(crate) async fn configured(&self) -> Result<BTreeSet<String>, SecretError> {
+        let rows = self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?;
+        let says_something = |row: &SecretRow| {
+            self.open(&row.value)
+                .is_ok_and(|value| !value.expose_secret().is_empty())
+        };
+        Ok(rows.into_iter().filter(says_something).map(|row| row.key).collect())
     }
 
     /// Global plus own values; own ones win (PROV-14). All or nothing.

@@ -31,12 +31,12 @@ both_engines! {
         let values = secrets.values(id).await.unwrap();
         assert_eq!(values["BOTH"].expose_secret(), "own");
         assert_eq!(values.len(), 4);
-        let listed: Vec<_> = secrets.list(id).await.unwrap().into_iter().map(|(scope, row)| (scope, row.key)).collect();
+        let listed: Vec<_> = secrets.list(id).await.unwrap().into_iter().map(|view| (view.scope, view.key)).collect();
         let expected = [
             (SecretScope::Workspace, "ANOTHER"), (SecretScope::Workspace, "BOTH"),
             (SecretScope::Global, "PLAIN"), (SecretScope::Global, "SHARED"),
         ];
-        assert_eq!(listed, expected.map(|(scope, key)| (scope, key.to_owned())));
+        assert_eq!(listed, expected.map(|(scope, key)| (scope.as_str().to_owned(), key.to_owned())));
 
         harness.sql("UPDATE global_secrets SET key_id = 'gone' WHERE key = 'SHARED'").await;
         harness.sql("UPDATE workspace_secrets SET encryption_version = 9 WHERE key = 'BOTH'").await;

@@ -324,7 +324,7 @@ impl Harness {
             limit: 100,
             ..ActivityFilter::default()
         };
-        self.platform.activity.feed(id, &filter).await.unwrap()
+        self.store.activity_feed(id, &filter).await.unwrap()
     }
 
     /// The only row of a workspace's feed, once it is there.
