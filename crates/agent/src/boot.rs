@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -203,6 +204,18 @@ impl Agent {
         let Ok(card_json) = serde_json::to_value(&card) else {
             return Exit::failed("the agent card cannot be written as JSON");
         };
+        let identity = Identity {
+            card: card_json,
+            url,
+            metadata: self.adapter.capabilities().metadata(),
+        };
+        let heart = Heart::new(
+            Arc::clone(&self.platform),
+            self.pulse.clone(),
+            identity,
+            self.tuning.cadence,
+        );
+        let mut prompts = self.prompts(heart.registration());
         let server = Arc::new(Server {
             turns: Arc::clone(&self.turns),
             platform: Arc::clone(&self.platform),
@@ -221,31 +234,6 @@ impl Agent {
             return failed("the endpoint file cannot be written", &error);
         }
         tracing::info!(address = %self.address, runtime = self.adapter.name(), "listening");
-
-        let identity = Identity {
-            card: card_json,
-            url,
-            metadata: self.adapter.capabilities().metadata(),
-        };
-        let heart = Heart::new(
-            Arc::clone(&self.platform),
-            self.pulse.clone(),
-            identity,
-            self.tuning.cadence,
-        );
-        let mut background = JoinSet::new();
-        background.spawn(selfprompt::initial(
-            self.config.initial_prompt,
-            self.settings.clone(),
-            Arc::clone(&self.platform),
-            heart.registration(),
-        ));
-        background.spawn(selfprompt::idle(
-            self.config.idle_prompt,
-            self.config.idle_interval,
-            Arc::clone(&self.platform),
-            self.pulse.clone(),
-        ));
         let heart_stop = CancellationToken::new();
         let mut heart = tokio::spawn(heart.run(heart_stop.clone()));
         let exit = tokio::select! {
@@ -268,8 +256,26 @@ impl Agent {
             tracing::warn!("some connections were still open");
         }
         heart_stop.cancel();
-        background.shutdown().await;
+        prompts.shutdown().await;
         exit
+    }
+
+    /// What it tells itself (RUN-25…28).
+    fn prompts(&self, registered: watch::Receiver<bool>) -> JoinSet<()> {
+        let mut prompts = JoinSet::new();
+        prompts.spawn(selfprompt::initial(
+            self.config.initial_prompt.clone(),
+            self.settings.clone(),
+            Arc::clone(&self.platform),
+            registered,
+        ));
+        prompts.spawn(selfprompt::idle(
+            self.config.idle_prompt.clone(),
+            self.config.idle_interval,
+            Arc::clone(&self.platform),
+            self.pulse.clone(),
+        ));
+        prompts
     }
 
     /// Where the platform finds this agent. One that the backend bound to loopback is known to it anyway (D13).

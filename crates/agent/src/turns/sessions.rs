@@ -24,8 +24,8 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// How long a session has to end.
-    pub(super) const GRACE: Duration = Duration::from_millis(500);
+    /// How long a session has to end: an agent that stops is killed if it takes too long (`limits::AGENT_STOP_GRACE`).
+    pub(super) const GRACE: Duration = Duration::from_millis(200);
 
     /// Ends it.
     pub(super) async fn finish(mut self) {
