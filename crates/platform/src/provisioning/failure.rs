@@ -46,10 +46,10 @@ pub enum StartFailure {
     TemplateGone,
     /// The volume was written once and is empty now: a database that was restored without the files, for instance.
     #[error(
-        "the files this workspace was made of are gone (configuration and prompts): restore them from a backup \
-         (`molecule restore`), or start it anew with `molecule ws restart --apply-template` or `--rebuild-config`"
+        "the files that workspace {0} was made of are gone, configuration and prompts: restore them from a backup \
+         (`molecule restore`), restart it with a template (`molecule ws restart --apply-template`), or delete it"
     )]
-    FilesLost,
+    FilesLost(WorkspaceId),
     /// Token or inbound secret could not be made; an instance without them could never be reached.
     #[error("workspace credentials could not be created; try again")]
     Credentials(#[source] InboundError),

@@ -257,7 +257,7 @@ impl Provisioner {
         match backend.has_config(row.id).await {
             Ok(true) => Ok((template_dir, files)),
             // A recovered template would be a generic agent under the name of another (PROV-29 is for what never was).
-            Ok(false) if written => Err(StartFailure::FilesLost),
+            Ok(false) if written => Err(StartFailure::FilesLost(row.id)),
             Ok(false) => match self.inner.catalogue.recover(runtime) {
                 Some(found) => {
                     tracing::warn!(workspace = %row.id, template = found.id, "empty configuration recovered");
