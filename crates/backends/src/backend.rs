@@ -1,6 +1,6 @@
 //! The contract between the platform and the places where workspaces run.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, error::Error, fmt, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use molecule_core::{Runtime, WorkspaceId, validate::WorkspaceAccess};
@@ -21,11 +21,9 @@ pub struct WorkspaceSpec {
     pub tier: i32,
     /// Assembled environment: secrets, model, role, parent. Wins over the backend's base environment (PROV-61).
     pub env: BTreeMap<String, SecretString>,
-    /// Template directory to copy into the configuration first (PROV-45).
-    pub template_dir: Option<PathBuf>,
-    /// Files written over the template's, by relative path already checked to stay inside (PROV-45). The path is kept
-    /// as text with `/` separators.
-    pub config_files: BTreeMap<String, Vec<u8>>,
+    /// Configuration, those of a template included, by relative path already checked to stay inside (PROV-45): content,
+    /// because no backend but one shares a file system with the server. The path is kept as text with `/` separators.
+    pub files: BTreeMap<String, ConfigFile>,
     /// The workspace's own token, delivered as `.auth_token`, mode 0600 (PROV-53).
     pub auth_token: SecretString,
     /// What the platform presents to the agent, delivered as `.platform_inbound_secret`, mode 0600 (PROV-54).
@@ -38,6 +36,40 @@ pub struct WorkspaceSpec {
     pub workspace_access: WorkspaceAccess,
     /// Discard the session state of a `claude-code` workspace first (LIFE-126).
     pub reset_session: bool,
+}
+
+/// A file of a workspace's configuration.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+impl ConfigFile {
+    /// A file that its owner reads and writes.
+    pub fn plain(content: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content: content.into(),
+            mode: 0o600,
+        }
+    }
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes, mode {:o}", self.content.len(), self.mode)
+    }
+}
+
+/// How [`Backend::stop_all`] went.
+#[derive(Debug, Default)]
+pub struct StopAll {
+    /// Workspaces of which nothing runs any more.
+    pub stopped: Vec<WorkspaceId>,
+    /// Workspaces of which something may still run.
+    pub failed: Vec<(WorkspaceId, BackendError)>,
 }
 
 /// A start that succeeded.
@@ -94,20 +126,12 @@ pub struct LogTail {
 /// What can go wrong in a backend. Texts are for the log: they may carry paths and are never sent to clients.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// The backend has no such operation; the API answers this uniformly.
-    #[error("the {backend} backend does not support {operation}")]
-    Unsupported {
-        /// Backend name.
-        backend: &'static str,
-        /// What was asked.
-        operation: &'static str,
-    },
     /// The instance ended before it was ready; its configuration was written.
     #[error("instance ended during start: {0}")]
     EndedDuringStart(String),
     /// The instance did not become ready in time; its configuration was written.
     #[error("instance was not ready within {0:?}")]
-    NotReady(std::time::Duration),
+    NotReady(Duration),
     /// The request cannot be carried out as given.
     #[error("invalid workspace specification: {0}")]
     InvalidSpec(String),
@@ -120,12 +144,22 @@ pub enum BackendError {
         #[source]
         source: std::io::Error,
     },
-    /// Anything an engine reports.
+    /// Anything an engine reports in words of its own.
     #[error("{0}")]
     Engine(String),
+    /// Something else went wrong below.
+    #[error("{context}")]
+    Failed {
+        /// What was being done.
+        context: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
-/// A place where workspaces run.
+/// A place where workspaces run: what every backend can do. What only some can is a trait of its own, reached through a
+/// method that says whether this one can (D26).
 ///
 /// The caller guarantees one operation at a time per workspace (D17); different workspaces run concurrently.
 #[async_trait]
@@ -137,6 +171,14 @@ pub trait Backend: Send + Sync + 'static {
     fn own_network(&self) -> bool {
         false
     }
+
+    /// Does it give instances their addresses ([`Started::endpoint`]), so that what they report of themselves does not
+    /// count (D13)?
+    fn assigns_endpoint(&self) -> bool;
+
+    /// Time a start may take in all. The backend gives up in time to clear away by then; a caller that waits longer waits
+    /// in vain (PROV-12).
+    fn start_deadline(&self) -> Duration;
 
     /// Starts the workspace and returns once it can be reached or, where the backend cannot know, once it was
     /// created. An instance of the same workspace that still exists is replaced.
@@ -150,6 +192,13 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// Something may still run.
     async fn stop(&self, id: WorkspaceId) -> Result<(), BackendError>;
+
+    /// Stops every instance of this installation, those of earlier servers included, all at the same time; running starts
+    /// are cancelled and none is taken afterwards. For the end of `molecule up` (D19).
+    ///
+    /// # Errors
+    /// The instances could not be listed; none was stopped.
+    async fn stop_all(&self) -> Result<StopAll, BackendError>;
 
     /// Is an instance running? Yes must hold at the moment of the question, not only until the end has got about: a
     /// connection that was made to the instance's address just before is trusted to lead to the instance (D32).
@@ -180,13 +229,22 @@ pub trait Backend: Send + Sync + 'static {
     /// Data may be left.
     async fn remove_data(&self, id: WorkspaceId) -> Result<(), BackendError>;
 
+    /// Ends of instances that nobody asked for. The receiver can be taken once; `None` afterwards, and for backends
+    /// that must be polled through [`Backend::running`].
+    fn exits(&self) -> Option<mpsc::UnboundedReceiver<Exit>>;
+
+    /// What instances print, where this backend keeps it.
+    fn console(&self) -> Option<&dyn Console> {
+        None
+    }
+}
+
+/// What instances print.
+#[async_trait]
+pub trait Console: Send + Sync {
     /// At most `max_bytes` of the end of the instance's output. No log yet is empty text.
     ///
     /// # Errors
     /// The log could not be read.
     async fn logs(&self, id: WorkspaceId, max_bytes: usize) -> Result<LogTail, BackendError>;
-
-    /// Ends of instances that nobody asked for. The receiver can be taken once; `None` afterwards, and for backends
-    /// that must be polled through [`Backend::running`].
-    fn exits(&self) -> Option<mpsc::UnboundedReceiver<Exit>>;
 }

@@ -11,7 +11,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    path::PathBuf,
     time::Duration,
 };
 
@@ -22,7 +21,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{Backend, BackendError, Exit, Instance, Running, WorkspaceSpec};
+use crate::{Backend, BackendError, ConfigFile, Exit, Instance, Running, WorkspaceSpec};
 
 /// What the instance prints when it is up, followed by a space and its generation.
 pub const HELLO: &str = "instance of generation";
@@ -35,15 +34,6 @@ pub const FAILING: &str = "refusing to start";
 /// only a case that fails waits it out.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(10);
-
-/// A file of an instance's configuration directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigFile {
-    /// Its bytes.
-    pub content: Vec<u8>,
-    /// Its permission bits.
-    pub mode: u32,
-}
 
 /// A backend to test, with a view of its instances that is not the backend's.
 #[async_trait]
@@ -69,9 +59,6 @@ pub trait Harness: Send + Sync + Sized {
 
     /// Does anything of the workspace run?
     async fn is_alive(&self, id: WorkspaceId) -> bool;
-
-    /// A directory of the host with these files, to be used as a template.
-    async fn template(&self, files: &[(&str, &str)]) -> PathBuf;
 }
 
 /// A small specification of a workspace.
@@ -83,8 +70,7 @@ pub fn spec(id: WorkspaceId) -> WorkspaceSpec {
         runtime: Runtime::Echo,
         tier: 2,
         env: BTreeMap::new(),
-        template_dir: None,
-        config_files: BTreeMap::new(),
+        files: BTreeMap::new(),
         auth_token: "the-token".into(),
         inbound_secret: "the-inbound-secret".into(),
         platform_url: "http://127.0.0.1:8080".to_owned(),
@@ -137,9 +123,11 @@ async fn listed(harness: &impl Harness, id: WorkspaceId) -> Option<Instance> {
     list(harness).await.into_iter().find(|instance| instance.id == id)
 }
 
-async fn log(harness: &impl Harness, id: WorkspaceId) -> String {
-    match harness.backend().logs(id, 1 << 20).await {
-        Ok(tail) => tail.text,
+/// What the instance printed, where the backend keeps that.
+async fn log(harness: &impl Harness, id: WorkspaceId) -> Option<String> {
+    let console = harness.backend().console()?;
+    match console.logs(id, 1 << 20).await {
+        Ok(tail) => Some(tail.text),
         Err(error) => panic!("logs of {id}: {error}"),
     }
 }
@@ -168,12 +156,12 @@ fn nothing_reported(exits: &mut Option<UnboundedReceiver<Exit>>) {
 pub async fn lifecycle<H: Harness>(harness: H) {
     let spec = spec(WorkspaceId::random());
     assert!(!is_running(&harness, spec.id).await);
-    assert_eq!(log(&harness, spec.id).await, "");
+    assert_eq!(log(&harness, spec.id).await.unwrap_or_default(), "");
     start(&harness, &spec).await;
     assert!(is_running(&harness, spec.id).await);
     let hello = format!("{HELLO} 1");
     eventually("a greeting in the log", || async {
-        log(&harness, spec.id).await.contains(&hello)
+        log(&harness, spec.id).await.is_none_or(|text| text.contains(&hello))
     })
     .await;
     stop(&harness, spec.id).await;
@@ -214,6 +202,36 @@ pub async fn start_replaces<H: Harness>(harness: H) {
     nothing_reported(&mut exits);
     stop(&harness, spec.id).await;
     assert!(!harness.is_alive(spec.id).await);
+}
+
+/// Everything is stopped at once, and nothing is started afterwards (D19).
+pub async fn stop_all_ends_everything<H: Harness>(harness: H) {
+    let specs = [spec(WorkspaceId::random()), spec(WorkspaceId::random())];
+    for spec in &specs {
+        start(&harness, spec).await;
+    }
+    match harness.backend().stop_all().await {
+        Ok(ended) => assert!(
+            ended.failed.is_empty() && ended.stopped.len() == specs.len(),
+            "{ended:?}"
+        ),
+        Err(error) => panic!("stop_all: {error}"),
+    }
+    for spec in &specs {
+        assert!(!harness.is_alive(spec.id).await);
+    }
+    assert!(harness.backend().start(&specs[0]).await.is_err());
+}
+
+/// A start gives an address exactly where the backend says that it does, and before its deadline (D13).
+pub async fn addresses_are_as_announced<H: Harness>(harness: H) {
+    let spec = spec(WorkspaceId::random());
+    let backend = harness.backend();
+    match timeout(backend.start_deadline(), backend.start(&spec)).await {
+        Ok(Ok(started)) => assert_eq!(started.endpoint.is_some(), backend.assigns_endpoint()),
+        other => panic!("start: {other:?}"),
+    }
+    stop(&harness, spec.id).await;
 }
 
 /// A start that fails leaves nothing behind and can be repeated.
@@ -262,36 +280,30 @@ pub async fn environment_reaches_the_instance<H: Harness>(harness: H) {
     stop(&harness, spec.id).await;
 }
 
-/// Template first, files over it, CRLF made LF in scripts and prose of the template (PROV-45).
-pub async fn files_win_over_the_template<H: Harness>(harness: H) {
+/// Files arrive as they are, with their modes, over what was there (PROV-45).
+pub async fn files_arrive_with_their_modes<H: Harness>(harness: H) {
     let mut spec = spec(WorkspaceId::random());
     let files = [
-        ("config.yaml", "template"),
-        ("prompts/a.md", "a\r\nb\r\n"),
-        ("raw.bin", "a\r\n"),
+        ("config.yaml", "one", 0o600),
+        ("prompts/a.md", "a\r\n", 0o600),
+        ("deep/er/run.sh", "x", 0o700),
     ];
-    spec.template_dir = Some(harness.template(&files).await);
-    spec.config_files = [("config.yaml", "given"), ("deep/er/x.txt", "x\r\n")]
-        .map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()))
-        .into();
-    start(&harness, &spec).await;
-    for (path, content) in [
-        ("config.yaml", "given"),
-        ("prompts/a.md", "a\nb\n"),
-        ("raw.bin", "a\r\n"),
-        ("deep/er/x.txt", "x\r\n"),
-    ] {
-        let file = harness.config_file(spec.id, path).await.map(|file| file.content);
-        assert_eq!(file.as_deref(), Some(content.as_bytes()), "{path}");
+    for (path, content, mode) in files {
+        let content = content.into();
+        spec.files.insert(path.to_owned(), ConfigFile { content, mode });
     }
-    stop(&harness, spec.id).await;
-}
-
-/// A template that cannot be copied does not fail the start (PROV-45).
-pub async fn missing_template_is_survived<H: Harness>(harness: H) {
-    let mut spec = spec(WorkspaceId::random());
-    spec.template_dir = Some(harness.template(&[]).await.join("absent"));
     start(&harness, &spec).await;
+    for (path, file) in &spec.files {
+        assert_eq!(harness.config_file(spec.id, path).await.as_ref(), Some(file), "{path}");
+    }
+    spec.files = BTreeMap::from([("config.yaml".to_owned(), ConfigFile::plain("two"))]);
+    start(&harness, &spec).await;
+    let now = harness.config_file(spec.id, "config.yaml").await;
+    assert_eq!(now, Some(ConfigFile::plain("two")));
+    assert!(
+        harness.config_file(spec.id, "prompts/a.md").await.is_some(),
+        "what is not given stays"
+    );
     stop(&harness, spec.id).await;
 }
 
@@ -420,7 +432,8 @@ pub async fn has_config<H: Harness>(harness: H) {
     };
     assert!(!found().await);
     assert!(!found().await);
-    spec.config_files.insert("config.yaml".to_owned(), b"name: x".to_vec());
+    spec.files
+        .insert("config.yaml".to_owned(), ConfigFile::plain("name: x"));
     start(&harness, &spec).await;
     stop(&harness, spec.id).await;
     let Ok(found) = harness.backend().has_config(spec.id).await else {
@@ -432,7 +445,8 @@ pub async fn has_config<H: Harness>(harness: H) {
 /// Data goes when asked; nothing there is success (PROV-67).
 pub async fn remove_data<H: Harness>(harness: H) {
     let mut spec = spec(WorkspaceId::random());
-    spec.config_files.insert("config.yaml".to_owned(), b"name: x".to_vec());
+    spec.files
+        .insert("config.yaml".to_owned(), ConfigFile::plain("name: x"));
     start(&harness, &spec).await;
     stop(&harness, spec.id).await;
     for _ in 0..2 {
@@ -440,7 +454,7 @@ pub async fn remove_data<H: Harness>(harness: H) {
             panic!("remove_data: {error}");
         }
         assert!(matches!(harness.backend().has_config(spec.id).await, Ok(false)));
-        assert_eq!(log(&harness, spec.id).await, "");
+        assert_eq!(log(&harness, spec.id).await.unwrap_or_default(), "");
     }
 }
 
@@ -500,10 +514,11 @@ macro_rules! backend_conformance {
             stop_of_unknown_is_ok,
             stop_twice_is_ok,
             start_replaces,
+            stop_all_ends_everything,
+            addresses_are_as_announced,
             failed_start_leaves_nothing,
             environment_reaches_the_instance,
-            files_win_over_the_template,
-            missing_template_is_survived,
+            files_arrive_with_their_modes,
             credentials_are_private,
             exit_is_reported_once,
             asked_stop_is_not_reported,

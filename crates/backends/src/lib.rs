@@ -1,10 +1,10 @@
-//! Where workspaces run: the [`Backend`] trait, the process backend and the conformance suite that every backend passes.
-//!
-//! A backend knows nothing of the store, of HTTP routes or of statuses: it starts, stops and watches instances.
+#![doc = include_str!("../README.md")]
 
 mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod process;
 
-pub use backend::{Backend, BackendError, Exit, Instance, LogTail, Running, Started, WorkspaceSpec};
+pub use backend::{
+    Backend, BackendError, ConfigFile, Console, Exit, Instance, LogTail, Running, Started, StopAll, WorkspaceSpec,
+};

@@ -14,12 +14,15 @@ use std::{
 
 use common::{ProcessHarness, exists};
 use molecule_backends::{
-    Backend, BackendError, Exit, Instance, Running, WorkspaceSpec, backend_conformance,
+    Backend, BackendError, ConfigFile, Exit, Instance, Running, WorkspaceSpec, backend_conformance,
     conformance::{Harness, PATIENCE, eventually, spec},
     process::{ProcessBackend, ProcessConfig},
 };
-use molecule_core::contract::{Allowance, Sandbox};
-use molecule_core::{Runtime, WorkspaceId, validate::WorkspaceAccess};
+use molecule_core::{
+    Runtime, WorkspaceId,
+    contract::{Allowance, Sandbox},
+    validate::WorkspaceAccess,
+};
 use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -340,12 +343,11 @@ async fn no_zombies() {
 
 #[tokio::test]
 async fn an_agent_that_never_gets_ready_is_ended() {
-    let limit = Duration::from_millis(300);
-    let harness = ProcessHarness::with(|config| config.ready_timeout = limit);
+    let harness = ProcessHarness::with(|config| config.start_deadline = Duration::from_millis(300));
     let spec = with_env(&[("TEST_SILENT", "1"), ("TEST_DAEMON", "1")]);
     let error = harness.backend().start(&spec).await.unwrap_err();
     assert!(
-        matches!(error, BackendError::NotReady(after) if after == limit),
+        matches!(error, BackendError::NotReady(after) if after < harness.config.start_deadline),
         "{error:?}"
     );
     assert!(!harness.is_alive(spec.id).await);
@@ -450,7 +452,7 @@ async fn planted_links_are_not_followed() {
     symlink(outside.join("config"), configs.join("config.yaml")).unwrap();
     fs::write(outside.join("config"), "").unwrap();
     assert!(!harness.backend().has_config(spec.id).await.unwrap());
-    spec.config_files.insert("skills/x.md".into(), b"x".to_vec());
+    spec.files.insert("skills/x.md".into(), ConfigFile::plain("x"));
     harness.backend().start(&spec).await.unwrap();
     harness.backend().stop(spec.id).await.unwrap();
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
@@ -501,7 +503,7 @@ async fn logs_survive_restarts_and_are_rotated() {
         harness.backend().start(&spec).await.unwrap();
     }
     harness.backend().stop(spec.id).await.unwrap();
-    let logs = |bytes| harness.backend().logs(spec.id, bytes);
+    let logs = |bytes| harness.backend().console().unwrap().logs(spec.id, bytes);
     let all = logs(1_000).await.unwrap();
     let lines: Vec<_> = (1..=3).map(|g| format!("instance of generation {g}\n")).collect();
     assert_eq!((all.text, all.truncated), (lines.concat(), false));

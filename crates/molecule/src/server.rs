@@ -3,13 +3,14 @@
 mod backend;
 mod compose;
 mod exclusive;
+mod presence;
 mod starter;
 
 use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use molecule_api::Api;
-use molecule_backends::process::ProcessBackend;
+use molecule_backends::Backend;
 use molecule_platform::Platform;
 use molecule_store::ExclusiveLock;
 use secrecy::ExposeSecret;
@@ -21,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    boot::{DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
+    boot::{Anchor, DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
     config::{AuthMode, ServerConfig},
     output,
 };
@@ -57,6 +58,9 @@ pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
     }
     tokio::select! {
         () = signals.received() => {}
+        () = server.displaced.cancelled() => {
+            tracing::error!(dir = %server.dir.root().display(), "the data directory was deleted or replaced: this server stops");
+        }
         () = server.usurped.cancelled() => {
             tracing::error!("another Molecule server has taken the database: this one stops");
         }
@@ -73,11 +77,13 @@ struct Server {
     open: bool,
     platform: Platform,
     api: Api,
-    agents: Option<Arc<ProcessBackend>>,
+    backend: Option<Arc<dyn Backend>>,
     serving: JoinHandle<()>,
     endpoint_file: EndpointFile,
     /// Cancelled when another server has the database.
     usurped: CancellationToken,
+    /// Cancelled when the data directory is not there any more.
+    displaced: CancellationToken,
     /// Held until nothing is written any more.
     database_lock: Arc<Mutex<ExclusiveLock>>,
     _data_lock: DataLock,
@@ -104,6 +110,7 @@ impl Server {
         let composed = compose::compose(config, &dir, address, backend, store).await?;
         let database_lock = Arc::new(Mutex::new(database_lock));
         let usurped = exclusive::watch(database_lock.clone(), &composed.platform.supervisor);
+        let displaced = presence::watch(anchors(config, &dir)?, &composed.platform.supervisor);
         let endpoint = Endpoint::of(address);
         let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
 
@@ -122,10 +129,11 @@ impl Server {
             open: config.auth == AuthMode::Open,
             platform: composed.platform,
             api: composed.api,
-            agents: composed.agents,
+            backend: composed.backend,
             serving,
             endpoint_file,
             usurped,
+            displaced,
             database_lock,
             _data_lock: data_lock,
         };
@@ -165,20 +173,30 @@ impl Server {
         tracing::info!("stopping: requests in flight are finished first");
         let drained = self.platform.shutdown().await;
         drop(self.database_lock);
-        if mode == Mode::Up
-            && let Some(agents) = self.agents
+        // Nobody could adopt them: what is known of them went with the directory.
+        if (mode == Mode::Up || self.displaced.is_cancelled())
+            && let Some(backend) = self.backend
         {
-            match agents.stop_all().await {
+            match backend.stop_all().await {
                 Ok(ended) => report_stops(&ended),
                 Err(error) => tracing::error!(%error, "agents not stopped"),
             }
         }
         self.serving.await.context("the HTTP server ended abnormally")?;
-        self.endpoint_file.remove()?;
+        if !self.displaced.is_cancelled() {
+            // Else the place may be another server's by now.
+            self.endpoint_file.remove()?;
+        }
         if !drained {
             tracing::warn!("not everything in flight ended in time");
         }
         tracing::info!("stopped");
+        if self.displaced.is_cancelled() {
+            bail!(
+                "the data directory {} was deleted or replaced while the server ran; what was written after that is lost",
+                self.dir.root().display()
+            );
+        }
         if self.usurped.is_cancelled() {
             bail!("another Molecule server has taken the database; there can be one per database");
         }
@@ -186,7 +204,16 @@ impl Server {
     }
 }
 
-fn report_stops(ended: &molecule_backends::process::StopAll) {
+/// What must stay as it is while the server runs: its lock, which stands for the directory, and its database.
+fn anchors(config: &ServerConfig, dir: &DataDir) -> Result<Vec<Anchor>> {
+    let lock = dir.server_file("lock");
+    let lock = Anchor::of(&lock).with_context(|| format!("{} is not there", lock.display()))?;
+    // A database whose place is not known by its URL is not watched; the directory is.
+    let database = config.database_file().and_then(|path| Anchor::of(path).ok());
+    Ok(std::iter::once(lock).chain(database).collect())
+}
+
+fn report_stops(ended: &molecule_backends::StopAll) {
     for (workspace, error) in &ended.failed {
         tracing::error!(%workspace, %error, "agent not stopped");
     }

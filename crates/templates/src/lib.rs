@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod config;
+mod content;
 pub mod generate;
 mod import;
 mod lenient;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use catalogue::{Catalogue, Found, InvalidTemplate, TemplateDefaults};
 pub use config::{ModelEntry, ProviderEntry, RuntimeConfig, SubWorkspace, TemplateConfig, required_env};
+pub use content::{TemplateFile, read_files};
 pub use import::{ImportError, Imported, InvalidFiles};
 pub use manifest::{LoadedAllowlist, load_allowlist, manifest_candidates};
 pub use paths::Escape;

@@ -3,11 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use molecule_backends::{Backend, BackendError, Exit, Instance, LogTail, Running, Started, WorkspaceSpec};
-use molecule_core::WorkspaceId;
+use molecule_backends::{
+    Backend, BackendError, Console, Exit, Instance, LogTail, Running, Started, StopAll, WorkspaceSpec,
+};
+use molecule_core::{WorkspaceId, limits};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -345,6 +348,14 @@ impl Backend for ScriptedBackend {
         "scripted"
     }
 
+    fn assigns_endpoint(&self) -> bool {
+        true
+    }
+
+    fn start_deadline(&self) -> Duration {
+        limits::PROVISION_DEADLINE
+    }
+
     async fn start(&self, spec: &WorkspaceSpec) -> Result<Started, BackendError> {
         let _operation = self.operate(spec.id, Call::Start(spec.id, spec.generation));
         let script = self.change(|state| {
@@ -424,6 +435,28 @@ impl Backend for ScriptedBackend {
         Ok(())
     }
 
+    fn exits(&self) -> Option<mpsc::UnboundedReceiver<Exit>> {
+        self.0.receiver.lock().take()
+    }
+
+    async fn stop_all(&self) -> Result<StopAll, BackendError> {
+        let mut ended = StopAll::default();
+        for instance in self.list().await? {
+            match self.stop(instance.id).await {
+                Ok(()) => ended.stopped.push(instance.id),
+                Err(error) => ended.failed.push((instance.id, error)),
+            }
+        }
+        Ok(ended)
+    }
+
+    fn console(&self) -> Option<&dyn Console> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Console for ScriptedBackend {
     async fn logs(&self, id: WorkspaceId, max_bytes: usize) -> Result<LogTail, BackendError> {
         let text = format!("output of {id}\n");
         let truncated = text.len() > max_bytes;
@@ -431,9 +464,5 @@ impl Backend for ScriptedBackend {
             text: if truncated { String::new() } else { text },
             truncated,
         })
-    }
-
-    fn exits(&self) -> Option<mpsc::UnboundedReceiver<Exit>> {
-        self.0.receiver.lock().take()
     }
 }

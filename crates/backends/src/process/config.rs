@@ -13,8 +13,8 @@ use molecule_core::{
     limits,
 };
 
-/// How long an agent may take to report its port.
-pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a start may take.
+pub const START_DEADLINE: Duration = limits::PROVISION_DEADLINE;
 /// Time between SIGTERM and SIGKILL.
 pub const STOP_GRACE: Duration = limits::AGENT_STOP_GRACE;
 /// What a tier without a number of its own is.
@@ -66,8 +66,8 @@ pub struct ProcessConfig {
     pub allowances: BTreeMap<Runtime, BTreeSet<Allowance>>,
     /// Limits by tier; none for those that are not named.
     pub limits: BTreeMap<i32, TierLimits>,
-    /// See [`READY_TIMEOUT`].
-    pub ready_timeout: Duration,
+    /// See [`START_DEADLINE`].
+    pub start_deadline: Duration,
     /// See [`STOP_GRACE`].
     pub stop_grace: Duration,
     /// See [`LOG_LIMIT`].
@@ -87,10 +87,15 @@ impl ProcessConfig {
             withheld: Vec::new(),
             allowances: BTreeMap::new(),
             limits: BTreeMap::new(),
-            ready_timeout: READY_TIMEOUT,
+            start_deadline: START_DEADLINE,
             stop_grace: STOP_GRACE,
             log_limit: LOG_LIMIT,
         }
+    }
+
+    /// Time the agent has to become ready: the rest of the deadline is for clearing away one that does not.
+    pub(super) fn ready_timeout(&self) -> Duration {
+        self.start_deadline * 9 / 10
     }
 
     /// The limits of a tier. One that is unknown is the plain one, as everywhere (PROV-63).

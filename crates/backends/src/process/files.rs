@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     os::{
-        fd::AsRawFd,
+        fd::{AsFd, AsRawFd},
         unix::fs::{DirBuilderExt, PermissionsExt},
     },
     path::{Component, Path, PathBuf},
@@ -17,6 +17,7 @@ use rustix::{
     fd::OwnedFd,
     fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, fstat, fsync, mkdirat, openat, renameat, unlinkat},
     io::Errno,
+    path::Arg,
 };
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ impl Dir {
         if new && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
-        let fd = openat(CWD, path, DIRECTORY, Mode::empty())?;
+        let fd = open_or_restore(CWD, path)?;
         fchmod(&fd, Mode::RWXU)?;
         Ok(Self {
             fd,
@@ -59,21 +60,12 @@ impl Dir {
 
     /// Opens the directory `name` in this one, creating it with mode 0700. What else has the name gives way.
     pub(super) fn enter(&self, name: &str) -> io::Result<Self> {
-        let open = || openat(&self.fd, name, DIRECTORY, Mode::empty());
+        let open = || open_or_restore(&self.fd, name);
         let fd = match open() {
             Ok(fd) => fd,
             Err(Errno::NOENT) => {
                 mkdirat(&self.fd, name, Mode::RWXU)?;
                 fsync(&self.fd)?;
-                open()?
-            }
-            Err(Errno::ACCESS) => {
-                // Its mode was taken away. A descriptor for the path alone needs no right on the directory.
-                let held = openat(&self.fd, name, DIRECTORY | OFlags::PATH, Mode::empty())?;
-                fs::set_permissions(
-                    format!("/proc/self/fd/{}", held.as_raw_fd()),
-                    PermissionsExt::from_mode(0o700),
-                )?;
                 open()?
             }
             // A link (either error, by kernel) or a file.
@@ -90,6 +82,38 @@ impl Dir {
             fd,
             path: self.path.join(name),
         })
+    }
+
+    /// Gives the owner back what it needs on the files and directories right in this one; the names of those that lacked
+    /// it. Agents can take it away, as Landlock does not judge modes, and then fail at every start.
+    pub(super) fn restore_modes(&self) -> io::Result<Vec<String>> {
+        let mut restored = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let Ok(name) = entry?.file_name().into_string() else {
+                continue;
+            };
+            let held = match openat(
+                &self.fd,
+                &*name,
+                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            ) {
+                Ok(held) => held,
+                Err(Errno::NOENT) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let mode = fstat(&held)?.st_mode;
+            let needed = match FileType::from_raw_mode(mode) {
+                FileType::RegularFile => 0o600,
+                FileType::Directory => 0o700,
+                _ => continue,
+            };
+            if mode & needed != needed {
+                set_mode(&held, mode & 0o7777 | needed)?;
+                restored.push(name);
+            }
+        }
+        Ok(restored)
     }
 
     /// Replaces the file at `relative` (already checked to stay inside) by `content`, atomically and so that it
@@ -184,6 +208,27 @@ impl Dir {
     }
 }
 
+/// Opens a directory whose mode may have been taken away.
+fn open_or_restore(parent: impl AsFd, path: impl Arg + Copy) -> rustix::io::Result<OwnedFd> {
+    let parent = parent.as_fd();
+    match openat(parent, path, DIRECTORY, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            let held = openat(parent, path, DIRECTORY | OFlags::PATH, Mode::empty())?;
+            set_mode(&held, 0o700).map_err(|_| Errno::ACCESS)?;
+            openat(parent, path, DIRECTORY, Mode::empty())
+        }
+        other => other,
+    }
+}
+
+/// A descriptor for the path alone needs no right on what it stands for.
+fn set_mode(held: &OwnedFd, mode: u32) -> io::Result<()> {
+    fs::set_permissions(
+        format!("/proc/self/fd/{}", held.as_raw_fd()),
+        PermissionsExt::from_mode(mode),
+    )
+}
+
 /// Removes a directory with everything in it, without following links; nothing there is success. Directories that
 /// were made unwritable (module caches are, by their tools) are made writable first.
 pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
@@ -255,6 +300,25 @@ mod tests {
         assert_eq!(fs::read(root.path().join("a/x")).unwrap(), b"1");
         assert_eq!(fs::read(root.path().join("b")).unwrap(), b"2");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn modes_that_were_taken_away_are_restored() {
+        let root = tempfile::tempdir().unwrap();
+        let (top, sub) = (root.path().join("top"), root.path().join("top/sub"));
+        fs::create_dir_all(&sub).unwrap();
+        fs::write(top.join("file"), "").unwrap();
+        fs::write(top.join("fine"), "").unwrap();
+        symlink("/etc/passwd", top.join("link")).unwrap();
+        for path in [&top.join("file"), &sub, &top] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+        }
+        let dir = Dir::create(&top).unwrap();
+        let mut restored = dir.restore_modes().unwrap();
+        restored.sort();
+        assert_eq!(restored, ["file", "sub"]);
+        assert_eq!((mode(&top), mode(&sub), mode(&top.join("file"))), (0o700, 0o700, 0o600));
+        assert!(dir.restore_modes().unwrap().is_empty());
     }
 
     #[test]

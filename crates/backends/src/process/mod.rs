@@ -18,23 +18,22 @@ mod start;
 mod state;
 mod stop;
 mod table;
-mod template;
 #[cfg(test)]
 mod tests;
 mod volume;
 
-use std::{collections::HashMap, io, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{collections::HashMap, io, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use molecule_core::WorkspaceId;
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 
 pub use self::{
-    config::{INHERITED, LOG_LIMIT, ProcessConfig, READY_TIMEOUT, STOP_GRACE, TierLimits},
+    config::{INHERITED, LOG_LIMIT, ProcessConfig, START_DEADLINE, STOP_GRACE, TierLimits},
     groups::limits_of,
     launch::in_own_session,
 };
@@ -49,7 +48,7 @@ use self::{
     start::Cancel,
     table::Scanner,
 };
-use crate::{Backend, BackendError, Exit, Instance, LogTail, Running, Started, WorkspaceSpec};
+use crate::{Backend, BackendError, Console, Exit, Instance, LogTail, Running, Started, StopAll, WorkspaceSpec};
 
 /// Runs workspaces as local processes.
 ///
@@ -70,15 +69,6 @@ struct Inner {
     exits: mpsc::UnboundedSender<Exit>,
     /// True once no more starts are taken.
     closed: watch::Sender<bool>,
-}
-
-/// How [`ProcessBackend::stop_all`] went.
-#[derive(Debug, Default)]
-pub struct StopAll {
-    /// Workspaces of which nothing runs any more.
-    pub stopped: Vec<WorkspaceId>,
-    /// Workspaces of which something may still run.
-    pub failed: Vec<(WorkspaceId, BackendError)>,
 }
 
 impl ProcessBackend {
@@ -130,13 +120,40 @@ impl ProcessBackend {
             exits: Mutex::new(Some(receiver)),
         })
     }
+}
 
-    /// Stops every instance, those of earlier servers included, all at the same time; running starts are cancelled
-    /// and none is taken afterwards. For the end of `molecule up` (D19).
-    ///
-    /// # Errors
-    /// The instances could not be listed; none was stopped.
-    pub async fn stop_all(&self) -> Result<StopAll, BackendError> {
+#[async_trait]
+impl Backend for ProcessBackend {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn assigns_endpoint(&self) -> bool {
+        true
+    }
+
+    fn start_deadline(&self) -> Duration {
+        self.inner.config.start_deadline
+    }
+
+    /// Dropping the future cancels the start: the instance is ended in the background, and the next operation on the
+    /// workspace waits for that.
+    async fn start(&self, spec: &WorkspaceSpec) -> Result<Started, BackendError> {
+        let (wanted, abandoned) = oneshot::channel();
+        let cancel = Cancel {
+            abandoned,
+            closed: self.inner.closed.subscribe(),
+        };
+        let result = tokio::spawn(Arc::clone(&self.inner).start(spec.clone(), cancel)).await;
+        drop(wanted);
+        result.unwrap_or_else(|error| Err(broken("the start broke off", error)))
+    }
+
+    async fn stop(&self, id: WorkspaceId) -> Result<(), BackendError> {
+        self.inner.stop(id).await
+    }
+
+    async fn stop_all(&self) -> Result<StopAll, BackendError> {
         self.inner.closed.send_replace(true);
         let mut ids = self.inner.recorded().await?;
         ids.extend(self.inner.occupied());
@@ -153,34 +170,10 @@ impl ProcessBackend {
                 Ok((id, Ok(()))) => outcome.stopped.push(id),
                 Ok((id, Err(error))) => outcome.failed.push((id, error)),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(error) => return Err(BackendError::Engine(format!("a stop was cut short: {error}"))),
+                Err(error) => return Err(broken("a stop was cut short", error)),
             }
         }
         Ok(outcome)
-    }
-}
-
-#[async_trait]
-impl Backend for ProcessBackend {
-    fn name(&self) -> &'static str {
-        "process"
-    }
-
-    /// Dropping the future cancels the start: the instance is ended in the background, and the next operation on the
-    /// workspace waits for that.
-    async fn start(&self, spec: &WorkspaceSpec) -> Result<Started, BackendError> {
-        let (wanted, abandoned) = oneshot::channel();
-        let cancel = Cancel {
-            abandoned,
-            closed: self.inner.closed.subscribe(),
-        };
-        let result = tokio::spawn(Arc::clone(&self.inner).start(spec.clone(), cancel)).await;
-        drop(wanted);
-        result.unwrap_or_else(|error| Err(BackendError::Engine(format!("the start broke off: {error}"))))
-    }
-
-    async fn stop(&self, id: WorkspaceId) -> Result<(), BackendError> {
-        self.inner.stop(id).await
     }
 
     async fn running(&self, id: WorkspaceId) -> Running {
@@ -273,15 +266,22 @@ impl Backend for ProcessBackend {
         removal.await.map_err(io_error("removing the workspace's directories"))
     }
 
+    fn exits(&self) -> Option<mpsc::UnboundedReceiver<Exit>> {
+        self.exits.lock().take()
+    }
+
+    fn console(&self) -> Option<&dyn Console> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Console for ProcessBackend {
     async fn logs(&self, id: WorkspaceId, max_bytes: usize) -> Result<LogTail, BackendError> {
         let log = self.inner.log(id);
         blocking(move || log.tail(max_bytes))
             .await
             .map_err(io_error("reading the instance log"))
-    }
-
-    fn exits(&self) -> Option<mpsc::UnboundedReceiver<Exit>> {
-        self.exits.lock().take()
     }
 }
 
@@ -407,6 +407,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+fn broken(context: &str, source: JoinError) -> BackendError {
+    BackendError::Failed {
+        context: context.to_owned(),
+        source: Box::new(source),
     }
 }
 

@@ -72,7 +72,12 @@ impl Records {
 
     pub(super) fn ids(&self) -> io::Result<Vec<WorkspaceId>> {
         let mut ids = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
+        let entries = match fs::read_dir(&self.path) {
+            // The data directory was taken away: nothing is recorded any more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ids),
+            entries => entries?,
+        };
+        for entry in entries {
             let file = entry?.file_name();
             ids.extend(
                 file.to_str()

@@ -183,7 +183,7 @@ impl Inner {
                 }
             }
         };
-        let limit = self.config.ready_timeout;
+        let limit = self.config.ready_timeout();
         tokio::select! {
             result = timeout(limit, poll) => result.unwrap_or(Err(BackendError::NotReady(limit))),
             reason = live.ended() => Err(self.ended_during_start(live.id, reason, log_begin).await),

@@ -9,8 +9,8 @@ use std::{
 use molecule_core::{Runtime, WorkspaceId, contract::file, text::Quoted, validate};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{files::Dir, layout::Volume, template};
-use crate::{BackendError, WorkspaceSpec};
+use super::{files::Dir, layout::Volume};
+use crate::{BackendError, ConfigFile, WorkspaceSpec};
 
 /// Sessions of Claude Code below its home: the store named by PROV-59 and the transcripts that it resumes from.
 const CLAUDE_SESSIONS: [&str; 2] = ["sessions", "projects"];
@@ -20,9 +20,8 @@ const RESET_VARIABLE: &str = "WORKSPACE_RESET_SESSION";
 pub(super) struct Contents {
     id: WorkspaceId,
     volume: Volume,
-    template_dir: Option<PathBuf>,
     /// By path relative to the configuration directory.
-    config_files: BTreeMap<PathBuf, Vec<u8>>,
+    files: BTreeMap<PathBuf, ConfigFile>,
     auth_token: SecretString,
     inbound_secret: SecretString,
     reset_session: bool,
@@ -33,19 +32,18 @@ impl Contents {
     /// A file that would lie outside the configuration directory.
     pub(super) fn new(spec: &WorkspaceSpec, volume: Volume) -> Result<Self, BackendError> {
         let root = volume.configs();
-        let mut config_files = BTreeMap::new();
-        for (name, content) in &spec.config_files {
+        let mut files = BTreeMap::new();
+        for (name, file) in &spec.files {
             let relative = validate::inside(&root, name)
                 .and_then(|path| Some(path.strip_prefix(&root).ok()?.to_path_buf()))
                 .filter(|relative| !relative.as_os_str().is_empty())
                 .ok_or_else(|| BackendError::InvalidSpec(format!("configuration file {}", Quoted(name))))?;
-            config_files.insert(relative, content.clone());
+            files.insert(relative, file.clone());
         }
         Ok(Self {
             id: spec.id,
             volume,
-            template_dir: spec.template_dir.clone(),
-            config_files,
+            files,
             auth_token: spec.auth_token.clone(),
             inbound_secret: spec.inbound_secret.clone(),
             reset_session: spec.runtime == Runtime::ClaudeCode && (spec.reset_session || asks_for_reset(spec)),
@@ -66,23 +64,33 @@ impl Contents {
             self.discard_sessions(&home);
         }
         let state = root.enter("state")?;
+        let configs = root.enter("configs")?;
+        self.restore_modes(&state);
+        self.restore_modes(&configs);
         for stale in [file::ENDPOINT, file::EXIT] {
             state.remove(stale)?;
         }
-        self.write_configs(&root.enter("configs")?)
+        self.write_configs(&configs)
+    }
+
+    /// What an agent broke of its own must not keep it from starting for ever.
+    fn restore_modes(&self, dir: &Dir) {
+        match dir.restore_modes() {
+            Ok(restored) if restored.is_empty() => {}
+            Ok(restored) => tracing::warn!(
+                workspace = %self.id, files = restored.join(", "),
+                "files could not be used by their owner; their modes are restored"
+            ),
+            Err(error) => tracing::warn!(workspace = %self.id, %error, "the modes of files could not be looked at"),
+        }
     }
 
     fn write_configs(&self, configs: &Dir) -> io::Result<()> {
-        if let Some(dir) = &self.template_dir
-            && let Err(error) = template::copy(dir, configs)
-        {
-            // PROV-45: the start goes on with what there is.
-            tracing::warn!(workspace = %self.id, template = %dir.display(), %error, "the template could not be copied");
-        }
-        let is_config = |path: &Path| path == Path::new(template::CONFIG);
-        let (last, first): (Vec<_>, Vec<_>) = self.config_files.iter().partition(|(path, _)| is_config(path));
-        for (path, content) in first.into_iter().chain(last) {
-            configs.write(path, content, 0o600)?;
+        // What tells that a configuration is there at all comes last, so that an interrupted start does not pass for one.
+        let is_config = |path: &Path| path == Path::new(file::CONFIG);
+        let (last, first): (Vec<_>, Vec<_>) = self.files.iter().partition(|(path, _)| is_config(path));
+        for (path, file) in first.into_iter().chain(last) {
+            configs.write(path, &file.content, file.mode)?;
         }
         for (name, secret) in [
             (file::AUTH_TOKEN, &self.auth_token),
@@ -180,7 +188,7 @@ mod tests {
         // PROV-40
         for bad in ["../x", "/etc/passwd", "a/../..", "", "."] {
             let mut spec = spec(WorkspaceId::random());
-            spec.config_files.insert(bad.into(), Vec::new());
+            spec.files.insert(bad.into(), ConfigFile::plain(""));
             let volume = Volume::new(Path::new("/data"), spec.id);
             assert!(
                 matches!(Contents::new(&spec, volume), Err(BackendError::InvalidSpec(_))),

@@ -9,7 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use molecule_backends::{
-    conformance::{ConfigFile, Harness, eventually},
+    ConfigFile,
+    conformance::{Harness, eventually},
     process::{ProcessBackend, ProcessConfig},
 };
 use molecule_core::WorkspaceId;
@@ -132,16 +133,5 @@ impl Harness for ProcessHarness {
 
     async fn is_alive(&self, id: WorkspaceId) -> bool {
         !self.processes(id).is_empty()
-    }
-
-    async fn template(&self, files: &[(&str, &str)]) -> PathBuf {
-        let template = self.root.path().join("template");
-        for (path, content) in files {
-            let path = template.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        fs::create_dir_all(&template).unwrap();
-        template
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -175,6 +175,48 @@ impl DataLock {
     }
 }
 
+/// A file by which it is known that a directory is still the one that was begun with.
+#[derive(Debug)]
+pub struct Anchor {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Anchor {
+    /// Of a file that somebody holds open as long as this is used: else its number could become another's.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn of(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        let found = fs::metadata(&path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            path,
+        })
+    }
+
+    /// Is it the same file still?
+    ///
+    /// # Errors
+    /// It is not known.
+    pub fn stands(&self) -> io::Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(found) => Ok((found.dev(), found.ino()) == (self.device, self.inode)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where it is expected.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(32).read_to_string(&mut text).ok()?;
@@ -185,7 +227,8 @@ fn make_private(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
             let mode = fs::metadata(path)?.permissions().mode();
-            if mode & 0o077 != 0 {
+            // More for others, or less for ourselves: an agent of this user can have taken that away.
+            if mode & 0o777 != 0o700 {
                 fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
             }
             Ok(())
@@ -235,8 +278,28 @@ mod tests {
         let root = temp.path().join("a/b");
         let dir = DataDir::create(&root).unwrap();
         fs::set_permissions(dir.server(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(dir.workspaces(), fs::Permissions::from_mode(0o000)).unwrap();
         DataDir::create(&root).unwrap();
         assert_eq!((mode(&dir.server()), mode(&dir.workspaces())), (0o700, 0o700));
+    }
+
+    #[test]
+    fn an_anchor_stands_until_its_file_is_another() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::create(temp.path()).unwrap();
+        let lock = DataLock::acquire(&dir).unwrap();
+        let anchor = Anchor::of(dir.server_file("lock")).unwrap();
+        assert!(anchor.stands().unwrap());
+        let moved = temp.path().join("moved");
+        fs::rename(dir.server(), &moved).unwrap();
+        assert!(!anchor.stands().unwrap());
+        DataDir::create(temp.path()).unwrap();
+        fs::write(dir.server_file("lock"), "").unwrap();
+        assert!(!anchor.stands().unwrap());
+        fs::remove_dir_all(dir.server()).unwrap();
+        fs::rename(&moved, dir.server()).unwrap();
+        assert!(anchor.stands().unwrap());
+        drop(lock);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod logging;
 mod sandbox;
 pub(crate) mod templates;
 
-pub use data_dir::{DataDir, DataLock};
+pub use data_dir::{Anchor, DataDir, DataLock};
 pub use database::reach_database;
 pub use endpoint::{Endpoint, EndpointFile};
 pub use files::allow_files;

@@ -183,9 +183,14 @@ impl ServerConfig {
     /// Files of the server that may lie outside the data directory, and are no more for agents than it is (D32).
     #[must_use]
     pub fn own_files(&self) -> Vec<PathBuf> {
-        let database = self.database_url.expose_secret().strip_prefix("sqlite://");
-        let database = database.and_then(|path| path.split('?').next());
-        self.file.iter().cloned().chain(database.map(PathBuf::from)).collect()
+        self.file.iter().cloned().chain(self.database_file()).collect()
+    }
+
+    /// The database, where it is a file.
+    #[must_use]
+    pub fn database_file(&self) -> Option<PathBuf> {
+        let path = self.database_url.expose_secret().strip_prefix("sqlite://")?;
+        Some(path.split('?').next().unwrap_or(path).into())
     }
 
     /// Where to listen.

@@ -20,12 +20,6 @@ use crate::{
     config::{BackendChoice, ServerConfig},
 };
 
-/// The chosen backend; the process backend also by its own type, because `up` stops what it started.
-pub(super) struct Chosen {
-    pub(super) backend: Option<Arc<dyn Backend>>,
-    pub(super) processes: Option<Arc<ProcessBackend>>,
-}
-
 /// Which backend it will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -66,13 +60,10 @@ pub(super) fn choose(config: &ServerConfig) -> Result<Choice> {
 }
 
 /// The chosen backend over a data directory.
-pub(super) fn open(choice: Choice, config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
+pub(super) fn open(choice: Choice, config: &ServerConfig, dir: &DataDir) -> Result<Option<Arc<dyn Backend>>> {
     match choice {
-        Choice::Process => processes(config, dir),
-        Choice::None => Ok(Chosen {
-            backend: None,
-            processes: None,
-        }),
+        Choice::Process => Ok(Some(Arc::new(processes(config, dir)?))),
+        Choice::None => Ok(None),
     }
 }
 
@@ -110,15 +101,11 @@ fn allowances(config: &ServerConfig) -> BTreeMap<Runtime, BTreeSet<Allowance>> {
     allowances
 }
 
-fn processes(config: &ServerConfig, dir: &DataDir) -> Result<Chosen> {
+fn processes(config: &ServerConfig, dir: &DataDir) -> Result<ProcessBackend> {
     let mut process = ProcessConfig::new(dir.root(), &config.agent_binary).inherit(std::env::vars_os());
     process.sandbox = config.sandbox;
     process.withheld = config.own_files();
     process.allowances = allowances(config);
     process.limits = config.tier_limits.clone();
-    let backend = Arc::new(ProcessBackend::new(process).context("the process backend cannot be used")?);
-    Ok(Chosen {
-        backend: Some(backend.clone()),
-        processes: Some(backend),
-    })
+    ProcessBackend::new(process).context("the process backend cannot be used")
 }

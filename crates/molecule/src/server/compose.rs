@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use molecule_agent::preflight::AVAILABLE;
 use molecule_api::{Api, ApiConfig, Rates};
-use molecule_backends::process::ProcessBackend;
+use molecule_backends::Backend;
 use molecule_core::{Runtime, limits, netguard};
 use molecule_platform::{AuthMode, Config, Platform, Setup, secrets::Keyring};
 use molecule_store::{ExclusiveLock, Store};
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Composed {
     pub(super) platform: Platform,
     pub(super) api: Api,
-    pub(super) agents: Option<Arc<ProcessBackend>>,
+    pub(super) backend: Option<Arc<dyn Backend>>,
 }
 
 /// Opens the database for this server alone. A server that is refused has not touched the schema of the other.
@@ -47,8 +47,7 @@ pub(super) async fn compose(
         Keyring::of(secrets_key(dir, config)?.expose_secret()),
         |keyring, retired| keyring.with_retired(retired.expose_secret()),
     );
-    let chosen = backend::open(choice, config, dir)?;
-    let has_backend = chosen.backend.is_some();
+    let backend = backend::open(choice, config, dir)?;
     materialise_embedded(&boot::templates::shipped(dir)).context("the shipped templates cannot be laid out")?;
     let working_dir = std::env::current_dir().unwrap_or_default();
     let runtimes = load_allowlist(&manifest_candidates(config.manifest_path.as_deref(), &working_dir));
@@ -59,19 +58,16 @@ pub(super) async fn compose(
         config: platform_config(config, dir, address)?,
         store,
         keyring,
-        backend: chosen.backend,
+        backend: backend.clone(),
         paths: boot::templates::paths(config.configs_dir.as_deref(), dir),
         allowlist: runtimes.allowlist,
     })
     .await
     .context("the services cannot be put together")?;
-    let about = about(config, &platform, has_backend, chosen.processes.is_some());
+    let runs_here = backend.as_ref().is_some_and(|backend| backend.name() == "process");
+    let about = about(config, &platform, backend.is_some(), runs_here);
     let api = Api::new(platform.clone(), api_config(config, about)?);
-    Ok(Composed {
-        platform,
-        api,
-        agents: chosen.processes,
-    })
+    Ok(Composed { platform, api, backend })
 }
 
 /// Starts of one import at a time; logged, because it decides how long an import takes (PROV-138).

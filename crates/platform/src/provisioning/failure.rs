@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use molecule_backends::BackendError;
 use molecule_core::{Trigger, WorkspaceId, limits};
 use molecule_store::{
@@ -63,8 +65,8 @@ pub enum StartFailure {
     #[error("workspace start failed")]
     Backend(#[source] BackendError),
     /// PROV-12.
-    #[error("workspace start did not complete within {} s", limits::PROVISION_DEADLINE.as_secs())]
-    Deadline,
+    #[error("workspace start did not complete within {} s", .0.as_secs())]
+    Deadline(Duration),
     /// LIFE-54.
     #[error("workspace start failed unexpectedly")]
     Panicked,

@@ -15,7 +15,7 @@ pub use recover::{RecoverError, Recovered};
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use molecule_backends::{Backend, BackendError, Exit};
+use molecule_backends::{Backend, Console, Exit};
 use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
 use molecule_templates::{Catalogue, ProvisionTimeouts};
 use tokio::sync::{Semaphore, mpsc};
@@ -123,7 +123,10 @@ impl Provisioner {
     /// Are addresses of managed agents given by the backend (D13)?
     #[must_use]
     pub fn assigns_endpoints(&self) -> bool {
-        self.has_backend()
+        self.inner
+            .backend
+            .as_ref()
+            .is_some_and(|backend| backend.assigns_endpoint())
     }
 
     /// Do managed agents see the server's host under another name than `localhost`?
@@ -165,17 +168,9 @@ impl Provisioner {
         })
     }
 
-    /// The end of a managed instance's output.
-    ///
-    /// # Errors
-    /// No backend, or the log could not be read.
-    pub async fn logs(&self, id: WorkspaceId, max_bytes: usize) -> Result<molecule_backends::LogTail, BackendError> {
-        match &self.inner.backend {
-            Some(backend) => backend.logs(id, max_bytes).await,
-            None => Err(BackendError::Unsupported {
-                backend: "none",
-                operation: "logs",
-            }),
-        }
+    /// What managed instances print. `None` without a backend, and with one that does not keep it.
+    #[must_use]
+    pub fn console(&self) -> Option<&dyn Console> {
+        self.inner.backend.as_ref()?.console()
     }
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
 use futures_util::FutureExt;
-use molecule_backends::{Backend, BackendError, Started, WorkspaceSpec};
+use molecule_backends::{Backend, BackendError, ConfigFile, Started, WorkspaceSpec};
 use molecule_core::{
-    Runtime, WorkspaceId, WorkspaceStatus, contract, limits,
+    Runtime, WorkspaceId, WorkspaceStatus, contract,
     model::{PROVIDER_DERIVED, PROVIDER_ORIGIN_VARIABLE},
     validate::WorkspaceAccess,
 };
@@ -13,7 +13,7 @@ use molecule_store::{
     StoreError,
     workspaces::{NewUrl, Workspace},
 };
-use molecule_templates::generate::GeneratedConfig;
+use molecule_templates::{TemplateFile, generate::GeneratedConfig};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -55,7 +55,7 @@ impl Provisioner {
             Outcome::Failed(failure) => {
                 self.mark_failed(id, row.generation, &failure).await;
                 // A backend that was interrupted has not cleaned up behind itself.
-                if matches!(failure, StartFailure::Deadline | StartFailure::Panicked) {
+                if matches!(failure, StartFailure::Deadline(_) | StartFailure::Panicked) {
                     self.stop_backend(id).await.ok();
                 }
             }
@@ -87,14 +87,15 @@ impl Provisioner {
             };
             slot.turn_came();
             let run = AssertUnwindSafe(self.run(row, &backend)).catch_unwind();
-            match tokio::time::timeout(limits::PROVISION_DEADLINE, run).await {
+            let deadline = backend.start_deadline();
+            match tokio::time::timeout(deadline, run).await {
                 Ok(Ok(Ok(started))) => Outcome::Started(started),
                 Ok(Ok(Err(failure))) => Outcome::Failed(failure),
                 Ok(Err(panic)) => {
                     tracing::error!(workspace = %row.id, reason = panic_text(&*panic), "start panicked");
                     Outcome::Failed(StartFailure::Panicked)
                 }
-                Err(_) => Outcome::Failed(StartFailure::Deadline),
+                Err(_) => Outcome::Failed(StartFailure::Deadline(deadline)),
             }
         };
         tokio::select! {
@@ -123,8 +124,7 @@ impl Provisioner {
             runtime,
             tier: row.tier,
             env,
-            template_dir,
-            config_files,
+            files: contents(row.id, template_dir, config_files).await,
             auth_token,
             inbound_secret,
             platform_url: self.inner.config.platform_url.clone(),
@@ -142,6 +142,7 @@ impl Provisioner {
                 StartFailure::Ended(declared(&reason).to_owned())
             }
             BackendError::InvalidSpec(reason) => StartFailure::Impossible(reason),
+            BackendError::NotReady(_) => StartFailure::Deadline(backend.start_deadline()),
             other => StartFailure::Backend(other),
         })
     }
@@ -344,6 +345,33 @@ impl Provisioner {
             tracing::error!(workspace = %id, %error, "LEAK-SUSPECT: the instance could not be stopped");
         })
     }
+}
+
+/// What the workspace gets: the template's files, and those that were given or generated over them. A template that
+/// cannot be read is no reason not to start with the rest (PROV-45).
+async fn contents(
+    id: WorkspaceId,
+    template_dir: Option<PathBuf>,
+    given: BTreeMap<String, Vec<u8>>,
+) -> BTreeMap<String, ConfigFile> {
+    let mut files = BTreeMap::new();
+    if let Some(dir) = template_dir {
+        let shown = dir.display().to_string();
+        let read = tokio::task::spawn_blocking(move || molecule_templates::read_files(&dir)).await;
+        match read.map_err(std::io::Error::other).flatten() {
+            Ok(found) => files.extend(found.into_iter().map(|(path, file)| {
+                let TemplateFile { content, mode } = file;
+                (path, ConfigFile { content, mode })
+            })),
+            Err(error) => tracing::warn!(workspace = %id, template = shown, %error, "the template could not be read"),
+        }
+    }
+    files.extend(
+        given
+            .into_iter()
+            .map(|(path, content)| (path, ConfigFile::plain(content))),
+    );
+    files
 }
 
 /// Was everything written, whatever became of the agent then?

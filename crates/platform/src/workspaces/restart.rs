@@ -120,14 +120,12 @@ impl Workspaces {
         if is_external(&row.runtime) {
             return Err(LogsError::External);
         }
-        match self.inner.provisioner.logs(id, max_bytes).await {
-            Ok(tail) => Ok(WorkspaceLogs {
-                output: tail.text,
-                truncated: tail.truncated,
-            }),
-            Err(BackendError::Unsupported { .. }) => Err(LogsError::Unsupported),
-            Err(error) => Err(LogsError::Backend(error)),
-        }
+        let console = self.inner.provisioner.console().ok_or(LogsError::Unsupported)?;
+        let tail = console.logs(id, max_bytes).await.map_err(LogsError::Backend)?;
+        Ok(WorkspaceLogs {
+            output: tail.text,
+            truncated: tail.truncated,
+        })
     }
 }
 

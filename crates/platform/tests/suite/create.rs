@@ -128,7 +128,7 @@ both_engines! {
         harness.until_instance(id).await;
         let row = harness.row(id).await;
         assert_eq!((row.name.as_str(), row.role.as_deref()), ("R&D [a|b] {名前} > *!", Some("Plans & reviews [daily]")));
-        let config = String::from_utf8(harness.backend.spec(id).config_files["config.yaml"].clone()).unwrap();
+        let config = String::from_utf8(harness.backend.spec(id).files["config.yaml"].content.clone()).unwrap();
         let expected = "name: \"R&D [a|b] {名前} > *!\"\ndescription: \"Plans & reviews [daily]\"\n";
         assert!(config.starts_with(expected), "{config}");
     }

@@ -35,7 +35,7 @@ both_engines! {
             assert_eq!((row.runtime.as_str(), row.tier), ("echo", 2));
             let spec = harness.backend.spec(id);
             assert_eq!(spec.env["MODEL"].expose_secret(), "anthropic/claude");
-            assert!(spec.config_files.contains_key("config.yaml"));
+            assert!(spec.files.contains_key("config.yaml"));
             assert_eq!(spec.env.get("PARENT_ID").map(|id| id.expose_secret().to_owned()), row.parent_id.map(|id| id.to_string()));
         }
         assert_eq!((harness.row(researcher).await.parent_id, harness.row(writer).await.parent_id), (Some(lead), Some(lead)));
@@ -169,7 +169,7 @@ both_engines! {
         assert_eq!(row.name, "R&D [a|b] > 名前!");
         let kept = row.role.unwrap();
         assert!(kept.starts_with("Plans & reviews (daily). More. ") && kept.len() > 1_000, "{kept}");
-        let config = String::from_utf8(harness.backend.spec(id).config_files["config.yaml"].clone()).unwrap();
+        let config = String::from_utf8(harness.backend.spec(id).files["config.yaml"].content.clone()).unwrap();
         assert!(config.starts_with("name: \"R&D [a|b] > 名前!\"\ndescription: \"Plans & reviews (daily). More. "), "{config}");
     }
 

@@ -6,11 +6,13 @@ use molecule_wire::{orgs::ImportOrg, workspaces::RestartWorkspace};
 
 use crate::common::*;
 
+const MINE: &[u8] = b"runtime: echo\n";
+
 /// A template of an operator's own.
 fn template() -> (tempfile::TempDir, Options) {
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("mine")).unwrap();
-    std::fs::write(root.path().join("mine/config.yaml"), "runtime: echo\n").unwrap();
+    std::fs::write(root.path().join("mine/config.yaml"), MINE).unwrap();
     let mut options = Options::default();
     options.paths.templates.insert(0, root.path().to_owned());
     (root, options)
@@ -44,7 +46,7 @@ both_engines! {
         let second = Harness::new(&url).await;
         restart(&second, id).await;
         second.until_instance(id).await;
-        assert!(second.backend.spec(id).template_dir.unwrap().ends_with("mine"));
+        assert!(second.backend.spec(id).files["config.yaml"].content == MINE);
     }
 
     async fn an_imported_team_waits_for_a_backend(url: String) {
@@ -61,8 +63,8 @@ both_engines! {
         let second = Harness::new(&url).await;
         restart(&second, id).await;
         second.until_instance(id).await;
-        let files = second.backend.spec(id).config_files;
-        assert_eq!(files["system-prompt.md"], b"You lead.");
+        let files = second.backend.spec(id).files;
+        assert_eq!(files["system-prompt.md"].content, b"You lead.");
         assert!(files.contains_key("config.yaml"));
     }
 
@@ -75,7 +77,7 @@ both_engines! {
         first.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
         let second = Harness::with(&url, Options { backend: Some(ScriptedBackend::default()), ..Options::default() }).await;
         second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
-        assert!(second.backend.spec(id).template_dir.unwrap().ends_with("mine"));
+        assert!(second.backend.spec(id).files["config.yaml"].content == MINE);
     }
 
     async fn what_was_not_written_is_written_by_the_next_start_and_once(url: String) {
@@ -93,12 +95,12 @@ both_engines! {
         harness.platform.provisioner.auto_restart(id);
         harness.until_instance(id).await;
         let spec = harness.backend.spec(id);
-        assert!(spec.template_dir.unwrap().ends_with("mine"));
+        assert_eq!(spec.files["config.yaml"].content, MINE);
         assert!(spec.reset_session);
         restart(&harness, id).await;
         harness.until_instance(id).await;
         let spec = harness.backend.spec(id);
-        assert_eq!((spec.template_dir, spec.config_files.len(), spec.reset_session), (None, 0, false));
+        assert_eq!((spec.files.len(), spec.reset_session), (0, false));
     }
 
     async fn an_agent_that_ends_at_once_has_its_configuration(url: String) {
@@ -127,6 +129,6 @@ both_engines! {
         let other = RestartWorkspace { template: Some("echo".to_owned()), ..RestartWorkspace::default() };
         harness.platform.workspaces.restart(id, other).await.unwrap();
         harness.until_instance(id).await;
-        assert!(harness.backend.spec(id).template_dir.unwrap().ends_with("echo"));
+        assert!(harness.backend.spec(id).files["config.yaml"].content.starts_with(b"name: Echo"));
     }
 }

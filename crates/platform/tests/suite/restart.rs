@@ -169,7 +169,7 @@ both_engines! {
         harness.until_instance(id).await;
         let spec = harness.backend.spec(id);
         assert!(spec.reset_session);
-        assert!(spec.template_dir.unwrap().ends_with("echo"));
+        assert!(spec.files["config.yaml"].content.starts_with(b"name: Echo"));
         harness.register(id).await;
         let row = harness.row(id).await;
         assert_eq!((row.status, row.generation), (WorkspaceStatus::Online, 2));
