@@ -137,12 +137,14 @@ function Views() {
   const feedOpen = useUi((state) => state.feedOpen);
   const replay = useUi((state) => state.replay);
   const theme = useUi((state) => state.theme);
-  const busy = useOrg((state) => state.byId);
+  const busy = useOrg(({ byId }) => {
+    const ids: string[] = [];
+    for (const row of byId.values()) if (row.active_tasks > 0 && row.runtime !== 'external') ids.push(row.id);
+    return ids.join(' ');
+  });
   useNow(60_000);
   const dark = theme === 'system' ? darkNow() : theme === 'dark';
-  const working = [...busy.values()]
-    .filter((row) => row.active_tasks > 0 && row.runtime !== 'external')
-    .map((row) => row.id);
+  const working = busy.split(' ').filter(Boolean);
   return (
     <>
       <button

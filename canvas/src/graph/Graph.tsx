@@ -14,7 +14,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { fold, move, nameOf } from '../actions';
 import { cut } from '../lib/text';
 import { useReplay } from '../replay/state';
-import { useOrg } from '../store/org';
+import { useOrg, type OrgState } from '../store/org';
 import { statusView } from '../store/statuses';
 import { closePanel, confirm, focusOn, openPanel, select, useUi } from '../ui/store';
 import { GraphMenu } from './GraphMenu';
@@ -37,6 +37,39 @@ const MARGIN = 16;
 const still = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 export const motionMs = (ms: number): number => (still() ? 0 : ms);
 
+// What React Flow is handed stays the same objects: it draws every card anew for a new one.
+const MULTI = ['Shift', 'Meta', 'Control'];
+const controlOptions = { ...fitOptions, duration: motionMs(300) };
+
+function colourOf(node: WsNode): string {
+  const row = useOrg.getState().byId.get(node.id);
+  const tone = statusView(row?.status ?? '').tone;
+  return node.data.open ? `color-mix(in oklab, var(--${tone}) 18%, transparent)` : `var(--${tone})`;
+}
+
+function onNodeClick(event: React.MouseEvent, node: WsNode): void {
+  if (event.shiftKey || event.metaKey || event.ctrlKey) return;
+  if (useUi.getState().open === node.id) closePanel();
+  else openPanel(node.id);
+}
+
+function onNodeDoubleClick(_: React.MouseEvent, node: WsNode): void {
+  if (!node.data.below) return;
+  if (!node.data.open) void fold(node.id, false);
+  focusOn([node.id]);
+}
+
+function onPaneClick(): void {
+  closePanel();
+  select([]);
+}
+
+let userMoved = false;
+
+function onMoveStart(event: MouseEvent | TouchEvent | null): void {
+  if (event) userMoved = true;
+}
+
 export function Graph() {
   return (
     <ReactFlowProvider>
@@ -47,7 +80,7 @@ export function Graph() {
 
 function Flow() {
   const shape = useOrg((state) => state.shape);
-  const byIdNow = useOrg((state) => state.byId);
+  const labels = useOrg(labelsOf);
   const linksNow = useOrg((state) => state.links);
   const linksThen = useReplay((state) => state.links);
   const links = linksThen ?? linksNow;
@@ -67,7 +100,6 @@ function Flow() {
   const [nodes, setNodes] = useState<WsNode[]>([]);
   const [revision, setRevision] = useState(0);
   const tabStop = active && boxes.has(active) ? active : (tree.roots[0] ?? null);
-  const labels = useLabels(byIdNow);
   useEffect(() => {
     void revision;
     const { byId } = useOrg.getState();
@@ -175,23 +207,10 @@ function Flow() {
           onNodesChange={onNodesChange}
           onNodeDrag={onNodeDrag}
           onNodeDragStop={onNodeDragStop}
-          onNodeClick={(event, node) => {
-            if (event.shiftKey || event.metaKey || event.ctrlKey) return;
-            if (useUi.getState().open === node.id) closePanel();
-            else openPanel(node.id);
-          }}
-          onNodeDoubleClick={(_, node) => {
-            if (!node.data.below) return;
-            if (!node.data.open) void fold(node.id, false);
-            focusOn([node.id]);
-          }}
-          onPaneClick={() => {
-            closePanel();
-            select([]);
-          }}
-          onMoveStart={(event) => {
-            if (event) userMoved = true;
-          }}
+          onNodeClick={onNodeClick}
+          onNodeDoubleClick={onNodeDoubleClick}
+          onPaneClick={onPaneClick}
+          onMoveStart={onMoveStart}
           minZoom={0.05}
           maxZoom={2}
           fitView
@@ -202,7 +221,7 @@ function Flow() {
           disableKeyboardA11y
           nodesConnectable={false}
           elevateNodesOnSelect={false}
-          multiSelectionKeyCode={['Shift', 'Meta', 'Control']}
+          multiSelectionKeyCode={MULTI}
           selectionKeyCode="Shift"
           deleteKeyCode={null}
           zoomOnDoubleClick={false}
@@ -213,17 +232,13 @@ function Flow() {
             pannable
             zoomable
             ariaLabel="Overview of the chart"
-            nodeColor={(node) => {
-              const row = useOrg.getState().byId.get(node.id);
-              const tone = statusView(row?.status ?? '').tone;
-              return node.data.open ? `color-mix(in oklab, var(--${tone}) 18%, transparent)` : `var(--${tone})`;
-            }}
+            nodeColor={colourOf}
             nodeBorderRadius={20}
             className="overflow-hidden rounded-xl border border-line shadow-card"
           />
           <Controls
             showInteractive={false}
-            fitViewOptions={{ ...fitOptions, duration: motionMs(300) }}
+            fitViewOptions={controlOptions}
             position="bottom-right"
             className="!bottom-44 overflow-hidden rounded-lg border border-line shadow-card"
           />
@@ -283,8 +298,6 @@ function useFocus(): void {
   }, [focus, flow]);
 }
 
-let userMoved = false;
-
 /** The view follows new cards, unless a person has moved it since (UI-46). */
 function useFollow(boxes: ReadonlyMap<string, Box>): void {
   const flow = useReactFlow();
@@ -309,17 +322,14 @@ function useFollow(boxes: ReadonlyMap<string, Box>): void {
   }, [boxes, flow]);
 }
 
-/** Changes only when a card is to be called otherwise: labels hold name and status. */
-function useLabels(byId: ReadonlyMap<string, { name: string; status: string }>): string {
-  return useMemo(() => {
-    let hash = 0;
-    for (const { name, status } of byId.values()) {
-      for (const text of [name, status]) {
-        for (let i = 0; i < Math.min(text.length, 80); i += 1) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
-      }
-    }
-    return `${byId.size}:${hash}`;
-  }, [byId]);
+/** Changes only when a card is to be called otherwise: labels hold name and status. Beats change nothing here. */
+function labelsOf({ byId }: OrgState): number {
+  let hash = byId.size;
+  for (const { name, status } of byId.values()) {
+    for (let i = 0; i < Math.min(name.length, 80); i += 1) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) | 0;
+    for (let i = 0; i < status.length; i += 1) hash = (Math.imul(hash, 31) + status.charCodeAt(i)) | 0;
+  }
+  return hash;
 }
 
 const held = (event: MouseEvent | TouchEvent | React.MouseEvent): boolean =>
