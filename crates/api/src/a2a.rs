@@ -13,7 +13,6 @@ use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use molecule_core::{DeliveryMode, WorkspaceId};
 use molecule_platform::{
-    credentials::Identity,
     messaging::{Delivered, FrameStream, Message, ReaderTooSlow},
 };
 use molecule_wire::{
@@ -23,7 +22,7 @@ use molecule_wire::{
 
 use crate::{
     error::ApiError,
-    extract::{WorkspacePath, at_hand},
+    extract::{Who, WorkspacePath, at_hand},
     state::ApiState,
 };
 
@@ -68,9 +67,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn send(
     State(state): State<ApiState>,
     WorkspacePath(target): WorkspacePath,
-    mut request: Request,
+    Who(identity): Who,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let identity = request.extensions_mut().remove::<Identity>().unwrap_or_default();
     let headers = request.headers();
     let message = Message {
         target,

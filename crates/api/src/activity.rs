@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Json as Answer, extract::State};
 use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits};
-pub(crate) use molecule_platform::activity::{ActivityFilter, FeedError, SourceFilter};
+use molecule_platform::activity::{ActivityFilter, FeedError, SourceFilter};
 use molecule_wire::{
     ErrorBody, StatusBody,
     activity::{ActivityRow, Notify, ReportActivity},
@@ -115,10 +115,7 @@ pub(crate) async fn report(
     WorkspacePath(id): WorkspacePath,
     Json(report): Json<ReportActivity>,
 ) -> Result<Answer<StatusBody>, ApiError> {
-    let log = state.platform().activity.clone();
-    state
-        .run("activity-report", async move { log.report(id, report).await })
-        .await??;
+    state.platform().activity.report(id, report).await?;
     Ok(Answer(StatusBody {
         status: "logged".to_owned(),
     }))
@@ -140,10 +137,7 @@ pub(crate) async fn notify(
     WorkspacePath(id): WorkspacePath,
     Json(notify): Json<Notify>,
 ) -> Result<Answer<StatusBody>, ApiError> {
-    let log = state.platform().activity.clone();
-    state
-        .run("notify", async move { log.notify(id, notify).await })
-        .await??;
+    state.platform().activity.notify(id, notify).await?;
     Ok(Answer(StatusBody {
         status: "sent".to_owned(),
     }))

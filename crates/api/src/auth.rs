@@ -33,11 +33,8 @@ pub(crate) async fn login(
     Json(Login { code }): Json<Login>,
 ) -> Result<Answer<LoggedIn>, ApiError> {
     let refused = || ApiError::unauthorized("login code is invalid or expired").code("invalid_code");
-    state.logins().redeem(&code).map_err(|_| refused())?;
-    let credentials = state.platform().credentials.clone();
-    let begun = state
-        .run("login", async move { credentials.begin_session().await })
-        .await?;
+    state.codes().logins.redeem(&code).map_err(|_| refused())?;
+    let begun = state.platform().credentials.begin_session().await;
     let (token, expires_at) = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;
     tracing::info!("browser signed in");
     Ok(Answer(LoggedIn {
@@ -53,10 +50,7 @@ pub(crate) async fn login(
 )]
 pub(crate) async fn logout(State(state): State<ApiState>, Who(identity): Who) -> Result<Answer<StatusBody>, ApiError> {
     if let Some(Principal::Session(id)) = identity.principal {
-        let credentials = state.platform().credentials.clone();
-        let ended = state
-            .run("logout", async move { credentials.end_session(id).await })
-            .await?;
+        let ended = state.platform().credentials.end_session(id).await;
         ended.map_err(|error| ApiError::store("failed to end the session", &error))?;
         tracing::info!(session = %id, "browser signed out");
     }
@@ -75,14 +69,14 @@ pub(crate) async fn login_code(
     headers: HeaderMap,
 ) -> Result<(StatusCode, Answer<LoginCode>), ApiError> {
     let login_url = login_url(&state, &state.base_url(&headers)).ok_or_else(ApiError::internal)?;
-    let expires_at = Timestamp::from(SystemTime::now()).plus(state.logins().lifetime());
+    let expires_at = Timestamp::from(SystemTime::now()).plus(state.codes().logins.lifetime());
     tracing::info!("login code issued");
     Ok((StatusCode::CREATED, Answer(LoginCode { login_url, expires_at })))
 }
 
 /// The code travels in the fragment, which no server and no referrer sees. `None` without randomness.
 pub(crate) fn login_url(state: &ApiState, base: &str) -> Option<String> {
-    let code = state.logins().issue(())?;
+    let code = state.codes().logins.issue(())?;
     Some(format!("{}/#code={}", base.trim_end_matches('/'), code.expose()))
 }
 
@@ -101,8 +95,8 @@ pub(crate) async fn ticket(
     let grant = Grant {
         bearer: bearer.map(Into::into),
     };
-    let ticket = state.tickets().issue(grant).ok_or_else(ApiError::internal)?;
-    let expires_in = state.tickets().lifetime().as_secs();
+    let ticket = state.codes().tickets.issue(grant).ok_or_else(ApiError::internal)?;
+    let expires_in = state.codes().tickets.lifetime().as_secs();
     Ok((
         StatusCode::CREATED,
         Answer(Ticket {

@@ -2,19 +2,21 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::{
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body_util::{BodyExt, Collected};
 use molecule_core::WorkspaceId;
-use molecule_platform::credentials::Identity;
+use molecule_platform::{credentials::Identity, workspaces::StateAnswer};
 use molecule_wire::{activity, auth, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use crate::{
     error::ApiError,
-    guard::{Departed, Subject, peer_of},
+    request::{Departed, Subject, peer_of},
     state::ApiState,
 };
 
@@ -112,6 +114,44 @@ impl FromRequestParts<ApiState> for ExactWorkspacePath {
     }
 }
 
+/// A path that names a workspace.
+pub(crate) trait NamesWorkspace: FromRequestParts<ApiState, Rejection = ApiError> {
+    fn id(&self) -> WorkspaceId;
+}
+
+impl NamesWorkspace for WorkspacePath {
+    fn id(&self) -> WorkspaceId {
+        self.0
+    }
+}
+
+impl NamesWorkspace for ExactWorkspacePath {
+    fn id(&self) -> WorkspaceId {
+        self.0
+    }
+}
+
+/// A workspace in the path that is there. One that shows its own token is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live<P>(pub P);
+
+impl<P: NamesWorkspace + Send> FromRequestParts<ApiState> for Live<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let path = P::from_request_parts(parts, state).await?;
+        let Who(identity) = Who::from_request_parts(parts, state).await?;
+        if identity.workspace() == Some(path.id()) {
+            return Ok(Self(path));
+        }
+        match state.platform().workspaces.state(path.id()).await {
+            Ok(StateAnswer::Live(_)) => Ok(Self(path)),
+            Ok(StateAnswer::Gone(_)) => Err(ApiError::not_found("workspace not found")),
+            Err(error) => Err(ApiError::store("lookup failed", &error)),
+        }
+    }
+}
+
 /// The last parameter of the path, as text; what it means is its route's business.
 #[derive(Debug, Clone)]
 pub(crate) struct LastPath(pub String);
@@ -165,15 +205,17 @@ impl FromRequestParts<ApiState> for Query {
     }
 }
 
-/// Who calls, as the guard found out.
-#[derive(Debug, Default)]
+/// Who calls, as the guard found out. Any number of extractors may ask.
+#[derive(Debug)]
 pub(crate) struct Who(pub Identity);
 
 impl FromRequestParts<ApiState> for Who {
-    type Rejection = std::convert::Infallible;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.remove::<Identity>().unwrap_or_default()))
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
+        let identity = parts.extensions.get::<Identity>().cloned();
+        // A handler without a guard knows nobody, not even that nobody calls.
+        identity.map(Self).ok_or_else(ApiError::internal)
     }
 }
 

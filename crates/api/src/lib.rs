@@ -14,11 +14,14 @@ mod events;
 mod extract;
 mod guard;
 mod limits;
+mod metrics;
 mod openapi;
 mod ops;
 mod orgs;
 mod pages;
 mod registry;
+mod request;
+mod route;
 mod routes;
 mod secrets;
 mod serve;
@@ -31,7 +34,8 @@ mod tokens;
 mod workspaces;
 
 pub use config::{ApiConfig, Rates};
-pub use routes::{Class, ROUTES, Route, Verb};
+pub use route::{Class, Route, Verb};
+pub use routes::ROUTES;
 
 use axum::Router;
 use molecule_platform::Platform;
@@ -49,7 +53,7 @@ impl Api {
     #[must_use]
     pub fn new(platform: Platform, config: ApiConfig) -> Self {
         Self {
-            state: ApiState::new(platform, config),
+            state: ApiState::new(platform, config, openapi::document_json()),
         }
     }
 

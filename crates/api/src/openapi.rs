@@ -16,7 +16,8 @@ use utoipa::{
 
 use crate::{
     a2a, activity, artifacts, auth, events, ops, orgs, pages, registry,
-    routes::{Class, ROUTES, Route, Verb},
+    route::{Class, Route, Verb},
+    routes::ROUTES,
     secrets, settings, templates, tokens, workspaces,
 };
 
@@ -225,7 +226,7 @@ fn complete(operation: &mut Operation, route: &Route) {
 /// Refusals that no handler writes itself; a handler's own description of a status stands before these.
 fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut refusals = vec![("429", "Too many requests; `retry_after` says when to come back.")];
-    if names_workspace(route) {
+    if route.refuses_malformed_id() {
         refusals.push(("400", "The id in the path is none: `invalid workspace ID`."));
     }
     // A message that is too long is no JSON-RPC request (A2A-2).
@@ -249,13 +250,6 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
         ));
     }
     refusals
-}
-
-/// Is an `{id}` that is none answered with 400 (SEC-106)? Routes outside say 403 or 404 to it.
-fn names_workspace(route: &Route) -> bool {
-    ["/workspaces/{id}", "/registry/{id}"]
-        .iter()
-        .any(|prefix| route.path.starts_with(prefix))
 }
 
 fn refusal(description: &str) -> Response {
@@ -317,7 +311,7 @@ mod tests {
             let expected = [
                 ("403", true),
                 ("429", true),
-                ("400", described("400") || names_workspace(route)),
+                ("400", described("400") || route.refuses_malformed_id()),
                 ("401", described("401") || route.class != Class::Public),
                 ("408", operation["requestBody"].is_object()),
                 (

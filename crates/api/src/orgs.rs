@@ -40,10 +40,7 @@ pub(crate) async fn import(
     State(state): State<ApiState>,
     Json(request): Json<ImportOrg>,
 ) -> Result<(StatusCode, Answer<ImportedOrg>), ApiError> {
-    let orgs = state.platform().orgs.clone();
-    let imported = state
-        .run("org-import", async move { orgs.import(request).await })
-        .await??;
+    let imported = state.platform().orgs.import(request).await?;
     let status = if imported.error.is_some() {
         StatusCode::MULTI_STATUS
     } else {

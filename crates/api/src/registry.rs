@@ -32,10 +32,7 @@ pub(crate) async fn register(
     Who(identity): Who,
     Json(request): Json<Register>,
 ) -> Result<Answer<Registered>, ApiError> {
-    let registry = state.platform().registry.clone();
-    let reply = state
-        .run("register", async move { registry.register(&identity, request).await })
-        .await??;
+    let reply = state.platform().registry.register(&identity, request).await?;
     Ok(Answer(reply.into_wire()))
 }
 
@@ -54,10 +51,7 @@ pub(crate) async fn heartbeat(
     Who(identity): Who,
     Json(beat): Json<Heartbeat>,
 ) -> Result<Answer<HeartbeatOk>, ApiError> {
-    let registry = state.platform().registry.clone();
-    let reply = state
-        .run("heartbeat", async move { registry.heartbeat(&identity, beat).await })
-        .await??;
+    let reply = state.platform().registry.heartbeat(&identity, beat).await?;
     let secret = reply.inbound_secret.map(|secret| secret.expose_secret().to_owned());
     Ok(Answer(HeartbeatOk {
         status: "ok".to_owned(),
@@ -79,13 +73,7 @@ pub(crate) async fn update_card(
     Who(identity): Who,
     Json(request): Json<UpdateCard>,
 ) -> Result<Answer<StatusBody>, ApiError> {
-    let registry = state.platform().registry.clone();
-    let updated = state
-        .run(
-            "update-card",
-            async move { registry.update_card(&identity, request).await },
-        )
-        .await?;
+    let updated = state.platform().registry.update_card(&identity, request).await;
     updated.map_err(|error| match error {
         RegisterError::Store(cause) => ApiError::store("failed to update card", &cause),
         refused => refused.into(),

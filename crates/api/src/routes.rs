@@ -1,122 +1,20 @@
 //! The one table of routes (SEC-80…84). What is not here is not served; what is here has a class, and nothing can be
 //! registered without one.
 
-use axum::{
-    Router,
-    handler::Handler,
-    routing::{MethodFilter, MethodRouter, on},
-};
+use std::collections::HashSet;
+
+use axum::{Router, handler::Handler, routing::on};
 use molecule_core::limits;
 
 use crate::{
-    a2a, activity, artifacts, auth, events, guard::GuardLayer, ops, orgs, pages, registry, secrets, settings,
-    state::ApiState, templates, tokens, workspaces,
+    a2a, activity, artifacts, auth, events,
+    guard::GuardLayer,
+    ops, orgs, pages, registry,
+    route::{Class, Route, Verb},
+    secrets, settings,
+    state::ApiState,
+    templates, tokens, workspaces,
 };
-
-/// Who may call a route. Beside each class: what it asks for in required mode. In open mode a local request without a
-/// bearer passes every gate (D2); a bearer that proves nothing is refused in both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Nothing.
-    Public,
-    /// Its handler decides: the token of the workspace in the body.
-    Registry,
-    /// Its handler decides: any credential, or the token of the workspace in `X-Workspace-ID`.
-    Message,
-    /// The token of the asking workspace, or a session.
-    Peer,
-    /// Any valid credential.
-    Topology,
-    /// Admin class, or the workspace's own token.
-    Workspace,
-    /// The workspace's own token; as [`Class::Workspace`] while it has none.
-    WorkspaceOnly,
-    /// Operator, org token or session.
-    Admin,
-    /// Its handler decides: a ticket, admin class, or a workspace's own token.
-    Socket,
-    /// The operator's own token, where test tokens are on.
-    TestToken,
-    /// Nothing if so configured, else admin class.
-    Metrics,
-}
-
-impl Class {
-    /// As `x-auth-class` spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Registry => "registry",
-            Self::Message => "message",
-            Self::Peer => "peer",
-            Self::Topology => "topology",
-            Self::Workspace => "workspace",
-            Self::WorkspaceOnly => "workspace-only",
-            Self::Admin => "admin",
-            Self::Socket => "socket",
-            Self::TestToken => "test-token",
-            Self::Metrics => "metrics",
-        }
-    }
-}
-
-/// Method of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the documentation")]
-pub enum Verb {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-impl Verb {
-    /// As requests spell it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    const fn filter(self) -> MethodFilter {
-        match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-            Self::Put => MethodFilter::PUT,
-            Self::Patch => MethodFilter::PATCH,
-            Self::Delete => MethodFilter::DELETE,
-        }
-    }
-}
-
-/// One row of the table.
-#[derive(Debug)]
-pub struct Route {
-    /// Method.
-    pub verb: Verb,
-    /// Pattern, in axum's spelling.
-    pub path: &'static str,
-    /// Who may call it.
-    pub class: Class,
-    /// Does not count against its credential's rate (D2).
-    pub unmetered: bool,
-    /// Answers from the binary alone, and counts in a bucket of its own.
-    pub built_in: bool,
-    /// Tells a withdrawn bearer of the workspace in the path that it is gone (LIFE-89a, OP-17).
-    pub tells_departed: bool,
-    /// A GET that leaves something behind; pages of other origins cannot make one.
-    pub mints: bool,
-    /// Bytes of a request body; 0 if none is read.
-    pub body: usize,
-    handler: fn(Verb) -> MethodRouter<ApiState>,
-}
 
 macro_rules! routes {
     ($($verb:ident $path:literal $class:ident $([$($fact:ident $(= $value:expr)?),+])? => $($handler:ident)::+;)+) => {
@@ -139,39 +37,13 @@ macro_rules! fact {
     };
 }
 
-/// Bytes that bodies have where a row says nothing else (SEC-190, A2A-2). What agents send stays small (D33).
-const fn body_of(verb: Verb, class: Class) -> usize {
-    match (verb, class) {
-        (Verb::Get | Verb::Delete, _) => 0,
-        (_, Class::Admin) => limits::JSON_BODY_BYTES,
-        (_, Class::Message) => limits::A2A_REQUEST_BYTES,
-        _ => limits::WORKSPACE_BODY_BYTES,
-    }
-}
-
-impl Route {
-    const fn plain(verb: Verb, path: &'static str, class: Class) -> Self {
-        Self {
-            verb,
-            path,
-            class,
-            unmetered: false,
-            built_in: false,
-            tells_departed: false,
-            mints: false,
-            body: body_of(verb, class),
-            handler: |_| MethodRouter::new(),
-        }
-    }
-}
-
 routes! {
-    Get "/" Public [built_in] => pages::index;
-    Get "/docs" Public [built_in] => pages::docs;
-    Get "/assets/{*path}" Public [built_in] => pages::asset;
-    Get "/health" Public [built_in] => ops::health;
-    Get "/buildinfo" Public [built_in] => ops::build_info;
-    Get "/metrics" Metrics => ops::metrics;
+    Get "/" Public [built_in, page, any_org] => pages::index;
+    Get "/docs" Public [built_in, page] => pages::docs;
+    Get "/assets/{*path}" Public [built_in, page, any_org] => pages::asset;
+    Get "/health" Public [built_in, any_org] => ops::health;
+    Get "/buildinfo" Public [built_in, any_org] => ops::build_info;
+    Get "/metrics" Metrics [any_org] => ops::metrics;
     Get "/openapi.json" Topology => ops::openapi;
     Get "/admin/liveness" Admin => ops::liveness;
     Get "/admin/server" Admin => ops::server;
@@ -190,7 +62,7 @@ routes! {
     Post "/workspaces/{id}/restart" Workspace => workspaces::restart;
     Get "/workspaces/{id}/logs" Workspace => workspaces::logs;
 
-    Post "/workspaces/{id}/a2a" Message => a2a::send;
+    Post "/workspaces/{id}/a2a" Message [own_task] => a2a::send;
     Get "/workspaces/{id}/activity" Workspace => activity::list;
     Post "/workspaces/{id}/activity" Workspace => activity::report;
     Post "/workspaces/{id}/notify" Workspace => activity::notify;
@@ -223,11 +95,11 @@ routes! {
     Post "/admin/secrets" Admin => secrets::set_global;
     Delete "/admin/secrets/{key}" Admin => secrets::delete_global;
 
-    Post "/registry/register" Registry [unmetered, body = limits::CARD_BODY_BYTES] => registry::register;
-    Post "/registry/heartbeat" Registry [unmetered, body = limits::HEARTBEAT_BODY_BYTES] => registry::heartbeat;
+    Post "/registry/register" Registry [unmetered, any_org, body = limits::CARD_BODY_BYTES] => registry::register;
+    Post "/registry/heartbeat" Registry [unmetered, any_org, body = limits::HEARTBEAT_BODY_BYTES] => registry::heartbeat;
     Post "/registry/update-card" Registry [body = limits::CARD_BODY_BYTES] => registry::update_card;
     Post "/registry/check-access" Topology => registry::check_access;
-    Get "/registry/discover/{id}" Peer => registry::discover;
+    Get "/registry/discover/{id}" Peer [asked_in_header] => registry::discover;
     Get "/registry/{id}/peers" Peer => registry::peers;
 
     Get "/templates" Admin => templates::list;
@@ -236,7 +108,7 @@ routes! {
     Post "/org/import" Admin => orgs::import;
     Get "/org/tokens" Admin => tokens::list_org;
     Post "/org/tokens" Admin => tokens::mint_org;
-    Delete "/org/tokens/{id}" Admin => tokens::revoke_org;
+    Delete "/org/tokens/{tokenId}" Admin => tokens::revoke_org;
 
     Get "/events" Admin => events::list;
     Get "/events/{workspaceId}" Admin => events::of_workspace;
@@ -250,7 +122,9 @@ pub(crate) fn router(state: &ApiState) -> Router {
         let guarded = (route.handler)(route.verb).route_layer(GuardLayer::of(state, route));
         router = router.route(route.path, guarded);
     }
-    let unmatched = GuardLayer::unmatched(state);
+    // A refusal below an API path is an answer of the API (SEC-201).
+    let served: HashSet<_> = ROUTES.iter().filter(|route| !route.page).map(Route::segment).collect();
+    let unmatched = GuardLayer::unmatched(state, served);
     router
         .fallback(pages::unmatched.layer(unmatched.clone()))
         // A method that a path does not have is a route that is not there (SEC §5).
@@ -299,6 +173,32 @@ mod tests {
             unmetered.collect::<Vec<_>>(),
             ["/registry/register", "/registry/heartbeat"]
         );
+    }
+
+    #[test]
+    fn whatever_changes_something_outlives_its_client() {
+        // Architecture §4: exceptions see to it themselves.
+        let own_task = ROUTES.iter().filter(|route| route.own_task).map(|route| route.path);
+        assert_eq!(own_task.collect::<Vec<_>>(), ["/workspaces/{id}/a2a"]);
+        for route in ROUTES.iter().filter(|route| !route.own_task) {
+            assert_eq!(route.outlives_its_client(), route.verb != Verb::Get || route.mints, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn what_any_org_may_ask() {
+        // SEC-55, SEC-58
+        let any_org = ROUTES.iter().filter(|route| route.any_org).map(|route| route.path);
+        let expected = [
+            "/",
+            "/assets/{*path}",
+            "/health",
+            "/buildinfo",
+            "/metrics",
+            "/registry/register",
+            "/registry/heartbeat",
+        ];
+        assert_eq!(any_org.collect::<Vec<_>>(), expected);
     }
 
     #[test]

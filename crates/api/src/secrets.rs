@@ -14,9 +14,8 @@ use secrecy::ExposeSecret;
 
 use crate::{
     error::{ApiError, SecretAct, secret_error},
-    extract::{ExactWorkspacePath, Json, LastPath, Who},
+    extract::{ExactWorkspacePath, Json, LastPath, Live},
     state::ApiState,
-    workspaces,
 };
 
 /// PROV-119: both members, neither empty.
@@ -90,19 +89,11 @@ pub(crate) async fn values(
 )]
 pub(crate) async fn set(
     State(state): State<ApiState>,
-    ExactWorkspacePath(id): ExactWorkspacePath,
-    who: Who,
+    Live(ExactWorkspacePath(id)): Live<ExactWorkspacePath>,
     Json(secret): Json<SetSecret>,
 ) -> Result<Answer<SecretChanged>, ApiError> {
     let SetSecret { key, value } = complete(secret)?;
-    workspaces::require(&state, &who, id).await?;
-    let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let set = state
-        .run(
-            "secret-set",
-            async move { settings.set_secret(id, &name, &value).await },
-        )
-        .await?;
+    let set = state.platform().settings.set_secret(id, &key, &value).await;
     set.map_err(|error| secret_error(SecretAct::Set, error))?;
     Ok(changed("saved", key, None))
 }
@@ -120,11 +111,10 @@ pub(crate) async fn set(
 )]
 pub(crate) async fn put(
     state: State<ApiState>,
-    path: ExactWorkspacePath,
-    who: Who,
+    path: Live<ExactWorkspacePath>,
     secret: Json<SetSecret>,
 ) -> Result<Answer<SecretChanged>, ApiError> {
-    set(state, path, who, secret).await
+    set(state, path, secret).await
 }
 
 /// Deletes a secret of a workspace and restarts it.
@@ -144,10 +134,7 @@ pub(crate) async fn delete(
     ExactWorkspacePath(id): ExactWorkspacePath,
     LastPath(key): LastPath,
 ) -> Result<Answer<SecretChanged>, ApiError> {
-    let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let deleted = state
-        .run("secret-delete", async move { settings.delete_secret(id, &name).await })
-        .await?;
+    let deleted = state.platform().settings.delete_secret(id, &key).await;
     let deleted = deleted.map_err(|error| secret_error(SecretAct::Delete, error))?;
     if deleted {
         Ok(changed("deleted", key, None))
@@ -180,12 +167,7 @@ pub(crate) async fn set_global(
     Json(secret): Json<SetSecret>,
 ) -> Result<Answer<SecretChanged>, ApiError> {
     let SetSecret { key, value } = complete(secret)?;
-    let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let set = state
-        .run("global-secret-set", async move {
-            settings.set_global_secret(&name, &value).await
-        })
-        .await?;
+    let set = state.platform().settings.set_global_secret(&key, &value).await;
     set.map_err(|error| secret_error(SecretAct::SetGlobal, error))?;
     Ok(changed("saved", key, Some(SecretScope::Global)))
 }
@@ -219,12 +201,7 @@ pub(crate) async fn delete_global(
     State(state): State<ApiState>,
     LastPath(key): LastPath,
 ) -> Result<Answer<SecretChanged>, ApiError> {
-    let (settings, name) = (state.platform().settings.clone(), key.clone());
-    let deleted = state
-        .run("global-secret-delete", async move {
-            settings.delete_global_secret(&name).await
-        })
-        .await?;
+    let deleted = state.platform().settings.delete_global_secret(&key).await;
     let deleted = deleted.map_err(|error| secret_error(SecretAct::DeleteGlobal, error))?;
     if deleted {
         Ok(changed("deleted", key, Some(SecretScope::Global)))

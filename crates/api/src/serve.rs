@@ -53,13 +53,13 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
         }
     }
     drop(listener);
-    state.closing().cancel();
+    state.serving().closing.cancel();
     draining.cancel();
     connections.close();
-    state.sockets().close();
+    state.serving().sockets.close();
     let ended = timeout(limits::SHUTDOWN_DRAIN, async {
         connections.wait().await;
-        state.sockets().wait().await;
+        state.serving().sockets.wait().await;
     });
     if ended.await.is_err() {
         tracing::warn!(connections = connections.len(), "requests in flight are cut off");

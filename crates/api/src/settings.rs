@@ -9,9 +9,8 @@ use molecule_wire::{
 
 use crate::{
     error::{ApiError, SecretAct, secret_error},
-    extract::{Json, Who, WorkspacePath},
+    extract::{Json, Live, WorkspacePath},
     state::ApiState,
-    workspaces,
 };
 
 /// Where a value comes from (PROV-110).
@@ -75,16 +74,11 @@ pub(crate) async fn model(
 )]
 pub(crate) async fn set_model(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
-    who: Who,
+    Live(WorkspacePath(id)): Live<WorkspacePath>,
     Json(SetModel { model }): Json<SetModel>,
 ) -> Result<Answer<SettingChanged>, ApiError> {
-    workspaces::require(&state, &who, id).await?;
     let act = act("model", &model);
-    let (settings, value) = (state.platform().settings.clone(), model.clone());
-    let set = state
-        .run("model-set", async move { settings.set_model(id, &value).await })
-        .await?;
+    let set = state.platform().settings.set_model(id, &model).await;
     set.map_err(|error| secret_error(act, error))?;
     let outcome = outcome(&model);
     Ok(Answer(SettingChanged {
@@ -126,16 +120,11 @@ pub(crate) async fn provider(
 )]
 pub(crate) async fn set_provider(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
-    who: Who,
+    Live(WorkspacePath(id)): Live<WorkspacePath>,
     Json(SetProvider { provider }): Json<SetProvider>,
 ) -> Result<Answer<SettingChanged>, ApiError> {
-    workspaces::require(&state, &who, id).await?;
     let act = act("provider", &provider);
-    let (settings, value) = (state.platform().settings.clone(), provider.clone());
-    let set = state
-        .run("provider-set", async move { settings.set_provider(id, &value).await })
-        .await?;
+    let set = state.platform().settings.set_provider(id, &provider).await;
     set.map_err(|error| secret_error(act, error))?;
     let outcome = outcome(&provider);
     Ok(Answer(SettingChanged {

@@ -1,36 +1,37 @@
 //! What every handler and the guard share.
 
-use std::{
-    future::Future,
-    net::IpAddr,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use molecule_core::{OrgTokenId, limits};
-use molecule_platform::{
-    AuthMode, Platform,
-    credentials::{OneTimeCodes, Principal},
-};
+use molecule_core::limits;
+use molecule_platform::{AuthMode, Platform, credentials::OneTimeCodes};
 use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    config::ApiConfig,
-    error::ApiError,
-    events::Seats,
-    guard::{HttpMetrics, Origins, Windows},
-    limits::BodyMemory,
-};
+use crate::{config::ApiConfig, limits::Limits, metrics::HttpMetrics};
 
 /// What a ticket stands for: the bearer it was bought with, so that what it opened ends with that credential.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
     /// `None` in open mode, where no bearer is needed.
     pub bearer: Option<SecretString>,
+}
+
+/// Codes that work once.
+#[derive(Debug)]
+pub(crate) struct Codes {
+    pub(crate) logins: OneTimeCodes<()>,
+    pub(crate) tickets: OneTimeCodes<Grant>,
+}
+
+/// What ends with the server.
+#[derive(Debug, Default)]
+pub(crate) struct Serving {
+    /// Cancelled when the server stops accepting: sockets close.
+    pub(crate) closing: CancellationToken,
+    /// Open sockets, which outlive their HTTP connection's request.
+    pub(crate) sockets: TaskTracker,
 }
 
 /// Shared by all requests. Cheap to clone.
@@ -42,19 +43,11 @@ pub(crate) struct ApiState {
 struct Inner {
     platform: Platform,
     config: ApiConfig,
-    origins: Origins,
-    addresses: Windows<IpAddr>,
-    pages: Windows<IpAddr>,
-    credentials: Windows<u128>,
-    mints: Windows<IpAddr>,
-    logins: OneTimeCodes<()>,
-    tickets: OneTimeCodes<Grant>,
-    seats: Arc<Seats>,
-    bodies: BodyMemory,
+    limits: Limits,
+    codes: Codes,
     metrics: Arc<HttpMetrics>,
     openapi: Bytes,
-    closing: CancellationToken,
-    sockets: TaskTracker,
+    serving: Serving,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -66,24 +59,18 @@ impl std::fmt::Debug for ApiState {
 }
 
 impl ApiState {
-    pub(crate) fn new(platform: Platform, config: ApiConfig) -> Self {
-        let mode = platform.config.auth;
+    /// `openapi` is the description of the API, as JSON.
+    pub(crate) fn new(platform: Platform, config: ApiConfig, openapi: impl Into<Bytes>) -> Self {
         let external = platform.config.external_platform_url.as_deref();
-        let hour = Duration::from_secs(3_600);
         let inner = Inner {
-            origins: Origins::new(mode, config.cors_origins.as_deref(), external),
-            addresses: Windows::new(config.rates.address, limits::RATE_WINDOW),
-            pages: Windows::new(config.rates.pages, limits::RATE_WINDOW),
-            credentials: Windows::new(config.rates.credential, limits::RATE_WINDOW),
-            mints: Windows::new(config.rates.org_token_mints, hour),
-            logins: OneTimeCodes::new(limits::LOGIN_CODE_TTL),
-            tickets: OneTimeCodes::new(limits::TICKET_TTL),
-            seats: Seats::new(config.rates.sockets),
-            bodies: BodyMemory::default(),
+            limits: Limits::new(platform.config.auth, external, &config),
+            codes: Codes {
+                logins: OneTimeCodes::new(limits::LOGIN_CODE_TTL),
+                tickets: OneTimeCodes::new(limits::TICKET_TTL),
+            },
             metrics: Arc::default(),
-            openapi: crate::openapi::document_json().into(),
-            closing: CancellationToken::new(),
-            sockets: TaskTracker::new(),
+            openapi: openapi.into(),
+            serving: Serving::default(),
             platform,
             config,
         };
@@ -102,46 +89,12 @@ impl ApiState {
         self.inner.platform.config.auth
     }
 
-    pub(crate) fn origins(&self) -> &Origins {
-        &self.inner.origins
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
     }
 
-    /// Anonymous requests and failed authentications by address.
-    pub(crate) fn addresses(&self) -> &Windows<IpAddr> {
-        &self.inner.addresses
-    }
-
-    /// Requests for what the binary holds, by address.
-    pub(crate) fn pages(&self) -> &Windows<IpAddr> {
-        &self.inner.pages
-    }
-
-    /// Requests by valid credential.
-    pub(crate) fn credentials(&self) -> &Windows<u128> {
-        &self.inner.credentials
-    }
-
-    /// Org tokens minted by address (SEC-206).
-    pub(crate) fn mints(&self) -> &Windows<IpAddr> {
-        &self.inner.mints
-    }
-
-    pub(crate) fn logins(&self) -> &OneTimeCodes<()> {
-        &self.inner.logins
-    }
-
-    pub(crate) fn tickets(&self) -> &OneTimeCodes<Grant> {
-        &self.inner.tickets
-    }
-
-    /// Open sockets by whose they are.
-    pub(crate) fn seats(&self) -> &Arc<Seats> {
-        &self.inner.seats
-    }
-
-    /// Memory for request bodies.
-    pub(crate) fn bodies(&self) -> &BodyMemory {
-        &self.inner.bodies
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.inner.codes
     }
 
     pub(crate) fn metrics(&self) -> &Arc<HttpMetrics> {
@@ -153,33 +106,8 @@ impl ApiState {
         self.inner.openapi.clone()
     }
 
-    /// Cancelled when the server stops accepting: sockets close.
-    pub(crate) fn closing(&self) -> &CancellationToken {
-        &self.inner.closing
-    }
-
-    /// Open sockets, which outlive their HTTP connection's request.
-    pub(crate) fn sockets(&self) -> &TaskTracker {
-        &self.inner.sockets
-    }
-
-    /// Runs a change to its end even if the client hangs up (architecture §4). What is done at once runs in place;
-    /// what has to wait moves into a tracked task, and a shutdown waits for it.
-    pub(crate) async fn run<F>(&self, name: &'static str, change: F) -> Result<F::Output, ApiError>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let mut change = Box::pin(change);
-        // The task polls again with a waker of its own.
-        if let Poll::Ready(output) = change.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return Ok(output);
-        }
-        match self.inner.platform.supervisor.spawn(name, change).await {
-            Ok(Some(output)) => Ok(output),
-            // The supervisor has logged the panic. A task is never aborted while the server runs.
-            Ok(None) | Err(_) => Err(ApiError::internal()),
-        }
+    pub(crate) fn serving(&self) -> &Serving {
+        &self.inner.serving
     }
 
     /// This server as the client sees it (LIFE-79): configured, else as the request says.
@@ -206,55 +134,11 @@ fn requested_base(headers: &HeaderMap) -> String {
     format!("{scheme}://{host}")
 }
 
-/// The key a credential is counted under.
-pub(crate) fn credential_key(principal: &Principal) -> u128 {
-    match principal {
-        Principal::Admin => 0,
-        Principal::Session(id) => id.uuid().as_u128(),
-        Principal::Org(org) => org_key(org.token),
-        Principal::Workspace { token, .. } => token.uuid().as_u128(),
-    }
-}
-
-fn org_key(id: OrgTokenId) -> u128 {
-    id.uuid().as_u128()
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use tokio::sync::oneshot;
 
     use super::*;
-    use crate::testing;
-
-    #[tokio::test]
-    async fn a_change_ends_though_its_client_leaves() {
-        // Architecture §4
-        let (state, _database) = testing::state().await;
-        assert_eq!(state.run("at once", async { 1 }).await.unwrap(), 1);
-        let (go, gone) = oneshot::channel::<()>();
-        let (done, ended) = oneshot::channel();
-        let mut change = Box::pin(state.run("slow", async move {
-            gone.await.unwrap();
-            done.send(()).unwrap();
-        }));
-        // Begun, not ended, and left.
-        assert!(futures_util::poll!(&mut change).is_pending());
-        drop(change);
-        go.send(()).unwrap();
-        ended.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_change_that_panics_is_an_answer() {
-        let (state, _database) = testing::state().await;
-        let outcome = state.run("panics", async {
-            tokio::task::yield_now().await;
-            panic!("boom");
-        });
-        assert!(outcome.await.is_err());
-    }
 
     #[test]
     fn the_base_follows_proxies() {

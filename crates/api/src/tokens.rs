@@ -19,10 +19,9 @@ use serde::Serialize;
 
 use crate::{
     error::ApiError,
-    extract::{LastPath, Lenient, Peer, Query, Who, WorkspacePath},
-    guard::{Allowance, address_key},
+    extract::{LastPath, Lenient, Live, Peer, Query, Who, WorkspacePath},
+    limits::{Allowance, address_key},
     state::ApiState,
-    workspaces,
 };
 
 /// Tokens listed unless asked otherwise (SEC-14).
@@ -96,14 +95,9 @@ fn not_minted(gone: bool, cause: &(dyn std::error::Error + 'static)) -> ApiError
 )]
 pub(crate) async fn mint(
     State(state): State<ApiState>,
-    WorkspacePath(id): WorkspacePath,
-    who: Who,
+    Live(WorkspacePath(id)): Live<WorkspacePath>,
 ) -> Result<(StatusCode, Answer<MintedToken>), ApiError> {
-    workspaces::require(&state, &who, id).await?;
-    let credentials = state.platform().credentials.clone();
-    let minted = state
-        .run("token-mint", async move { credentials.mint(id).await })
-        .await?;
+    let minted = state.platform().credentials.mint(id).await;
     let minted = minted.map_err(|error| not_minted(error.is_unknown_workspace(), &error))?;
     let token = minted.ok_or_else(|| {
         let text = format!("maximum {} active tokens per workspace", limits::TOKENS_PER_WORKSPACE);
@@ -136,10 +130,7 @@ pub(crate) async fn revoke(
     LastPath(token): LastPath,
 ) -> Result<Answer<StatusBody>, ApiError> {
     let token: TokenId = token.parse().map_err(|_| not_found())?;
-    let credentials = state.platform().credentials.clone();
-    let revoked = state
-        .run("token-revoke", async move { credentials.revoke(id, token).await })
-        .await?;
+    let revoked = state.platform().credentials.revoke(id, token).await;
     if !revoked.map_err(|error| ApiError::store("failed to revoke token", &error))? {
         return Err(not_found());
     }
@@ -168,10 +159,7 @@ pub(crate) async fn test_token(
     if let StateAnswer::Gone(_) = found.map_err(|error| ApiError::store("lookup failed", &error))? {
         return Err(unknown());
     }
-    let credentials = state.platform().credentials.clone();
-    let minted = state
-        .run("test-token", async move { credentials.mint_uncapped(id).await })
-        .await?;
+    let minted = state.platform().credentials.mint_uncapped(id).await;
     let token = minted.map_err(|error| not_minted(error.is_unknown_workspace(), &error))?;
     tracing::info!(workspace = %id, "test token minted");
     Ok(Answer(TestToken {
@@ -217,18 +205,13 @@ pub(crate) async fn mint_org(
         return Err(ApiError::bad_request("name too long (max 100 chars)"));
     }
     let granted = peer.map_or(Allowance::UNLIMITED, |peer| {
-        state.mints().take(address_key(peer), Instant::now())
+        state.limits().mints.take(address_key(peer), Instant::now())
     });
     if granted.exceeded {
         return Err(ApiError::rate_limited(granted.reset));
     }
     let (created_by, org_id) = minter(&identity);
-    let (credentials, stored) = (state.platform().credentials.clone(), name.clone());
-    let minted = state
-        .run("org-token-mint", async move {
-            credentials.mint_org(stored, created_by, org_id).await
-        })
-        .await?;
+    let minted = state.platform().credentials.mint_org(name.clone(), created_by, org_id).await;
     let (id, token) = minted.map_err(|error| ApiError::store("failed to mint token", &error))?;
     Ok(Answer(MintedOrgToken {
         id,
@@ -250,8 +233,8 @@ fn minter(identity: &Identity) -> (String, Option<WorkspaceId>) {
 
 /// Revokes an org token.
 #[utoipa::path(
-    delete, path = "/org/tokens/{id}", operation_id = "revoke_org_token", tag = "tokens",
-    params(("id" = OrgTokenId, Path, description = "Row id of the token.")),
+    delete, path = "/org/tokens/{tokenId}", operation_id = "revoke_org_token", tag = "tokens",
+    params(("tokenId" = OrgTokenId, Path, description = "Row id of the token.")),
     responses(
         (status = 200, description = "Revoked.", body = RevokedOrgToken),
         (status = 404, description = "No live token.", body = ErrorBody),
@@ -262,10 +245,7 @@ pub(crate) async fn revoke_org(
     LastPath(id): LastPath,
 ) -> Result<Answer<RevokedOrgToken>, ApiError> {
     let id: OrgTokenId = id.parse().map_err(|_| not_found())?;
-    let credentials = state.platform().credentials.clone();
-    let revoked = state
-        .run("org-token-revoke", async move { credentials.revoke_org(id).await })
-        .await?;
+    let revoked = state.platform().credentials.revoke_org(id).await;
     if !revoked.map_err(|error| ApiError::store("failed to revoke", &error))? {
         return Err(not_found());
     }
@@ -284,17 +264,8 @@ mod tests {
     async fn no_token_for_a_workspace_that_has_gone() {
         // SEC-15, LIFE-199: its own token passed the gate just before it was removed.
         let (state, _database) = testing::state().await;
-        let workspace = WorkspaceId::random();
-        let principal = Some(Principal::Workspace {
-            token: TokenId::random(),
-            workspace,
-        });
-        let who = Who(Identity {
-            principal,
-            presented: true,
-            open: false,
-        });
-        let refused = mint(State(state), WorkspacePath(workspace), who).await.unwrap_err();
+        let path = Live(WorkspacePath(WorkspaceId::random()));
+        let refused = mint(State(state), path).await.unwrap_err();
         assert_eq!(refused.into_response().status(), StatusCode::NOT_FOUND);
     }
 }

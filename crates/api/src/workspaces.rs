@@ -30,18 +30,6 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 /// What the owner of a removed workspace's token is told (LIFE-89).
 const GONE_HINT: &str = "Regenerate the workspace and its token: this one was removed and its credentials are dead";
 
-/// Refuses ids that name nothing. A workspace that shows its own token is there.
-pub(crate) async fn require(state: &ApiState, who: &Who, id: WorkspaceId) -> Result<(), ApiError> {
-    if who.0.workspace() == Some(id) {
-        return Ok(());
-    }
-    match state.platform().workspaces.state(id).await {
-        Ok(StateAnswer::Live(_)) => Ok(()),
-        Ok(StateAnswer::Gone(_)) => Err(ApiError::not_found("workspace not found")),
-        Err(error) => Err(ApiError::store("lookup failed", &error)),
-    }
-}
-
 /// Workspaces that are not removed, by creation.
 #[utoipa::path(
     get, path = "/workspaces", operation_id = "list_workspaces", tag = "workspaces",
@@ -69,13 +57,7 @@ pub(crate) async fn create(
     Json(request): Json<CreateWorkspace>,
 ) -> Result<(StatusCode, Answer<CreatedWorkspace>), ApiError> {
     let base = state.base_url(&headers);
-    let workspaces = state.platform().workspaces.clone();
-    let created = state
-        .run(
-            "workspace-create",
-            async move { workspaces.create(request, &base).await },
-        )
-        .await??;
+    let created = state.platform().workspaces.create(request, &base).await?;
     Ok((StatusCode::CREATED, Answer(created)))
 }
 
@@ -144,14 +126,8 @@ pub(crate) async fn update(
     Who(identity): Who,
     Json(request): Json<UpdateWorkspace>,
 ) -> Result<Answer<UpdatedWorkspace>, ApiError> {
-    let workspaces = state.platform().workspaces.clone();
     let admin = identity.is_admin();
-    let updated = state
-        .run(
-            "workspace-update",
-            async move { workspaces.patch(id, request, admin).await },
-        )
-        .await??;
+    let updated = state.platform().workspaces.patch(id, request, admin).await?;
     Ok(Answer(updated))
 }
 
@@ -174,13 +150,8 @@ pub(crate) async fn delete(
     WorkspacePath(id): WorkspacePath,
     query: Query,
 ) -> Result<Answer<DeletedWorkspace>, ApiError> {
-    let workspaces = state.platform().workspaces.clone();
     let (confirm, purge) = (query.is_true("confirm"), query.is_true("purge"));
-    let deleted = state
-        .run("workspace-delete", async move {
-            workspaces.delete(id, confirm, purge).await
-        })
-        .await??;
+    let deleted = state.platform().workspaces.delete(id, confirm, purge).await?;
     Ok(Answer(deleted))
 }
 
@@ -227,13 +198,7 @@ pub(crate) async fn restart(
     Lenient(mut request): Lenient<RestartWorkspace>,
 ) -> Result<Answer<RestartedWorkspace>, ApiError> {
     request.reset |= query.is_true("reset");
-    let workspaces = state.platform().workspaces.clone();
-    let restarted = state
-        .run(
-            "workspace-restart",
-            async move { workspaces.restart(id, request).await },
-        )
-        .await??;
+    let restarted = state.platform().workspaces.restart(id, request).await?;
     Ok(Answer(restarted))
 }
 

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use molecule_platform::{
-    activity::ActivityError,
+    activity::{ActivityError, FeedError},
     credentials::GateRefusal,
     messaging::{CallerRefusal, MessagingError},
     orgs::ImportError,
@@ -15,7 +15,7 @@ use molecule_platform::{
 use molecule_wire::a2a::A2aUnavailable;
 
 use super::{ApiError, Body};
-use crate::{activity::FeedError, limits::Unreadable};
+use crate::limits::Unreadable;
 
 /// Seconds after which a dead agent may be back (A2A-81).
 const RETRY_RESTARTING: u32 = 15;

@@ -1,9 +1,7 @@
 //! Events (`activity.md` §2): what was recorded, and the live socket.
 
-mod seats;
 mod socket;
 
-pub(crate) use seats::Seats;
 pub(crate) use socket::{__path_open, open};
 
 use axum::{Json as Answer, extract::State};

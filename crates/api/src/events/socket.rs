@@ -20,12 +20,12 @@ use molecule_wire::{ErrorBody, events::EventEnvelope};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::seats::Seat;
 use crate::{
     error::ApiError,
     extract::{Peer, Query, Who},
-    guard::{OpenSocket, admin},
-    limits::Holder,
+    guard::admin,
+    limits::{Holder, Seat},
+    metrics::OpenSocket,
     state::ApiState,
 };
 
@@ -85,7 +85,7 @@ pub(crate) async fn open(
         _ => ApiError::bad_request("not a WebSocket request").code("not_a_websocket"),
     })?;
     // Before the ticket is used up: it opens a socket as soon as another one is closed.
-    let seat = state.seats().take(Holder::of(&identity, peer)).ok_or_else(|| {
+    let seat = state.limits().seats.take(Holder::of(&identity, peer)).ok_or_else(|| {
         ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too many open sockets for one credential",
@@ -107,7 +107,7 @@ pub(crate) async fn open(
         .max_message_size(INBOUND_BYTES)
         .max_frame_size(INBOUND_BYTES)
         .write_buffer_size(OUTBOUND_BYTES);
-    let tracked = state.sockets().token();
+    let tracked = state.serving().sockets.token();
     Ok(upgrade.on_upgrade(move |socket| async move {
         session.run(socket).await;
         drop(tracked);
@@ -131,7 +131,7 @@ async fn admit(
     }
     if let Some(ticket) = query.get("ticket") {
         let invalid = || ApiError::unauthorized("ticket is invalid or expired").code("invalid_ticket");
-        let grant = state.tickets().redeem(ticket).map_err(|_| invalid())?;
+        let grant = state.codes().tickets.redeem(ticket).map_err(|_| invalid())?;
         // Bought with a bearer, it is worth what that is worth today.
         if grant.bearer.is_some() {
             admin(identity).map_err(|_| invalid())?;
@@ -218,7 +218,7 @@ impl Session {
         S: Stream<Item = Result<Message, axum::Error>> + Sink<Message> + Unpin,
     {
         let stopping = self.state.platform().supervisor.stopping();
-        let closing = self.state.closing().clone();
+        let closing = self.state.serving().closing.clone();
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut frames = Vec::new();
@@ -383,7 +383,7 @@ mod tests {
             frames: state.platform().events.subscribe(),
             listener: Listener::Canvas,
             bearer,
-            seat: state.seats().take(Holder::Address(None)).unwrap(),
+            seat: state.limits().seats.take(Holder::Address(None)).unwrap(),
             gauge: state.metrics().socket(),
             state: state.clone(),
             lost: 0,

@@ -4,8 +4,12 @@ use http::{header, request::Parts};
 use molecule_core::{WorkspaceId, credential::parse_bearer};
 use molecule_platform::credentials::{GateRefusal, Identity, Principal};
 
-use super::{Departed, Guarded, Subject};
-use crate::{error::ApiError, routes::Class};
+use super::Guarded;
+use crate::{
+    error::ApiError,
+    request::{Departed, Subject},
+    route::Class,
+};
 
 impl Guarded {
     /// Lets a request through or says why not. What the path names was resolved once: gate and handler must not differ
@@ -16,7 +20,7 @@ impl Guarded {
         Subject(subject): Subject,
         head: &Parts,
     ) -> Result<Option<Departed>, ApiError> {
-        match self.class {
+        match self.route.class {
             // Their handlers decide, from the identity.
             Class::Public | Class::Registry | Class::Message | Class::Socket => Ok(None),
             Class::Metrics if self.state.config().metrics_public => Ok(None),
@@ -37,7 +41,7 @@ impl Guarded {
 
     /// Discover is asked on behalf of the header's workspace, peers on behalf of the path's (SEC-75).
     fn peer_subject(&self, subject: Option<WorkspaceId>, head: &Parts) -> PeerSubject {
-        if self.name.starts_with("/registry/discover/") {
+        if self.route.asked_in_header {
             let Some(header) = head.headers.get("x-workspace-id").filter(|value| !value.is_empty()) else {
                 return PeerSubject::HeaderMissing;
             };
@@ -71,13 +75,13 @@ impl Guarded {
             .headers
             .get(header::AUTHORIZATION)
             .and_then(|value| parse_bearer(value.to_str().ok()?));
-        let (true, Some(bearer), Some(subject)) = (self.tells_departed, bearer, subject) else {
+        let (true, Some(bearer), Some(subject)) = (self.route.tells_departed, bearer, subject) else {
             return Err(refusal);
         };
         match self.state.platform().credentials.removed_owner(bearer).await {
             Ok(Some(owner)) if owner == subject => Ok(Departed),
             Ok(_) => Err(refusal),
-            Err(error) => Err(ApiError::platform_unavailable(self.name, &error)),
+            Err(error) => Err(ApiError::platform_unavailable(self.route.path, &error)),
         }
     }
 

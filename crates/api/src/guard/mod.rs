@@ -1,29 +1,22 @@
 //! Everything that happens to a request before and after its handler, in one service per route (SEC-208): origin,
-//! credential and rate, tenant, gate, handler; then status, headers and numbers. One service instead of a stack keeps
-//! messages and heartbeats cheap: the route is matched once, and nothing is looked up by name.
+//! credential and rate, tenant, gate, body, handler; then status, headers and numbers. One service instead of a stack
+//! keeps messages and heartbeats cheap: the route is matched once, and nothing is looked up by name.
 
 mod gate;
 mod headers;
 mod identify;
-mod metrics;
-mod origin;
-mod rate;
 mod tenant;
 
 pub(crate) use gate::admin;
-pub(crate) use identify::peer_of;
-pub(crate) use metrics::{HttpMetrics, OpenSocket};
-use metrics::{RouteMetrics, UNMATCHED};
-pub(crate) use origin::Origins;
-pub(crate) use rate::{Allowance, Windows, address_key};
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 
@@ -34,27 +27,21 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{StatusCode, request::Parts};
-use molecule_core::WorkspaceId;
+use http::{HeaderValue, StatusCode, Uri, request::Parts};
 use molecule_platform::supervise::panic_text;
-use origin::Verdict;
 use tower::{Layer, Service};
 
 use crate::{
     error::ApiError,
-    limits::{Holder, Share, Taken, Unreadable},
-    routes::{Class, Route},
+    limits::{Allowance, Holder, Share, Taken, Unreadable, Verdict, is_preflight},
+    metrics::{RouteMetrics, UNMATCHED},
+    request::{Subject, peer_of},
+    route::{Class, Route, Verb, first_segment},
     state::ApiState,
 };
 
-/// A bearer that was withdrawn because its workspace was removed, shown for that very workspace (LIFE-89a).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Departed;
-
-/// The workspace that `{id}` of the path names, decoded as handlers decode it; `None` for what is no id, which no token
-/// proves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject(pub Option<WorkspaceId>);
+/// What stands for requests that no row matches.
+static NO_ROUTE: Route = Route::plain(Verb::Get, UNMATCHED, Class::Public);
 
 /// A request that may be answered, and its part of the memory.
 struct Admitted {
@@ -62,24 +49,12 @@ struct Admitted {
     share: Option<Arc<Share>>,
 }
 
-/// What a guard knows of its route.
+/// A guard and the row it stands for.
 pub(crate) struct Guarded {
     state: ApiState,
-    /// For logs.
-    name: &'static str,
-    class: Class,
-    /// Registrations and heartbeats do not count (D2).
-    unmetered: bool,
-    /// Counts with what the binary holds.
-    built_in: bool,
-    /// Tells withdrawn bearers of the workspace that it is gone.
-    tells_departed: bool,
-    /// Leaves something behind although it is a GET, which browsers send for any page without asking.
-    mints: bool,
-    /// Bytes of a request body; 0 if none is read.
-    body: usize,
-    /// The path has an `{id}`.
-    has_subject: bool,
+    route: &'static Route,
+    /// Of what no row matches: first segments of the API's paths.
+    served: Option<HashSet<&'static str>>,
     metrics: Arc<RouteMetrics>,
 }
 
@@ -89,34 +64,21 @@ pub(crate) struct GuardLayer(Arc<Guarded>);
 
 impl GuardLayer {
     /// Of a route of the table.
-    pub(crate) fn of(state: &ApiState, route: &Route) -> Self {
-        let metrics = state.metrics().route(route.verb.as_str(), route.path);
+    pub(crate) fn of(state: &ApiState, route: &'static Route) -> Self {
         Self(Arc::new(Guarded {
             state: state.clone(),
-            name: route.path,
-            class: route.class,
-            unmetered: route.unmetered,
-            built_in: route.built_in,
-            tells_departed: route.tells_departed,
-            mints: route.mints,
-            body: route.body,
-            has_subject: route.path.contains("{id}"),
-            metrics,
+            route,
+            served: None,
+            metrics: state.metrics().route(route.verb.as_str(), route.path),
         }))
     }
 
-    /// Of what no route matches.
-    pub(crate) fn unmatched(state: &ApiState) -> Self {
+    /// Of what no route matches; `served` are the first segments of the API's paths.
+    pub(crate) fn unmatched(state: &ApiState, served: HashSet<&'static str>) -> Self {
         Self(Arc::new(Guarded {
             state: state.clone(),
-            name: UNMATCHED,
-            class: Class::Public,
-            unmetered: false,
-            built_in: false,
-            tells_departed: false,
-            mints: false,
-            body: 0,
-            has_subject: false,
+            route: &NO_ROUTE,
+            served: Some(served),
             metrics: state.metrics().route("any", UNMATCHED),
         }))
     }
@@ -143,7 +105,7 @@ pub(crate) struct Guard<S> {
 impl<S> Service<Request> for Guard<S>
 where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -166,29 +128,34 @@ impl Guarded {
     async fn serve<S>(&self, inner: S, request: Request) -> Response
     where
         S: Service<Request, Response = Response, Error = Infallible> + Send,
-        S::Future: Send,
+        S::Future: Send + 'static,
     {
         let begun = Instant::now();
-        let policy = headers::policy_of(request.uri().path());
-        let verdict = self.state.origins().judge(request.headers());
+        let policy = self.policy_of(request.uri());
+        let origins = &self.state.limits().origins;
+        let verdict = origins.judge(request.headers());
+        let by_other_page = self.route.mints && origins.is_foreign_page(request.headers());
         let mut allowance = None;
-        let by_other_page = self.mints && self.state.origins().is_foreign_page(request.headers());
         let mut response = if verdict == Verdict::Refused || by_other_page {
             StatusCode::FORBIDDEN.into_response()
-        } else if origin::is_preflight(&request) {
+        } else if is_preflight(&request) {
             let mut response = StatusCode::NO_CONTENT.into_response();
             headers::preflight(response.headers_mut());
             response
         } else {
-            let admitted = self.admit(request, begun, &mut allowance).await;
-            match admitted {
-                Ok(Admitted { request, share: _share }) => self.call(inner, request).await,
+            match self.admit(request, begun, &mut allowance).await {
+                Ok(admitted) => self.call(inner, admitted).await,
                 Err(refusal) => refusal,
             }
         };
         headers::complete(&mut response, policy, &verdict, allowance);
         self.metrics.observe(response.status(), begun.elapsed());
         response
+    }
+
+    fn policy_of(&self, uri: &Uri) -> HeaderValue {
+        let beside_the_api = |served: &HashSet<_>| !served.contains(first_segment(uri.path()));
+        headers::policy(self.route.page || self.served.as_ref().is_some_and(beside_the_api))
     }
 
     /// Credential, rate, tenant, gate, body: the request with its identity, or the refusal. What is handed on has its
@@ -208,7 +175,8 @@ impl Guarded {
         if granted.exceeded {
             return Err(ApiError::rate_limited(granted.reset).into_response());
         }
-        if !tenant::admits(self.state.config().org_id.as_deref(), self.state.origins(), &head) {
+        let org_id = self.state.config().org_id.as_deref();
+        if !self.route.any_org && !tenant::admits(org_id, &self.state.limits().origins, &head.headers) {
             return Err(StatusCode::NOT_FOUND.into_response());
         }
         let subject = self.subject_of(&mut head).await;
@@ -229,14 +197,14 @@ impl Guarded {
 
     /// The body of a request that passed its gate: whoever proves nothing makes the server hold nothing.
     async fn take(&self, body: Body, holder: Holder) -> Result<Taken, ApiError> {
-        if self.body == 0 {
+        if self.route.body == 0 {
             return Ok(Taken {
                 bytes: Bytes::new(),
                 share: None,
             });
         }
-        let read = self.state.bodies().read(body, self.body, holder).await;
-        read.map_err(|unreadable| match (unreadable, self.class) {
+        let read = self.state.limits().bodies.read(body, self.route.body, holder).await;
+        read.map_err(|unreadable| match (unreadable, self.route.class) {
             // A2A-2
             (Unreadable::TooLong, Class::Message) => ApiError::bad_request("invalid JSON"),
             (unreadable, _) => unreadable.into(),
@@ -244,7 +212,7 @@ impl Guarded {
     }
 
     async fn subject_of(&self, head: &mut Parts) -> Subject {
-        if !self.has_subject {
+        if !self.route.names_workspace() {
             return Subject(None);
         }
         // A parameter that is no UTF-8 is no id either.
@@ -256,27 +224,114 @@ impl Guarded {
     }
 
     /// The handler. A panic becomes a 500 and ends nothing else (SEC-208).
-    async fn call<S>(&self, mut inner: S, request: Request) -> Response
+    async fn call<S>(&self, mut inner: S, Admitted { request, share }: Admitted) -> Response
     where
         S: Service<Request, Response = Response, Error = Infallible>,
+        S::Future: Send + 'static,
     {
-        match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(panic) => {
-                tracing::error!(route = self.name, reason = panic_text(&*panic), "handler panicked");
-                ApiError::internal().into_response()
+        let route = self.route.path;
+        let handler = AssertUnwindSafe(inner.call(request)).catch_unwind();
+        let answer = async move {
+            // Also while what was made of the body is in use.
+            let _share = share;
+            match handler.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(panic) => {
+                    tracing::error!(route, reason = panic_text(&*panic), "handler panicked");
+                    ApiError::internal().into_response()
+                }
             }
+        };
+        if self.route.outlives_its_client() {
+            self.run(answer).await
+        } else {
+            answer.await
+        }
+    }
+
+    /// Runs a change to its end even if the client hangs up (architecture §4). What is done at once runs in place; what
+    /// has to wait moves into a tracked task, and a shutdown waits for it.
+    async fn run(&self, answer: impl Future<Output = Response> + Send + 'static) -> Response {
+        let mut answer = Box::pin(answer);
+        // The task polls again with a waker of its own.
+        if let Poll::Ready(response) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return response;
+        }
+        match self.state.platform().supervisor.spawn(self.route.path, answer).await {
+            Ok(Some(response)) => response,
+            // The supervisor has logged the panic. A task is never aborted while the server runs.
+            Ok(None) | Err(_) => ApiError::internal().into_response(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::{mpsc, oneshot};
     use tower::service_fn;
 
     use super::*;
     use crate::testing;
+
+    static CHANGE: Route = Route::plain(Verb::Post, "/change", Class::Public);
+
+    fn ask(path: &str) -> Request {
+        Request::builder().uri(path).body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_ends_though_its_client_leaves() {
+        // Architecture §4
+        let (state, _database) = testing::state().await;
+        let (go, gone) = oneshot::channel::<()>();
+        let (ended, mut ends) = mpsc::unbounded_channel();
+        let gone = gone.shared();
+        let handler = service_fn(move |_: Request| {
+            let (gone, ended) = (gone.clone(), ended.clone());
+            async move {
+                gone.await.unwrap();
+                ended.send(()).unwrap();
+                Ok(StatusCode::NO_CONTENT.into_response())
+            }
+        });
+        let mut guard = GuardLayer::of(&state, &CHANGE).layer(handler);
+        let mut change = guard.call(ask("/change"));
+        // Begun, not ended, and left.
+        assert!(futures_util::poll!(&mut change).is_pending());
+        drop(change);
+        go.send(()).unwrap();
+        ends.recv().await.unwrap();
+        assert_eq!(guard.call(ask("/change")).await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_panics_is_an_answer() {
+        let (state, _database) = testing::state().await;
+        let handler = service_fn(|_: Request| async {
+            tokio::task::yield_now().await;
+            panic!("boom");
+        });
+        let mut guard = GuardLayer::of(&state, &CHANGE).layer(handler);
+        let answer = guard.call(ask("/change")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn policies_by_row_and_by_whole_segment() {
+        // SEC-201
+        let (state, _database) = testing::state().await;
+        let served = HashSet::from(["workspaces", "ws"]);
+        let unmatched = GuardLayer::unmatched(&state, served);
+        let policy = |path: &'static str| unmatched.0.policy_of(&Uri::from_static(path));
+        for api in ["/workspaces", "/workspaces/x/y", "/ws"] {
+            assert_eq!(policy(api), headers::policy(false), "{api}");
+        }
+        for page in ["/", "/workspacesX", "/wsx", "/canvas/viewport"] {
+            assert_eq!(policy(page), headers::policy(true), "{page}");
+        }
+        assert_eq!(GuardLayer::of(&state, &CHANGE).0.policy_of(&Uri::from_static("/")), headers::policy(false));
+    }
 
     #[tokio::test]
     async fn a_panic_is_one_answer_and_no_more() {
@@ -286,11 +341,8 @@ mod tests {
             assert_ne!(request.uri().path(), "/panics", "boom");
             Ok(StatusCode::NO_CONTENT.into_response())
         });
-        let mut guard = GuardLayer::unmatched(&state).layer(handler);
-        let mut ask = async |path: &str| {
-            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-            guard.call(request).await.unwrap()
-        };
+        let mut guard = GuardLayer::unmatched(&state, HashSet::new()).layer(handler);
+        let mut ask = async |path: &str| guard.call(ask(path)).await.unwrap();
         let response = ask("/panics").await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-frame-options"], "DENY");

@@ -24,8 +24,18 @@ impl Holder {
             Some(Principal::Org(org)) => Self::Admin(org.token.uuid().as_u128()),
             Some(Principal::Workspace { workspace, .. }) => Self::Workspace(workspace.uuid().as_u128()),
             None if identity.is_admin() => Self::Local,
-            None => Self::Address(peer.map(super::address_key)),
+            None => Self::Address(peer.map(super::rate::address_key)),
         }
+    }
+}
+
+/// What a credential's requests are counted under: each token of a workspace for itself (D2).
+pub(crate) fn credential_key(principal: &Principal) -> u128 {
+    match principal {
+        Principal::Admin => 0,
+        Principal::Session(id) => id.uuid().as_u128(),
+        Principal::Org(org) => org.token.uuid().as_u128(),
+        Principal::Workspace { token, .. } => token.uuid().as_u128(),
     }
 }
 
@@ -56,10 +66,7 @@ mod tests {
         };
         assert_eq!(Holder::of(&Identity::default(), peer), Holder::Address(peer));
         assert_eq!(Holder::of(&open, peer), Holder::Local);
-        let wrong = Identity {
-            presented: true,
-            ..open
-        };
+        let wrong = Identity { presented: true, ..open };
         assert_eq!(Holder::of(&wrong, peer), Holder::Address(peer));
     }
 }

@@ -1,9 +1,57 @@
-//! What one peer may take of the server. Below the routes: nothing here knows which request it serves.
+//! What one peer may ask and take of the server. Below the routes: nothing here knows which request it serves.
 
 mod bodies;
 mod holder;
+mod origin;
+mod rate;
+mod seats;
 
 pub(crate) use bodies::{BodyMemory, Share, Taken, Unreadable};
-pub(crate) use holder::Holder;
+pub(crate) use holder::{Holder, credential_key};
+pub(crate) use origin::{Origins, Verdict, is_local, is_preflight};
+pub(crate) use rate::{Allowance, Windows, address_key};
+pub(crate) use seats::{Seat, Seats};
 
-use crate::guard::address_key;
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use molecule_core::limits;
+use molecule_platform::AuthMode;
+
+use crate::config::ApiConfig;
+
+/// Span of the limit on org tokens (SEC-206).
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The limits of all requests together.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// Which pages may call.
+    pub(crate) origins: Origins,
+    /// Anonymous requests and failed authentications by address.
+    pub(crate) addresses: Windows<IpAddr>,
+    /// Requests for what the binary holds, by address.
+    pub(crate) pages: Windows<IpAddr>,
+    /// Requests by valid credential.
+    pub(crate) credentials: Windows<u128>,
+    /// Org tokens minted by address (SEC-206).
+    pub(crate) mints: Windows<IpAddr>,
+    /// Open sockets by whose they are.
+    pub(crate) seats: Arc<Seats>,
+    /// Memory for request bodies.
+    pub(crate) bodies: BodyMemory,
+}
+
+impl Limits {
+    pub(crate) fn new(mode: AuthMode, external_url: Option<&str>, config: &ApiConfig) -> Self {
+        let rates = &config.rates;
+        Self {
+            origins: Origins::new(mode, config.cors_origins.as_deref(), external_url),
+            addresses: Windows::new(rates.address, limits::RATE_WINDOW),
+            pages: Windows::new(rates.pages, limits::RATE_WINDOW),
+            credentials: Windows::new(rates.credential, limits::RATE_WINDOW),
+            mints: Windows::new(rates.org_token_mints, HOUR),
+            seats: Seats::new(rates.sockets),
+            bodies: BodyMemory::default(),
+        }
+    }
+}

@@ -55,6 +55,15 @@ pub(crate) struct Windows<K> {
     shards: Vec<Mutex<Shard<K>>>,
 }
 
+impl<K> std::fmt::Debug for Windows<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Windows")
+            .field("limit", &self.limit)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<K: Hash + Eq> Windows<K> {
     /// `limit` requests per `window`; 0 is no limit.
     pub(crate) fn new(limit: u32, window: Duration) -> Self {

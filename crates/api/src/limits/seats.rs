@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::limits::Holder;
+use super::Holder;
 
 /// Counts open sockets by holder.
 #[derive(Debug)]

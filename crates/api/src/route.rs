@@ -1,0 +1,179 @@
+//! What is known of a route, whoever asks: its guard, the description of the API, and tests. The table itself is in
+//! `routes`.
+
+use axum::routing::{MethodFilter, MethodRouter};
+use molecule_core::limits;
+
+use crate::state::ApiState;
+
+/// Who may call a route. Beside each class: what it asks for in required mode. In open mode a local request without a
+/// bearer passes every gate (D2); a bearer that proves nothing is refused in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing.
+    Public,
+    /// Its handler decides: the token of the workspace in the body.
+    Registry,
+    /// Its handler decides: any credential, or the token of the workspace in `X-Workspace-ID`.
+    Message,
+    /// The token of the asking workspace, or a session.
+    Peer,
+    /// Any valid credential.
+    Topology,
+    /// Admin class, or the workspace's own token.
+    Workspace,
+    /// The workspace's own token; as [`Class::Workspace`] while it has none.
+    WorkspaceOnly,
+    /// Operator, org token or session.
+    Admin,
+    /// Its handler decides: a ticket, admin class, or a workspace's own token.
+    Socket,
+    /// The operator's own token, where test tokens are on.
+    TestToken,
+    /// Nothing if so configured, else admin class.
+    Metrics,
+}
+
+impl Class {
+    /// As `x-auth-class` spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Registry => "registry",
+            Self::Message => "message",
+            Self::Peer => "peer",
+            Self::Topology => "topology",
+            Self::Workspace => "workspace",
+            Self::WorkspaceOnly => "workspace-only",
+            Self::Admin => "admin",
+            Self::Socket => "socket",
+            Self::TestToken => "test-token",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+/// Method of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the documentation")]
+pub enum Verb {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    /// As requests spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    pub(crate) const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// One row of the table. `{id}` in a path is always a workspace.
+#[derive(Debug)]
+pub struct Route {
+    /// Method.
+    pub verb: Verb,
+    /// Pattern, in axum's spelling.
+    pub path: &'static str,
+    /// Who may call it.
+    pub class: Class,
+    /// Does not count against its credential's rate (D2).
+    pub unmetered: bool,
+    /// Answers from the binary alone, and counts in a bucket of its own.
+    pub built_in: bool,
+    /// A page or a file of one: its policy lets it run our scripts (SEC-201).
+    pub page: bool,
+    /// Answers whichever org a hosted server is asked for (SEC-55).
+    pub any_org: bool,
+    /// Tells a withdrawn bearer of the workspace in the path that it is gone (LIFE-89a, OP-17).
+    pub tells_departed: bool,
+    /// Asked on behalf of the workspace in `X-Workspace-ID`, not of that in the path (SEC-75).
+    pub asked_in_header: bool,
+    /// A GET that leaves something behind; pages of other origins cannot make one.
+    pub mints: bool,
+    /// Sees to it itself that what it began is ended when the client has left; other changes are run to their end.
+    pub own_task: bool,
+    /// Bytes of a request body; 0 if none is read.
+    pub body: usize,
+    pub(crate) handler: fn(Verb) -> MethodRouter<ApiState>,
+}
+
+impl Route {
+    /// A row without special facts.
+    pub(crate) const fn plain(verb: Verb, path: &'static str, class: Class) -> Self {
+        Self {
+            verb,
+            path,
+            class,
+            unmetered: false,
+            built_in: false,
+            page: false,
+            any_org: false,
+            tells_departed: false,
+            asked_in_header: false,
+            mints: false,
+            own_task: false,
+            body: body_of(verb, class),
+            handler: |_| MethodRouter::new(),
+        }
+    }
+
+    /// Does the path name a workspace?
+    #[must_use]
+    pub fn names_workspace(&self) -> bool {
+        self.path.contains("{id}")
+    }
+
+    /// Is an `{id}` that is none answered with 400 (SEC-106)? Who asks in a header gets 403, for a test token 404.
+    #[must_use]
+    pub fn refuses_malformed_id(&self) -> bool {
+        self.names_workspace() && !self.asked_in_header && self.class != Class::TestToken
+    }
+
+    /// Is the handler run to its end though the client hangs up? Whatever changes something is.
+    #[must_use]
+    pub fn outlives_its_client(&self) -> bool {
+        (self.verb != Verb::Get || self.mints) && !self.own_task
+    }
+
+    /// The first segment of the path.
+    pub(crate) fn segment(&self) -> &'static str {
+        first_segment(self.path)
+    }
+}
+
+/// The first segment of a path.
+pub(crate) fn first_segment(path: &str) -> &str {
+    path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+/// Bytes that bodies have where a row says nothing else (SEC-190, A2A-2). What agents send stays small (D33).
+const fn body_of(verb: Verb, class: Class) -> usize {
+    match (verb, class) {
+        (Verb::Get | Verb::Delete, _) => 0,
+        (_, Class::Admin) => limits::JSON_BODY_BYTES,
+        (_, Class::Message) => limits::A2A_REQUEST_BYTES,
+        _ => limits::WORKSPACE_BODY_BYTES,
+    }
+}
