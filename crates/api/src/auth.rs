@@ -9,13 +9,14 @@ use molecule_core::{Timestamp, credential::parse_bearer};
 use molecule_platform::credentials::Principal;
 use molecule_wire::{
     ErrorBody, StatusBody,
-    auth::{LoggedIn, Login, LoginCode, Ticket},
+    auth::{BuyTicket, LoggedIn, Login, LoginCode, Ticket, TicketPurpose},
 };
 
 use crate::{
     error::ApiError,
-    extract::{Json, Who},
-    state::{ApiState, Grant},
+    extract::{Json, Optional, Who},
+    state::ApiState,
+    tickets::Grant,
 };
 
 /// Trades the code of a login URL for a session. The code never works again.
@@ -80,20 +81,31 @@ pub(crate) fn login_url(state: &ApiState, base: &str) -> Option<String> {
     Some(format!("{}/#code={}", base.trim_end_matches('/'), code.expose()))
 }
 
-/// A ticket that opens one event socket within 30 seconds.
+/// A ticket for what cannot carry a bearer: it opens once, within 30 seconds, what it was bought for.
+///
+/// Without a body it opens the event socket.
 #[utoipa::path(
     post, path = "/auth/tickets", operation_id = "create_ticket", tag = "auth",
-    responses((status = 201, description = "The ticket.", body = Ticket))
+    request_body(content = Option<BuyTicket>),
+    responses(
+        (status = 201, description = "The ticket.", body = Ticket),
+        (status = 400, description = "An unknown purpose, or one that needs a workspace.", body = ErrorBody),
+    )
 )]
 pub(crate) async fn ticket(
     State(state): State<ApiState>,
     headers: HeaderMap,
+    Optional(what): Optional<BuyTicket>,
 ) -> Result<(StatusCode, Answer<Ticket>), ApiError> {
+    if what.purpose == TicketPurpose::Logs && what.workspace_id.is_none() {
+        return Err(ApiError::bad_request("a ticket for logs needs a workspace_id"));
+    }
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| parse_bearer(value.to_str().ok()?));
     let grant = Grant {
         bearer: bearer.map(Into::into),
+        what,
     };
     let ticket = state.codes().tickets.issue(grant).ok_or_else(ApiError::internal)?;
     let expires_in = state.codes().tickets.lifetime().as_secs();

@@ -46,6 +46,7 @@ impl Payload for orgs::ImportOrg {}
 impl Payload for templates::ImportTemplate {}
 impl Payload for auth::Login {}
 impl Payload for auth::MintOrgToken {}
+impl Payload for auth::BuyTicket {}
 
 /// A JSON object. `Content-Type` is not looked at.
 #[derive(Debug)]
@@ -77,6 +78,22 @@ impl<T: Payload + Default> FromRequest<ApiState> for Lenient<T> {
 fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     (first == Some(&b'{')).then(|| serde_json::from_slice(body).ok())?
+}
+
+/// A JSON object that may be absent, which means its default; one that cannot be read is refused.
+#[derive(Debug)]
+pub(crate) struct Optional<T>(pub T);
+
+impl<T: Payload + Default> FromRequest<ApiState> for Optional<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
+        let body = at_hand(request).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
+    }
 }
 
 /// The body, which the guard has read within the bounds of the route's row.

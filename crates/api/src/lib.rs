@@ -30,6 +30,7 @@ mod state;
 mod templates;
 #[cfg(test)]
 mod testing;
+mod tickets;
 mod tokens;
 mod workspaces;
 

@@ -207,7 +207,7 @@ fn complete(operation: &mut Operation, route: &Route) {
     operation.security = Some(match route.class {
         Class::Public => Vec::new(),
         Class::Metrics => vec![SecurityRequirement::default(), with(BEARER)],
-        Class::Socket => vec![with(TICKET), with(BEARER)],
+        _ if route.ticket.is_some() => vec![with(TICKET), with(BEARER)],
         _ => vec![with(BEARER)],
     });
     let known = &mut operation.responses.responses;

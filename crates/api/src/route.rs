@@ -3,6 +3,7 @@
 
 use axum::routing::{MethodFilter, MethodRouter};
 use molecule_core::limits;
+use molecule_wire::auth::TicketPurpose;
 
 use crate::state::ApiState;
 
@@ -114,6 +115,8 @@ pub struct Route {
     pub mints: bool,
     /// Sees to it itself that what it began is ended when the client has left; other changes are run to their end.
     pub own_task: bool,
+    /// Opened by a ticket for this, too (D2).
+    pub ticket: Option<TicketPurpose>,
     /// Bytes of a request body; 0 if none is read.
     pub body: usize,
     pub(crate) handler: fn(Verb) -> MethodRouter<ApiState>,
@@ -134,6 +137,7 @@ impl Route {
             asked_in_header: false,
             mints: false,
             own_task: false,
+            ticket: None,
             body: body_of(verb, class),
             handler: |_| MethodRouter::new(),
         }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use axum::{Router, handler::Handler, routing::on};
 use molecule_core::limits;
+use molecule_wire::auth::TicketPurpose;
 
 use crate::{
     a2a, activity, artifacts, auth, events,
@@ -51,7 +52,7 @@ routes! {
     Post "/auth/login" Public [body = limits::LOGIN_BODY_BYTES] => auth::login;
     Post "/auth/logout" Admin [body = 0] => auth::logout;
     Post "/auth/login-codes" Admin [body = 0] => auth::login_code;
-    Post "/auth/tickets" Admin [body = 0] => auth::ticket;
+    Post "/auth/tickets" Admin [body = limits::LOGIN_BODY_BYTES] => auth::ticket;
 
     Get "/workspaces" Admin => workspaces::list;
     Post "/workspaces" Admin => workspaces::create;
@@ -60,7 +61,7 @@ routes! {
     Delete "/workspaces/{id}" Admin => workspaces::delete;
     Get "/workspaces/{id}/state" WorkspaceOnly [tells_departed] => workspaces::workspace_state;
     Post "/workspaces/{id}/restart" Workspace => workspaces::restart;
-    Get "/workspaces/{id}/logs" Workspace => workspaces::logs;
+    Get "/workspaces/{id}/logs" Workspace [ticket = Some(TicketPurpose::Logs)] => workspaces::logs;
 
     Post "/workspaces/{id}/a2a" Message [own_task] => a2a::send;
     Get "/workspaces/{id}/activity" Workspace => activity::list;
@@ -112,7 +113,7 @@ routes! {
 
     Get "/events" Admin => events::list;
     Get "/events/{workspaceId}" Admin => events::of_workspace;
-    Get "/ws" Socket => events::open;
+    Get "/ws" Socket [ticket = Some(TicketPurpose::Events)] => events::open;
 }
 
 /// The router of the table: every route behind its guard, and everything else behind one too.

@@ -6,17 +6,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use molecule_core::limits;
 use molecule_platform::{AuthMode, Platform, credentials::OneTimeCodes};
-use secrecy::SecretString;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::ApiConfig, limits::Limits, metrics::HttpMetrics};
-
-/// What a ticket stands for: the bearer it was bought with, so that what it opened ends with that credential.
-#[derive(Debug, Clone)]
-pub(crate) struct Grant {
-    /// `None` in open mode, where no bearer is needed.
-    pub bearer: Option<SecretString>,
-}
+use crate::{config::ApiConfig, limits::Limits, metrics::HttpMetrics, tickets::{self, Grant}};
 
 /// Codes that work once.
 #[derive(Debug)]
@@ -66,7 +58,7 @@ impl ApiState {
             limits: Limits::new(platform.config.auth, external, &config),
             codes: Codes {
                 logins: OneTimeCodes::new(limits::LOGIN_CODE_TTL),
-                tickets: OneTimeCodes::new(limits::TICKET_TTL),
+                tickets: tickets::tickets(),
             },
             metrics: Arc::default(),
             openapi: openapi.into(),

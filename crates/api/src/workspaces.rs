@@ -207,6 +207,7 @@ pub(crate) async fn restart(
     get, path = "/workspaces/{id}/logs", operation_id = "workspace_logs", tag = "workspaces",
     params(
         ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("ticket" = Option<String>, Query, description = "A single-use ticket for `logs` of this workspace."),
         ("bytes" = Option<u32>, Query, description = "At most so many; default 65536, highest 1048576."),
     ),
     responses(

@@ -4,7 +4,7 @@ use molecule_core::{ActivityId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::registry::Raw;
+use crate::{patch::null_is_default, registry::Raw};
 
 /// One row of `GET /workspaces/:id/activity` (ACT §1.2).
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -93,7 +93,8 @@ pub struct Notify {
     #[serde(default)]
     pub message: String,
     /// Files the message refers to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schema(nullable)]
     pub attachments: Vec<Attachment>,
 }
 

@@ -3,6 +3,8 @@
 use molecule_core::{OrgTokenId, Timestamp, TokenId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
+use crate::patch::null_is_default;
+
 macro_rules! hide {
     ($($name:ident),+) => { $(impl std::fmt::Debug for $name {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,7 +39,30 @@ pub struct LoginCode {
     pub expires_at: Timestamp,
 }
 
-/// 201 of `POST /auth/tickets`: opens one socket or download within 30 s.
+/// What a ticket is good for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketPurpose {
+    /// `GET /ws`: live events, of one workspace if the ticket names one.
+    #[default]
+    Events,
+    /// `GET /workspaces/:id/logs` of the workspace that the ticket names.
+    Logs,
+}
+
+/// Optional body of `POST /auth/tickets`. Without one the ticket is for `events`, of every workspace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BuyTicket {
+    /// What it opens.
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
+    pub purpose: TicketPurpose,
+    /// Of which workspace. `logs` needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// 201 of `POST /auth/tickets`: opens once, within 30 s, what it was bought for.
 #[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ticket {
     /// Value of the `ticket` query parameter.

@@ -12,6 +12,26 @@ pub struct Health {
     pub status: String,
 }
 
+/// `GET /ready`: 200 if all of it is so, else 503.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Ready {
+    /// `ready` or `not_ready`.
+    pub status: String,
+    /// The database answers.
+    pub database: bool,
+    /// What an earlier server left running has been taken over.
+    pub settled: bool,
+    /// The server is stopping: requests in flight are finished, new ones belong elsewhere.
+    pub stopping: bool,
+}
+
+/// `GET` and `PUT /admin/log`: what the server writes into its log.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogFilter {
+    /// A level, or levels by module: `info,molecule_platform=debug`.
+    pub filter: String,
+}
+
 /// `GET /buildinfo` (SEC-211).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BuildInfo {

@@ -36,6 +36,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
+/// Takes `null` for the default, as clients send it for what they have nothing to say about. Use with
+/// `#[serde(default, deserialize_with = "…")]` on optional fields that are no `Option`.
+///
+/// # Errors
+/// What the field's own type says of a value that it cannot be.
+pub fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +57,27 @@ mod tests {
     struct Body {
         #[serde(default)]
         x: Patch<i32>,
+    }
+
+    #[test]
+    fn null_says_nothing() {
+        // REG §4, LIFE §5: an agent that sends null for what it does not know stays alive.
+        let beat = r#"{"workspace_id":"w","error_rate":null,"sample_error":null,"current_task":null,"active_tasks":null,
+                       "uptime_seconds":null,"monthly_spend":null,"runtime_state":null,"runtime_metadata":null}"#;
+        let beat: crate::registry::Heartbeat = serde_json::from_str(beat).unwrap();
+        assert_eq!((beat.error_rate, beat.active_tasks, beat.current_task.as_str()), (0.0, 0, ""));
+        let register = r#"{"id":"w","agent_card":{},"url":null,"delivery_mode":null}"#;
+        assert_eq!(serde_json::from_str::<crate::registry::Register>(register).unwrap().url, "");
+        let notify = r#"{"message":"hi","attachments":null}"#;
+        assert!(serde_json::from_str::<crate::activity::Notify>(notify).unwrap().attachments.is_empty());
+        let create = r#"{"name":"w","external":null,"tier":null,"secrets":null,"canvas":{"x":null,"y":1}}"#;
+        assert!(!serde_json::from_str::<crate::workspaces::CreateWorkspace>(create).unwrap().external);
+        let restart = r#"{"template":null,"apply_template":null,"reset":null,"rebuild_config":null}"#;
+        assert!(!serde_json::from_str::<crate::workspaces::RestartWorkspace>(restart).unwrap().reset);
+        let model = |text| serde_json::from_str::<crate::secrets::SetModel>(text).map(|set| set.model);
+        assert_eq!(model(r#"{"model":null}"#).unwrap(), "");
+        assert!(model("{}").is_err(), "what is required is not optional");
+        assert!(model(r#"{"model":3}"#).is_err());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
+use crate::patch::null_is_default;
+
 /// `POST /registry/register` (REG §3).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Register {
@@ -17,10 +19,12 @@ pub struct Register {
     #[schema(value_type = Object)]
     pub agent_card: Raw,
     /// Where the agent listens; `""` in poll mode.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub url: String,
     /// `push`, `poll` or empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub delivery_mode: String,
 }
 
@@ -53,25 +57,32 @@ pub struct Heartbeat {
     /// The workspace.
     pub workspace_id: String,
     /// Share of failed requests since the last beat, 0…1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub error_rate: f64,
     /// A recent error, `""` when none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub sample_error: String,
     /// What the agent is doing, `""` when idle.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub current_task: String,
     /// Tasks running now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub active_tasks: i64,
     /// Seconds since the agent started.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub uptime_seconds: i64,
     /// USD cents; 0 means no update.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub monthly_spend: i64,
     /// Only `wedged` has meaning.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub runtime_state: String,
     /// What the adapter can do; absent leaves the platform's overrides as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +93,8 @@ pub struct Heartbeat {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RuntimeMetadata {
     /// `heartbeat scheduler session status_mgmt retry activity_decoration channel_dispatch`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub capabilities: BTreeMap<String, bool>,
     /// Silence the proxy tolerates, seconds; ≤0 or absent clears.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,8 @@
 use molecule_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::patch::null_is_default;
+
 /// One key of a secret list; values are never listed (PROV-120).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SecretView {
@@ -62,6 +64,8 @@ pub struct ModelView {
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SetModel {
     /// The slug.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub model: String,
 }
 
@@ -78,6 +82,8 @@ pub struct ProviderView {
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SetProvider {
     /// The provider.
+    #[serde(deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub provider: String,
 }
 

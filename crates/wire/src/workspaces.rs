@@ -6,7 +6,7 @@ use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, validate::Workspace
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Patch;
+use crate::{Patch, patch::null_is_default};
 
 /// `POST /workspaces` (LIFE §5).
 #[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -30,7 +30,8 @@ pub struct CreateWorkspace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
     /// Nothing is provisioned; the agent connects by itself.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub external: bool,
     /// Address of an external agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,10 +80,12 @@ impl std::fmt::Debug for CreateWorkspace {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CanvasPosition {
     /// Pixels to the right.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub x: f64,
     /// Pixels down.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub y: f64,
 }
 
@@ -339,13 +342,16 @@ pub struct RestartWorkspace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// Apply the template that matches name or runtime.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub apply_template: bool,
     /// Discard the session.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub reset: bool,
     /// Rebuild the configuration from the org template.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
+    #[schema(nullable)]
     pub rebuild_config: bool,
 }
 

@@ -92,6 +92,11 @@ impl ApiError {
         .code("platform_unavailable")
     }
 
+    /// A ticket that opens nothing here (D2).
+    pub(crate) fn invalid_ticket() -> Self {
+        Self::unauthorized("ticket is invalid or expired").code("invalid_ticket")
+    }
+
     /// SEC-205.
     pub(crate) fn rate_limited(retry_after: u32) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate limit exceeded").retry_after(retry_after)

@@ -16,7 +16,7 @@ use molecule_platform::{
     credentials::{ClaimError, Identity, Principal},
     events::{Frame, Missed, Subscription},
 };
-use molecule_wire::{ErrorBody, events::EventEnvelope};
+use molecule_wire::{ErrorBody, auth::TicketPurpose, events::EventEnvelope};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -45,6 +45,8 @@ const BATCH: usize = 256;
 enum Listener {
     /// Sees everything.
     Canvas,
+    /// Sees what happens to one workspace: what its ticket was bought for.
+    Watcher(WorkspaceId),
     /// Sees what concerns those it may talk to (ACT-78).
     Agent(WorkspaceId),
 }
@@ -55,7 +57,7 @@ enum Listener {
 #[utoipa::path(
     get, path = "/ws", operation_id = "event_socket", tag = "events",
     params(
-        ("ticket" = Option<String>, Query, description = "A single-use ticket."),
+        ("ticket" = Option<String>, Query, description = "A single-use ticket for `events`."),
         ("X-Workspace-ID" = Option<WorkspaceId>, Header, description = "The listening workspace."),
     ),
     responses(
@@ -130,13 +132,17 @@ async fn admit(
         return Ok((agent(state, identity, named).await?, bearer));
     }
     if let Some(ticket) = query.get("ticket") {
-        let invalid = || ApiError::unauthorized("ticket is invalid or expired").code("invalid_ticket");
+        let invalid = ApiError::invalid_ticket;
         let grant = state.codes().tickets.redeem(ticket).map_err(|_| invalid())?;
+        if !grant.opens(TicketPurpose::Events, None) {
+            return Err(invalid());
+        }
         // Bought with a bearer, it is worth what that is worth today.
         if grant.bearer.is_some() {
             admin(identity).map_err(|_| invalid())?;
         }
-        return Ok((Listener::Canvas, grant.bearer));
+        let listener = grant.what.workspace_id.map_or(Listener::Canvas, Listener::Watcher);
+        return Ok((listener, grant.bearer));
     }
     // The bearer proves whose it is; a header would only name it (SEC-96).
     if let Some(workspace) = identity.workspace() {
@@ -286,6 +292,7 @@ impl Session {
     async fn concerns(&self, frame: &Frame) -> bool {
         match (self.listener, frame.workspace_id) {
             (Listener::Canvas, _) => true,
+            (Listener::Watcher(watched), subject) => subject == Some(watched),
             (Listener::Agent(own), Some(subject)) => self.state.platform().registry.check_access(own, subject).await,
             (Listener::Agent(_), None) => false,
         }
@@ -302,7 +309,7 @@ impl Session {
             .await;
         match (found, self.listener) {
             (Ok(Some(Principal::Workspace { workspace, .. })), Listener::Agent(own)) => workspace != own,
-            (Ok(Some(principal)), Listener::Canvas) => !principal.is_admin(),
+            (Ok(Some(principal)), Listener::Canvas | Listener::Watcher(_)) => !principal.is_admin(),
             (Ok(_), _) => true,
             (Err(_), _) => false,
         }

@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Instant};
 use http::{header, request::Parts};
 use molecule_core::credential::parse_bearer;
 use molecule_platform::{AuthMode, credentials::Identity};
+use molecule_wire::auth::TicketPurpose;
 use secrecy::ExposeSecret;
 
 use super::Guarded;
@@ -12,13 +13,13 @@ use crate::{
     error::ApiError,
     extract::Query,
     limits::{Allowance, address_key, credential_key, is_local},
-    request::peer_of,
+    request::{Subject, peer_of},
     route::Class,
 };
 
 impl Guarded {
     /// Looks the bearer up. Public routes do not: they must answer when the store does not.
-    pub(super) async fn identify(&self, head: &Parts) -> Result<Identity, ApiError> {
+    pub(super) async fn identify(&self, head: &Parts, subject: Subject) -> Result<Identity, ApiError> {
         let headers = &head.headers;
         let open = self.state.mode() == AuthMode::Open && is_local(peer_of(&head.extensions), headers);
         if matches!(self.route.class, Class::Public) {
@@ -28,7 +29,7 @@ impl Guarded {
             });
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return self.identify_by_ticket(head, open).await;
+            return self.identify_by_ticket(head, subject, open).await;
         };
         let Ok(text) = value.to_str() else {
             // Bytes that no token has; a bearer nevertheless.
@@ -47,16 +48,17 @@ impl Guarded {
         self.look_up(bearer, open).await
     }
 
-    /// A ticket stands for the bearer it was bought with. It is looked at, not used up: that is for the handler, once
-    /// rate and request allow it.
-    async fn identify_by_ticket(&self, head: &Parts, open: bool) -> Result<Identity, ApiError> {
-        let ticket = match self.route.class {
-            Class::Socket => Query::parse(head.uri.query()),
-            _ => Query::default(),
-        };
-        let grant = ticket
-            .get("ticket")
-            .and_then(|ticket| self.state.codes().tickets.peek(ticket));
+    /// A ticket stands for the bearer it was bought with, on the route it was bought for. It is looked at, not used up:
+    /// that comes once rate and gate allow the request.
+    async fn identify_by_ticket(
+        &self,
+        head: &Parts,
+        Subject(subject): Subject,
+        open: bool,
+    ) -> Result<Identity, ApiError> {
+        let grant = self
+            .ticket_of(head)
+            .and_then(|(purpose, ticket)| self.state.codes().tickets.peek(&ticket).filter(|grant| grant.opens(purpose, subject)));
         match grant.and_then(|grant| grant.bearer) {
             Some(bearer) => self.look_up(bearer.expose_secret(), open).await,
             None => Ok(Identity {
@@ -64,6 +66,26 @@ impl Guarded {
                 ..Identity::default()
             }),
         }
+    }
+
+    /// The ticket that a request shows to a route that takes them.
+    fn ticket_of(&self, head: &Parts) -> Option<(TicketPurpose, String)> {
+        let purpose = self.route.ticket?;
+        let query = Query::parse(head.uri.query());
+        query.get("ticket").map(|ticket| (purpose, ticket.to_owned()))
+    }
+
+    /// Uses up the ticket that let a request in. A socket does so itself, once it has a seat.
+    pub(super) fn use_up(&self, head: &Parts) -> Result<(), ApiError> {
+        if self.route.class == Class::Socket || head.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(());
+        }
+        let Some((_, ticket)) = self.ticket_of(head) else {
+            return Ok(());
+        };
+        // Somebody else may have been faster.
+        let redeemed = self.state.codes().tickets.redeem(&ticket);
+        redeemed.map(drop).map_err(|_| ApiError::invalid_ticket())
     }
 
     async fn look_up(&self, bearer: &str, open: bool) -> Result<Identity, ApiError> {

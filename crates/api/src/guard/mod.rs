@@ -168,7 +168,9 @@ impl Guarded {
     ) -> Result<Admitted, Response> {
         // Apart from its body, which cannot be shared between threads.
         let (mut head, body) = request.into_parts();
-        let identity = self.identify(&head).await.map_err(IntoResponse::into_response)?;
+        let subject = self.subject_of(&mut head).await;
+        let identity = self.identify(&head, subject).await;
+        let identity = identity.map_err(IntoResponse::into_response)?;
         let peer = peer_of(&head.extensions);
         let granted = self.meter(&identity, peer, now);
         *allowance = Some(granted);
@@ -179,9 +181,9 @@ impl Guarded {
         if !self.route.any_org && !tenant::admits(org_id, &self.state.limits().origins, &head.headers) {
             return Err(StatusCode::NOT_FOUND.into_response());
         }
-        let subject = self.subject_of(&mut head).await;
         let departed = self.gate(&identity, subject, &head).await;
         let departed = departed.map_err(IntoResponse::into_response)?;
+        self.use_up(&head).map_err(IntoResponse::into_response)?;
         head.extensions.insert(subject);
         if let Some(departed) = departed {
             head.extensions.insert(departed);

@@ -84,6 +84,43 @@ both_engines! {
         assert!(event["timestamp"].is_string());
     }
 
+    // D2: a ticket opens what it was bought for, and nothing else
+    async fn a_ticket_has_a_purpose_and_a_target(url: String) {
+        let server = Server::new(&url).await;
+        let (one, two) = (server.workspace("one", None).await, server.workspace("two", None).await);
+        let buy = async |body: Value| {
+            let bought = server.post("/auth/tickets", &body).bearer(ADMIN).send().await.expect(201);
+            bought["ticket"].as_str().unwrap().to_owned()
+        };
+        let logs = |of: &Workspace, ticket: &str| server.get(format!("/workspaces/{}/logs?ticket={ticket}", of.id));
+        let events = |ticket: &str| server.get(format!("/ws?ticket={ticket}")).upgrade();
+
+        let ticket = buy(json!({ "purpose": "logs", "workspace_id": one.id })).await;
+        logs(&two, &ticket).send().await.refused(401, "missing workspace auth token");
+        events(&ticket).send().await.refused(401, "ticket is invalid or expired");
+        let ticket = buy(json!({ "purpose": "logs", "workspace_id": one.id })).await;
+        server.get(format!("/workspaces/{}/activity?ticket={ticket}", one.id)).send().await.refused(401, "missing workspace auth token");
+        // Past the gate: an external workspace has no logs here.
+        assert_eq!(logs(&one, &ticket).send().await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        logs(&one, &ticket).send().await.refused(401, "missing workspace auth token");
+        let ticket = buy(json!({ "purpose": "events" })).await;
+        logs(&one, &ticket).send().await.refused(401, "missing workspace auth token");
+
+        // An older client names no purpose; who names a workspace sees that one.
+        let mut all = open(&server, &format!("?ticket={}", buy(json!({})).await), &[]).await.unwrap();
+        let narrow = buy(json!({ "purpose": null, "workspace_id": two.id })).await;
+        let mut narrow = open(&server, &format!("?ticket={narrow}"), &[]).await.unwrap();
+        notice(&server, &one, "first").send().await.expect(200);
+        notice(&server, &two, "second").send().await.expect(200);
+        assert_eq!(next(&mut all).await["payload"]["message"], "first");
+        assert_eq!(next(&mut narrow).await["payload"]["message"], "second");
+
+        for wrong in [json!({ "purpose": "everything" }), json!({ "purpose": "logs" }), json!({ "workspace_id": "x" }), json!([])] {
+            let reply = server.post("/auth/tickets", &wrong).bearer(ADMIN).send().await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
+        }
+    }
+
     // D2: a ticket is worth what the bearer that bought it is worth
     async fn a_ticket_ends_with_its_session(url: String) {
         let server = Server::new(&url).await;
