@@ -12,9 +12,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use molecule_core::{DeliveryMode, WorkspaceId};
-use molecule_platform::{
-    messaging::{Delivered, FrameStream, Message, ReaderTooSlow},
-};
+use molecule_platform::messaging::{Delivered, FrameStream, Message, ReaderTooSlow};
 use molecule_wire::{
     ErrorBody,
     a2a::{A2aUnavailable, PollQueued, UPSTREAM_STATUS_HEADER},

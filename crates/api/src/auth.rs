@@ -14,7 +14,7 @@ use molecule_wire::{
 
 use crate::{
     error::ApiError,
-    extract::{Json, Optional, Who},
+    extract::{BaseUrl, Json, Optional, Who},
     state::ApiState,
     tickets::Grant,
 };
@@ -67,9 +67,9 @@ pub(crate) async fn logout(State(state): State<ApiState>, Who(identity): Who) ->
 )]
 pub(crate) async fn login_code(
     State(state): State<ApiState>,
-    headers: HeaderMap,
+    BaseUrl(base): BaseUrl,
 ) -> Result<(StatusCode, Answer<LoginCode>), ApiError> {
-    let login_url = login_url(&state, &state.base_url(&headers)).ok_or_else(ApiError::internal)?;
+    let login_url = login_url(&state, &base).ok_or_else(ApiError::internal)?;
     let expires_at = Timestamp::from(SystemTime::now()).plus(state.codes().logins.lifetime());
     tracing::info!("login code issued");
     Ok((StatusCode::CREATED, Answer(LoginCode { login_url, expires_at })))

@@ -1,8 +1,23 @@
 //! What the composition root decides about HTTP. Everything else is in [`molecule_platform::config::Config`].
 
+use std::sync::Arc;
+
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use molecule_core::{Runtime, limits};
 use molecule_wire::ops::ServerInfo;
+
+/// The log's filter, which can be changed while the server runs.
+pub trait LogControl: Send + Sync {
+    /// The filter in force.
+    fn filter(&self) -> String;
+
+    /// Puts another one in force.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old one stays.
+    fn set_filter(&self, filter: &str) -> Result<(), String>;
+}
 
 /// Settings of the HTTP surface.
 #[derive(Clone)]
@@ -12,10 +27,14 @@ pub struct ApiConfig {
     /// `CORS_ORIGINS`, trimmed; `None` when unset, which in required mode means nobody (D2) and in open mode the two
     /// local development origins (SEC-202).
     pub cors_origins: Option<Vec<String>>,
+    /// `MOLECULE_TRUSTED_PROXIES`: peers that may say whom a request comes from and what it was addressed to (D28).
+    pub trusted_proxies: Vec<IpNet>,
     /// `/metrics` answers without a credential.
     pub metrics_public: bool,
     /// Renders what the services count; `None` shows only the HTTP metrics.
     pub metrics: Option<PrometheusHandle>,
+    /// The process' log; `None` if nothing can be changed about it.
+    pub log: Option<Arc<dyn LogControl>>,
     /// `MOLECULE_ORG_ID`: the tenant guard lets only this org's requests through (SEC-54). `None`: no guard.
     pub org_id: Option<String>,
     /// `MOLECULE_ENABLE_TEST_TOKENS` is `1`: test tokens in a production environment too (SEC-120).
@@ -28,6 +47,8 @@ impl Default for ApiConfig {
     /// Of a server that runs nothing itself.
     fn default() -> Self {
         Self {
+            log: None,
+            trusted_proxies: Vec::new(),
             rates: Rates::default(),
             cors_origins: None,
             metrics_public: false,
@@ -50,6 +71,7 @@ impl std::fmt::Debug for ApiConfig {
         f.debug_struct("ApiConfig")
             .field("rates", &self.rates)
             .field("cors_origins", &self.cors_origins)
+            .field("trusted_proxies", &self.trusted_proxies)
             .field("metrics_public", &self.metrics_public)
             .field("org_id", &self.org_id)
             .field("test_tokens", &self.test_tokens)
@@ -60,10 +82,9 @@ impl std::fmt::Debug for ApiConfig {
 /// Limits of requests (SEC-205, SEC-206, D2). 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// `RATE_LIMIT`: anonymous requests and failed authentications per minute of one address.
+    /// `RATE_LIMIT`: anonymous requests and failed authentications per minute of one address; sign-ins that fail are
+    /// counted apart, as many again. What the binary holds (pages, `/health`) counts nowhere.
     pub address: u32,
-    /// Requests per minute of one address for pages, their files, `/health` and `/buildinfo`.
-    pub pages: u32,
     /// Requests per minute of one valid credential; registrations and heartbeats do not count.
     pub credential: u32,
     /// Event sockets that one credential may hold open at once.
@@ -76,7 +97,6 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             address: limits::ADDRESS_RATE,
-            pages: limits::PAGE_RATE,
             credential: limits::CREDENTIAL_RATE,
             sockets: limits::SOCKETS_PER_CREDENTIAL,
             org_token_mints: limits::ORG_TOKEN_MINT_RATE,

@@ -2,21 +2,20 @@
 
 use std::net::IpAddr;
 
-use axum::{
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
-use http::request::Parts;
+use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, Collected};
 use molecule_core::WorkspaceId;
 use molecule_platform::{credentials::Identity, workspaces::StateAnswer};
-use molecule_wire::{activity, auth, orgs, registry, secrets, templates, workspaces};
+use molecule_wire::{activity, auth, ops, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use crate::{
     error::ApiError,
-    request::{Departed, Subject, peer_of},
+    limits::Asked,
+    request::{Caller, Departed, Subject, peer_of},
     state::ApiState,
 };
 
@@ -47,6 +46,7 @@ impl Payload for templates::ImportTemplate {}
 impl Payload for auth::Login {}
 impl Payload for auth::MintOrgToken {}
 impl Payload for auth::BuyTicket {}
+impl Payload for ops::LogFilter {}
 
 /// A JSON object. `Content-Type` is not looked at.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl<T: Payload> FromRequest<ApiState> for Json<T> {
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
         let body = at_hand(request).await?;
-        object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
+        object(&body).map(Self)
     }
 }
 
@@ -70,14 +70,51 @@ impl<T: Payload + Default> FromRequest<ApiState> for Lenient<T> {
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
         let body = at_hand(request).await?;
-        Ok(Self(object(&body).unwrap_or_default()))
+        Ok(Self(serde_object(&body).unwrap_or_default()))
     }
 }
 
+fn object<T: Payload>(body: &[u8]) -> Result<T, ApiError> {
+    serde_object(body).ok_or_else(|| ApiError::bad_request(T::INVALID).with("detail", fault::<T>(body)))
+}
+
 /// Serde would also take a struct from an array.
-fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    (first == Some(&b'{')).then(|| serde_json::from_slice(body).ok())?
+fn serde_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    is_object(body).then(|| serde_json::from_slice(body).ok())?
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+/// What is wrong with a body, and where: `canvas.x: invalid type: string "a", expected f64`. Read once more for it.
+fn fault<T: DeserializeOwned>(body: &[u8]) -> String {
+    if !is_object(body) {
+        return "the body must be a JSON object".to_owned();
+    }
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut parser) else {
+        return "there is more behind the JSON object".to_owned();
+    };
+    let path = error.path().to_string();
+    let text = error.into_inner().to_string();
+    // Names of our types are nobody's business (SEC-147).
+    let text = match text.split_once("expected struct ") {
+        Some((before, after)) => {
+            let rest = after
+                .split_once(' ')
+                .map(|(_, rest)| format!(" {rest}"))
+                .unwrap_or_default();
+            format!("{before}expected an object{rest}")
+        }
+        None => text,
+    };
+    // Whole, or where the text breaks off.
+    if matches!(path.as_str(), "." | "?") {
+        text
+    } else {
+        format!("{path}: {text}")
+    }
 }
 
 /// A JSON object that may be absent, which means its default; one that cannot be read is refused.
@@ -92,7 +129,7 @@ impl<T: Payload + Default> FromRequest<ApiState> for Optional<T> {
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
-        object(&body).map(Self).ok_or_else(|| ApiError::bad_request(T::INVALID))
+        object(&body).map(Self)
     }
 }
 
@@ -203,9 +240,26 @@ impl Query {
         first.filter(|value| !value.is_empty())
     }
 
-    /// Is a parameter exactly `true`?
-    pub(crate) fn is_true(&self, name: &str) -> bool {
-        self.get(name) == Some("true")
+    /// A parameter that is `true` or `false`; absent is `false`.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ApiError::bad_request(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// A parameter that is a whole number of at least 1.
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, ApiError> {
+        let read = |text: &str| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            // What does not fit is clamped by its route like every large number.
+            let number = text.parse().unwrap_or(usize::MAX);
+            (digits && number >= 1)
+                .then_some(number)
+                .ok_or_else(|| ApiError::bad_request(format!("{name} must be a whole number of at least 1")))
+        };
+        self.get(name).map(read).transpose()
     }
 
     pub(crate) fn parse(query: Option<&str>) -> Self {
@@ -248,7 +302,7 @@ impl FromRequestParts<ApiState> for Gone {
     }
 }
 
-/// Address of the peer.
+/// Address of whoever calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub Option<IpAddr>);
 
@@ -256,8 +310,39 @@ impl FromRequestParts<ApiState> for Peer {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Self::Rejection> {
-        Ok(Self(peer_of(&parts.extensions)))
+        Ok(Self(parts.extensions.get::<Caller>().and_then(|caller| caller.address)))
     }
+}
+
+/// This server as the client sees it (LIFE-79, D28): configured, else as the request says.
+#[derive(Debug, Clone)]
+pub(crate) struct BaseUrl(pub String);
+
+impl FromRequestParts<ApiState> for BaseUrl {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Self::Rejection> {
+        let url = match &state.platform().config.external_platform_url {
+            Some(configured) => configured.clone(),
+            None => {
+                let peer = peer_of(&parts.extensions);
+                let asked = state.limits().proxies.asked_for(peer, &parts.headers);
+                requested_base(&asked, &parts.headers)
+            }
+        };
+        Ok(Self(url.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Scheme and host the request was made with. No TLS ends here, so that only a proxy can tell of a secure client.
+fn requested_base(asked: &Asked<'_>, headers: &HeaderMap) -> String {
+    let scheme = if asked.https { "https" } else { "http" };
+    let own = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let host = asked
+        .host
+        .or(own.filter(|host| !host.is_empty()))
+        .unwrap_or("localhost");
+    format!("{scheme}://{host}{}", asked.prefix.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -275,18 +360,72 @@ mod tests {
         assert_eq!(query.get("e"), None);
         assert_eq!(Query::parse(None).get("b"), None);
         assert_eq!(Query::parse(Some("a=&a=1")).get("a"), None, "the first value counts");
-        assert!(Query::parse(Some("confirm=true")).is_true("confirm"));
-        assert!(!Query::parse(Some("confirm=TRUE")).is_true("confirm"));
+        let flag = |query| Query::parse(Some(query)).flag("confirm").ok();
+        for (query, read) in [
+            ("confirm=true", Some(true)),
+            ("confirm=false", Some(false)),
+            ("confirm=", Some(false)),
+            ("", Some(false)),
+            ("confirm=TRUE", None),
+            ("confirm=1", None),
+        ] {
+            assert_eq!(flag(query), read, "{query}");
+        }
+        let count = |query| Query::parse(Some(query)).count("bytes").ok();
+        for (query, read) in [
+            ("bytes=7", Some(Some(7))),
+            ("bytes=", Some(None)),
+            ("bytes=99999999999999999999999", Some(Some(usize::MAX))),
+            ("bytes=0", None),
+            ("bytes=-1", None),
+            ("bytes=+1", None),
+            ("bytes=x", None),
+        ] {
+            assert_eq!(count(query), read, "{query}");
+        }
     }
 
     #[test]
     fn only_objects() {
         // LIFE-96
-        let read = |text: &str| object::<workspaces::UpdateWorkspace>(text.as_bytes()).is_some();
+        let read = |text: &str| object::<workspaces::UpdateWorkspace>(text.as_bytes()).is_ok();
         assert!(read(" {}"));
         assert!(read(r#"{"unknown":1}"#));
         for bad in ["", "[]", "null", "3", r#""x""#, r#"{"name":3}"#, "{", "\u{feff}{}"] {
             assert!(!read(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_fault_is_named() {
+        // SEC-147
+        let fault = |text: &str| fault::<workspaces::CreateWorkspace>(text.as_bytes());
+        assert_eq!(
+            fault(r#"{"canvas":{"x":"a"}}"#),
+            "canvas.x: invalid type: string \"a\", expected f64 at line 1 column 18"
+        );
+        assert_eq!(
+            fault(r#"{"canvas":3}"#),
+            "canvas: invalid type: integer `3`, expected an object at line 1 column 11"
+        );
+        assert_eq!(fault("[]"), "the body must be a JSON object");
+        assert_eq!(fault("{} x"), "there is more behind the JSON object");
+        assert!(fault("{").starts_with("EOF while parsing an object"), "{}", fault("{"));
+    }
+
+    #[test]
+    fn the_base_is_what_was_asked_for() {
+        // LIFE-79, D28
+        let mut headers = HeaderMap::new();
+        headers.insert("host", http::HeaderValue::from_static("m:8080"));
+        headers.insert("x-forwarded-host", http::HeaderValue::from_static("evil.example"));
+        assert_eq!(requested_base(&Asked::default(), &headers), "http://m:8080");
+        let asked = Asked {
+            https: true,
+            host: Some("molecule.example"),
+            prefix: Some("/m"),
+        };
+        assert_eq!(requested_base(&asked, &headers), "https://molecule.example/m");
+        assert_eq!(requested_base(&Asked::default(), &HeaderMap::new()), "http://localhost");
     }
 }

@@ -19,6 +19,7 @@ mod openapi;
 mod ops;
 mod orgs;
 mod pages;
+mod readiness;
 mod registry;
 mod request;
 mod route;
@@ -34,7 +35,9 @@ mod tickets;
 mod tokens;
 mod workspaces;
 
-pub use config::{ApiConfig, Rates};
+pub use ipnet::IpNet;
+
+pub use config::{ApiConfig, LogControl, Rates};
 pub use route::{Class, Route, Verb};
 pub use routes::ROUTES;
 

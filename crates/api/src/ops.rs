@@ -7,12 +7,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::header;
+use http::{StatusCode, header};
 use molecule_core::Timestamp;
 use molecule_platform::supervise::LoopStatus;
-use molecule_wire::ops::{BuildInfo, Health, Liveness, ServerInfo, Subsystem};
+use molecule_wire::{
+    ErrorBody,
+    ops::{BuildInfo, Health, Liveness, LogFilter, Ready, ServerInfo, Subsystem},
+};
 
-use crate::state::ApiState;
+use crate::{config::LogControl, error::ApiError, extract::Json, state::ApiState};
 
 /// Commit the binary was built from. An unstamped build can never match a release (SEC-211).
 const GIT_SHA: &str = match option_env!("GIT_SHA") {
@@ -48,9 +51,7 @@ pub(crate) async fn build_info() -> Answer<BuildInfo> {
     responses((status = 200, description = "Text format 0.0.4.", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
-    let mut text = String::new();
-    state.metrics().render(&mut text);
-    process(&mut text);
+    let mut text = state.metrics().render();
     if let Some(services) = &state.config().metrics {
         text.push_str(&services.render());
     }
@@ -61,33 +62,77 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
         .into_response()
 }
 
-/// The standard numbers of a process, as far as the kernel tells them.
-fn process(out: &mut String) {
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+/// The server can do its work: the database answers, boot is over, and no stop has begun. For load balancers; whether
+/// to restart the process is what `/health` tells.
+#[utoipa::path(
+    get, path = "/ready", operation_id = "ready", tag = "operations",
+    responses(
+        (status = 200, description = "It can.", body = Ready),
+        (status = 503, description = "It cannot, and why.", body = Ready),
+    )
+)]
+pub(crate) async fn ready(State(state): State<ApiState>) -> (StatusCode, Answer<Ready>) {
+    let platform = state.platform();
+    let ready = Ready {
+        status: String::new(),
+        database: state.readiness().database(platform).await,
+        settled: platform.is_ready(),
+        stopping: state.serving().closing.is_cancelled() || platform.supervisor.stopping().is_cancelled(),
     };
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let number = |label: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(label))?;
-        line.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    let (status, word) = if ready.database && ready.settled && !ready.stopping {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
-    if let Some(kib) = number("VmRSS:") {
-        gauge("process_resident_memory_bytes", "Resident memory.", kib * 1024);
-    }
-    if let Some(kib) = number("VmSize:") {
-        gauge("process_virtual_memory_bytes", "Virtual memory.", kib * 1024);
-    }
-    if let Some(threads) = number("Threads:") {
-        gauge("process_threads", "Threads.", threads);
-    }
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        // One of them is the listing itself.
-        gauge(
-            "process_open_fds",
-            "Open file descriptors.",
-            u64::try_from(open.count()).unwrap_or(1).saturating_sub(1),
-        );
-    }
+    let status_text = word.to_owned();
+    (
+        status,
+        Answer(Ready {
+            status: status_text,
+            ..ready
+        }),
+    )
+}
+
+/// What the server writes into its log.
+#[utoipa::path(
+    get, path = "/admin/log", operation_id = "get_log_filter", tag = "operations",
+    responses(
+        (status = 200, description = "The filter in force.", body = LogFilter),
+        (status = 501, description = "This server's log cannot be changed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn log_filter(State(state): State<ApiState>) -> Result<Answer<LogFilter>, ApiError> {
+    let filter = log_of(&state)?.filter();
+    Ok(Answer(LogFilter { filter }))
+}
+
+/// Changes what the server writes into its log, until it is changed again or the server stops.
+#[utoipa::path(
+    put, path = "/admin/log", operation_id = "set_log_filter", tag = "operations",
+    request_body = LogFilter,
+    responses(
+        (status = 200, description = "The filter in force.", body = LogFilter),
+        (status = 400, description = "Not a filter; the old one stays.", body = ErrorBody),
+        (status = 501, description = "This server's log cannot be changed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn set_log_filter(
+    State(state): State<ApiState>,
+    Json(LogFilter { filter }): Json<LogFilter>,
+) -> Result<Answer<LogFilter>, ApiError> {
+    let log = log_of(&state)?;
+    let before = log.filter();
+    log.set_filter(&filter)
+        .map_err(|reason| ApiError::bad_request("not a log filter").with("detail", reason))?;
+    let filter = log.filter();
+    tracing::warn!(before, now = filter, "log filter changed");
+    Ok(Answer(LogFilter { filter }))
+}
+
+fn log_of(state: &ApiState) -> Result<&dyn LogControl, ApiError> {
+    let log = state.config().log.as_deref();
+    log.ok_or_else(|| ApiError::new(StatusCode::NOT_IMPLEMENTED, "this server's log cannot be changed"))
 }
 
 /// Background loops and when they last did something.

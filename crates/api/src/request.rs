@@ -15,7 +15,16 @@ pub(crate) struct Departed;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject(pub Option<WorkspaceId>);
 
-/// Address of the peer. No proxy is trusted (SEC-204).
+/// Where a request comes from (D28).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    /// Whom it is counted for: the peer, or whom a trusted proxy names.
+    pub(crate) address: Option<IpAddr>,
+    /// Open mode, and it is this machine's own (D2).
+    pub(crate) local: bool,
+}
+
+/// Address of whoever opened the connection.
 pub(crate) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
     extensions
         .get::<ConnectInfo<SocketAddr>>()

@@ -101,8 +101,10 @@ pub struct Route {
     pub class: Class,
     /// Does not count against its credential's rate (D2).
     pub unmetered: bool,
-    /// Answers from the binary alone, and counts in a bucket of its own.
+    /// Answers from the binary alone, and counts nowhere: nobody can lock others out of the page.
     pub built_in: bool,
+    /// Only what is refused counts, in a bucket of its own: nobody's wrong codes keep out who has the right one.
+    pub counts_refusals: bool,
     /// A page or a file of one: its policy lets it run our scripts (SEC-201).
     pub page: bool,
     /// Answers whichever org a hosted server is asked for (SEC-55).
@@ -131,6 +133,7 @@ impl Route {
             class,
             unmetered: false,
             built_in: false,
+            counts_refusals: false,
             page: false,
             any_org: false,
             tells_departed: false,

@@ -43,13 +43,16 @@ routes! {
     Get "/docs" Public [built_in, page] => pages::docs;
     Get "/assets/{*path}" Public [built_in, page, any_org] => pages::asset;
     Get "/health" Public [built_in, any_org] => ops::health;
+    Get "/ready" Public [built_in, any_org] => ops::ready;
     Get "/buildinfo" Public [built_in, any_org] => ops::build_info;
     Get "/metrics" Metrics [any_org] => ops::metrics;
     Get "/openapi.json" Topology => ops::openapi;
     Get "/admin/liveness" Admin => ops::liveness;
     Get "/admin/server" Admin => ops::server;
+    Get "/admin/log" Admin => ops::log_filter;
+    Put "/admin/log" Admin [body = limits::LOGIN_BODY_BYTES] => ops::set_log_filter;
 
-    Post "/auth/login" Public [body = limits::LOGIN_BODY_BYTES] => auth::login;
+    Post "/auth/login" Public [counts_refusals, body = limits::LOGIN_BODY_BYTES] => auth::login;
     Post "/auth/logout" Admin [body = 0] => auth::logout;
     Post "/auth/login-codes" Admin [body = 0] => auth::login_code;
     Post "/auth/tickets" Admin [body = limits::LOGIN_BODY_BYTES] => auth::ticket;
@@ -161,12 +164,20 @@ mod tests {
         let public: Vec<_> = public.collect();
         assert_eq!(
             public,
-            ["/", "/docs", "/assets/{*path}", "/health", "/buildinfo", "/auth/login"]
+            [
+                "/",
+                "/docs",
+                "/assets/{*path}",
+                "/health",
+                "/ready",
+                "/buildinfo",
+                "/auth/login"
+            ]
         );
         let built_in = ROUTES.iter().filter(|route| route.built_in).map(|route| route.path);
         assert_eq!(
             built_in.collect::<Vec<_>>(),
-            public[..5],
+            public[..6],
             "signing in is an attempt at a credential"
         );
         let unmetered = ROUTES.iter().filter(|route| route.unmetered).map(|route| route.path);
@@ -182,7 +193,12 @@ mod tests {
         let own_task = ROUTES.iter().filter(|route| route.own_task).map(|route| route.path);
         assert_eq!(own_task.collect::<Vec<_>>(), ["/workspaces/{id}/a2a"]);
         for route in ROUTES.iter().filter(|route| !route.own_task) {
-            assert_eq!(route.outlives_its_client(), route.verb != Verb::Get || route.mints, "{}", route.path);
+            assert_eq!(
+                route.outlives_its_client(),
+                route.verb != Verb::Get || route.mints,
+                "{}",
+                route.path
+            );
         }
     }
 
@@ -194,6 +210,7 @@ mod tests {
             "/",
             "/assets/{*path}",
             "/health",
+            "/ready",
             "/buildinfo",
             "/metrics",
             "/registry/register",

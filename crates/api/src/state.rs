@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use molecule_core::limits;
 use molecule_platform::{AuthMode, Platform, credentials::OneTimeCodes};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::ApiConfig, limits::Limits, metrics::HttpMetrics, tickets::{self, Grant}};
+use crate::{
+    config::ApiConfig,
+    limits::Limits,
+    metrics::HttpMetrics,
+    readiness::Readiness,
+    tickets::{self, Grant},
+};
 
 /// Codes that work once.
 #[derive(Debug)]
@@ -40,6 +45,7 @@ struct Inner {
     metrics: Arc<HttpMetrics>,
     openapi: Bytes,
     serving: Serving,
+    readiness: Readiness,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -63,6 +69,7 @@ impl ApiState {
             metrics: Arc::default(),
             openapi: openapi.into(),
             serving: Serving::default(),
+            readiness: Readiness::default(),
             platform,
             config,
         };
@@ -98,50 +105,11 @@ impl ApiState {
         self.inner.openapi.clone()
     }
 
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.inner.readiness
+    }
+
     pub(crate) fn serving(&self) -> &Serving {
         &self.inner.serving
-    }
-
-    /// This server as the client sees it (LIFE-79): configured, else as the request says.
-    pub(crate) fn base_url(&self, headers: &HeaderMap) -> String {
-        let configured = self.inner.platform.config.external_platform_url.as_deref();
-        let url = configured.map_or_else(|| requested_base(headers), str::to_owned);
-        url.trim_end_matches('/').to_owned()
-    }
-}
-
-/// Scheme and host the request was made with. No TLS ends here, so a secure client came through a proxy.
-fn requested_base(headers: &HeaderMap) -> String {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .filter(|text| !text.is_empty())
-    };
-    let scheme = match text("x-forwarded-proto") {
-        Some("https") => "https",
-        _ => "http",
-    };
-    let host = text("x-forwarded-host").or_else(|| text("host")).unwrap_or("localhost");
-    format!("{scheme}://{host}")
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn the_base_follows_proxies() {
-        // LIFE-79
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("m:8080"));
-        assert_eq!(requested_base(&headers), "http://m:8080");
-        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-        headers.insert("x-forwarded-host", HeaderValue::from_static("molecule.example"));
-        assert_eq!(requested_base(&headers), "https://molecule.example");
-        headers.insert("x-forwarded-proto", HeaderValue::from_static("javascript"));
-        assert_eq!(requested_base(&headers), "http://molecule.example");
     }
 }

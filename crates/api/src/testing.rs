@@ -22,5 +22,8 @@ pub(crate) async fn state() -> (ApiState, TestDatabase) {
         paths: Paths::default(),
         allowlist: Allowlist::fallback(),
     });
-    (ApiState::new(platform.await.unwrap(), ApiConfig::default(), "{}"), database)
+    (
+        ApiState::new(platform.await.unwrap(), ApiConfig::default(), "{}"),
+        database,
+    )
 }

@@ -211,7 +211,11 @@ pub(crate) async fn mint_org(
         return Err(ApiError::rate_limited(granted.reset));
     }
     let (created_by, org_id) = minter(&identity);
-    let minted = state.platform().credentials.mint_org(name.clone(), created_by, org_id).await;
+    let minted = state
+        .platform()
+        .credentials
+        .mint_org(name.clone(), created_by, org_id)
+        .await;
     let (id, token) = minted.map_err(|error| ApiError::store("failed to mint token", &error))?;
     Ok(Answer(MintedOrgToken {
         id,

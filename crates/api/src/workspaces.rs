@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use molecule_core::WorkspaceId;
 use molecule_platform::workspaces::{Seen, StateAnswer};
 use molecule_wire::{
@@ -19,7 +19,7 @@ use molecule_wire::{
 
 use crate::{
     error::ApiError,
-    extract::{Gone, Json, Lenient, Query, Who, WorkspacePath},
+    extract::{BaseUrl, Gone, Json, Lenient, Query, Who, WorkspacePath},
     state::ApiState,
 };
 
@@ -53,10 +53,9 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<Wor
 )]
 pub(crate) async fn create(
     State(state): State<ApiState>,
-    headers: HeaderMap,
+    BaseUrl(base): BaseUrl,
     Json(request): Json<CreateWorkspace>,
 ) -> Result<(StatusCode, Answer<CreatedWorkspace>), ApiError> {
-    let base = state.base_url(&headers);
     let created = state.platform().workspaces.create(request, &base).await?;
     Ok((StatusCode::CREATED, Answer(created)))
 }
@@ -80,9 +79,9 @@ pub(crate) async fn get(
     query: Query,
     Gone(departed): Gone,
 ) -> Result<Answer<WorkspaceView>, ApiError> {
-    let seen = state.platform().workspaces.get(id).await;
     // To a withdrawn token `include_removed` shows nothing (LIFE-89a).
-    let include_removed = departed.is_none() && query.is_true("include_removed");
+    let include_removed = query.flag("include_removed")? && departed.is_none();
+    let seen = state.platform().workspaces.get(id).await;
     match seen.map_err(|error| ApiError::store("query failed", &error))? {
         Seen::Live(view) if departed.is_none() => Ok(Answer(*view)),
         Seen::Removed { view, .. } if include_removed => Ok(Answer(*view)),
@@ -141,6 +140,7 @@ pub(crate) async fn update(
     ),
     responses(
         (status = 200, description = "Removed; also if it was before.", body = DeletedWorkspace),
+        (status = 400, description = "A parameter is neither `true` nor `false`.", body = ErrorBody),
         (status = 409, description = "It has children; confirm.", body = ConfirmationRequired),
         (status = 500, description = "Removed, but a stop failed: repeat the call.", body = StopFailures),
     )
@@ -150,7 +150,7 @@ pub(crate) async fn delete(
     WorkspacePath(id): WorkspacePath,
     query: Query,
 ) -> Result<Answer<DeletedWorkspace>, ApiError> {
-    let (confirm, purge) = (query.is_true("confirm"), query.is_true("purge"));
+    let (confirm, purge) = (query.flag("confirm")?, query.flag("purge")?);
     let deleted = state.platform().workspaces.delete(id, confirm, purge).await?;
     Ok(Answer(deleted))
 }
@@ -197,7 +197,7 @@ pub(crate) async fn restart(
     query: Query,
     Lenient(mut request): Lenient<RestartWorkspace>,
 ) -> Result<Answer<RestartedWorkspace>, ApiError> {
-    request.reset |= query.is_true("reset");
+    request.reset |= query.flag("reset")?;
     let restarted = state.platform().workspaces.restart(id, request).await?;
     Ok(Answer(restarted))
 }
@@ -212,6 +212,7 @@ pub(crate) async fn restart(
     ),
     responses(
         (status = 200, description = "Its end.", body = WorkspaceLogs),
+        (status = 400, description = "`bytes` is no number.", body = ErrorBody),
         (status = 404, description = "Unknown or removed.", body = ErrorBody),
         (status = 422, description = "External: its logs are elsewhere.", body = ErrorBody),
         (status = 501, description = "The backend keeps none.", body = ErrorBody),
@@ -223,10 +224,6 @@ pub(crate) async fn logs(
     WorkspacePath(id): WorkspacePath,
     query: Query,
 ) -> Result<Answer<WorkspaceLogs>, ApiError> {
-    let asked = query
-        .get("bytes")
-        .and_then(|bytes| bytes.parse().ok())
-        .filter(|bytes| *bytes > 0);
-    let bytes = asked.unwrap_or(LOG_BYTES).min(LOG_BYTES_MAX);
+    let bytes = query.count("bytes")?.unwrap_or(LOG_BYTES).min(LOG_BYTES_MAX);
     Ok(Answer(state.platform().workspaces.logs(id, bytes).await?))
 }

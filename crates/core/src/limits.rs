@@ -158,9 +158,6 @@ pub const TICKET_TTL: Duration = Duration::from_secs(30);
 pub const CREDENTIAL_RATE: u32 = 6_000;
 /// Anonymous requests and failed authentications per minute of one address; default of `RATE_LIMIT` (SEC-205).
 pub const ADDRESS_RATE: u32 = 600;
-/// Requests per minute of one address for what the binary holds: pages, their files, `/health`, `/buildinfo`. Apart from
-/// [`ADDRESS_RATE`], or the agents of a machine could lock its people out of the sign-in page.
-pub const PAGE_RATE: u32 = 6_000;
 /// Event sockets that one credential may hold open at once (D10).
 pub const SOCKETS_PER_CREDENTIAL: u32 = 64;
 /// Org tokens minted per hour from one address (SEC-206).

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    boot::{Anchor, DataDir, DataLock, Endpoint, EndpointFile, bind, reach_database},
+    boot::{Anchor, DataDir, DataLock, Endpoint, EndpointFile, LogHandle, bind, reach_database},
     config::{AuthMode, ServerConfig},
     output,
 };
@@ -40,11 +40,11 @@ pub enum Mode {
 ///
 /// # Errors
 /// What kept the server from starting, or ended it; a text for the operator.
-pub async fn run_server(config: ServerConfig, mode: Mode) -> Result<()> {
+pub async fn run_server(config: ServerConfig, mode: Mode, log: LogHandle) -> Result<()> {
     let begun = Instant::now();
     // Handled from here on: a signal during the boot is a wish to stop in order, not to be killed half-way.
     let mut signals = Signals::install()?;
-    let Some(server) = Server::boot(&config, begun, &mut signals).await? else {
+    let Some(server) = Server::boot(&config, log, begun, &mut signals).await? else {
         tracing::info!("stopped before the database answered");
         return Ok(());
     };
@@ -91,7 +91,12 @@ struct Server {
 
 impl Server {
     /// `None`: a signal came while the database was waited for.
-    async fn boot(config: &ServerConfig, begun: Instant, signals: &mut Signals) -> Result<Option<Self>> {
+    async fn boot(
+        config: &ServerConfig,
+        log: LogHandle,
+        begun: Instant,
+        signals: &mut Signals,
+    ) -> Result<Option<Self>> {
         // What needs no data directory comes first: a server that cannot start leaves nothing behind.
         let backend = backend::choose(config)?;
         DataLock::look(&config.data_dir)?;
@@ -107,7 +112,7 @@ impl Server {
         let data_lock = DataLock::acquire(&dir)?;
         dir.check_version()?;
         let (store, database_lock) = compose::open_store(config.database_url.expose_secret()).await?;
-        let composed = compose::compose(config, &dir, address, backend, store).await?;
+        let composed = compose::compose(config, log, &dir, address, backend, store).await?;
         let database_lock = Arc::new(Mutex::new(database_lock));
         let usurped = exclusive::watch(database_lock.clone(), &composed.platform.supervisor);
         let displaced = presence::watch(anchors(config, &dir)?, &composed.platform.supervisor);

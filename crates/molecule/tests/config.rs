@@ -49,7 +49,7 @@ fn defaults_are_the_limits_of_the_specification() {
         )
     );
     assert_eq!(config.rate_limit, limits::ADDRESS_RATE);
-    assert_eq!(config.page_rate, limits::PAGE_RATE);
+    assert!(config.trusted_proxies.is_empty());
     assert_eq!(config.credential_rate, limits::CREDENTIAL_RATE);
     assert_eq!(config.sockets_per_credential, limits::SOCKETS_PER_CREDENTIAL);
     assert_eq!(config.a2a_idle_timeout, limits::A2A_IDLE_TIMEOUT);

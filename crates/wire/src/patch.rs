@@ -65,15 +65,34 @@ mod tests {
         let beat = r#"{"workspace_id":"w","error_rate":null,"sample_error":null,"current_task":null,"active_tasks":null,
                        "uptime_seconds":null,"monthly_spend":null,"runtime_state":null,"runtime_metadata":null}"#;
         let beat: crate::registry::Heartbeat = serde_json::from_str(beat).unwrap();
-        assert_eq!((beat.error_rate, beat.active_tasks, beat.current_task.as_str()), (0.0, 0, ""));
+        assert_eq!(
+            (beat.error_rate, beat.active_tasks, beat.current_task.as_str()),
+            (0.0, 0, "")
+        );
         let register = r#"{"id":"w","agent_card":{},"url":null,"delivery_mode":null}"#;
-        assert_eq!(serde_json::from_str::<crate::registry::Register>(register).unwrap().url, "");
+        assert_eq!(
+            serde_json::from_str::<crate::registry::Register>(register).unwrap().url,
+            ""
+        );
         let notify = r#"{"message":"hi","attachments":null}"#;
-        assert!(serde_json::from_str::<crate::activity::Notify>(notify).unwrap().attachments.is_empty());
+        assert!(
+            serde_json::from_str::<crate::activity::Notify>(notify)
+                .unwrap()
+                .attachments
+                .is_empty()
+        );
         let create = r#"{"name":"w","external":null,"tier":null,"secrets":null,"canvas":{"x":null,"y":1}}"#;
-        assert!(!serde_json::from_str::<crate::workspaces::CreateWorkspace>(create).unwrap().external);
+        assert!(
+            !serde_json::from_str::<crate::workspaces::CreateWorkspace>(create)
+                .unwrap()
+                .external
+        );
         let restart = r#"{"template":null,"apply_template":null,"reset":null,"rebuild_config":null}"#;
-        assert!(!serde_json::from_str::<crate::workspaces::RestartWorkspace>(restart).unwrap().reset);
+        assert!(
+            !serde_json::from_str::<crate::workspaces::RestartWorkspace>(restart)
+                .unwrap()
+                .reset
+        );
         let model = |text| serde_json::from_str::<crate::secrets::SetModel>(text).map(|set| set.model);
         assert_eq!(model(r#"{"model":null}"#).unwrap(), "");
         assert!(model("{}").is_err(), "what is required is not optional");

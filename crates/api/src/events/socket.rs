@@ -246,6 +246,10 @@ impl Session {
                     vec![Message::Ping(axum::body::Bytes::new())]
                 }
                 received = receive(&mut self.frames, &mut frames, gathered) => match received {
+                    // What happened to the workspace may be its end.
+                    Ok(()) if frames.iter().any(|frame| self.is_own(frame)) && self.is_withdrawn().await => {
+                        return End::Withdrawn;
+                    }
                     Ok(()) => {
                         gathered = Instant::now() + self.state.platform().events.pace();
                         self.messages(&mut frames).await
@@ -286,6 +290,11 @@ impl Session {
             tracing::warn!(listener = ?self.listener, lost, "socket too slow, events are dropped for it");
         }
         self.lost += lost;
+    }
+
+    /// Is an event about the agent that listens?
+    fn is_own(&self, frame: &Frame) -> bool {
+        matches!(self.listener, Listener::Agent(own) if frame.workspace_id == Some(own))
     }
 
     /// An agent sees an event only of somebody it may talk to; a failed lookup means no (ACT-78).

@@ -2,9 +2,10 @@
 
 use std::{net::IpAddr, time::Instant};
 
+use axum::response::Response;
 use http::{header, request::Parts};
 use molecule_core::credential::parse_bearer;
-use molecule_platform::{AuthMode, credentials::Identity};
+use molecule_platform::credentials::Identity;
 use molecule_wire::auth::TicketPurpose;
 use secrecy::ExposeSecret;
 
@@ -12,16 +13,15 @@ use super::Guarded;
 use crate::{
     error::ApiError,
     extract::Query,
-    limits::{Allowance, address_key, credential_key, is_local},
-    request::{Subject, peer_of},
+    limits::{Allowance, address_key, credential_key},
+    request::Subject,
     route::Class,
 };
 
 impl Guarded {
     /// Looks the bearer up. Public routes do not: they must answer when the store does not.
-    pub(super) async fn identify(&self, head: &Parts, subject: Subject) -> Result<Identity, ApiError> {
+    pub(super) async fn identify(&self, head: &Parts, subject: Subject, open: bool) -> Result<Identity, ApiError> {
         let headers = &head.headers;
-        let open = self.state.mode() == AuthMode::Open && is_local(peer_of(&head.extensions), headers);
         if matches!(self.route.class, Class::Public) {
             return Ok(Identity {
                 open,
@@ -56,9 +56,13 @@ impl Guarded {
         Subject(subject): Subject,
         open: bool,
     ) -> Result<Identity, ApiError> {
-        let grant = self
-            .ticket_of(head)
-            .and_then(|(purpose, ticket)| self.state.codes().tickets.peek(&ticket).filter(|grant| grant.opens(purpose, subject)));
+        let grant = self.ticket_of(head).and_then(|(purpose, ticket)| {
+            self.state
+                .codes()
+                .tickets
+                .peek(&ticket)
+                .filter(|grant| grant.opens(purpose, subject))
+        });
         match grant.and_then(|grant| grant.bearer) {
             Some(bearer) => self.look_up(bearer.expose_secret(), open).await,
             None => Ok(Identity {
@@ -98,6 +102,13 @@ impl Guarded {
         })
     }
 
+    /// Takes a refused request of a route where only those count.
+    pub(super) fn meter_refusal(&self, response: &Response, peer: Option<IpAddr>, now: Instant) -> Option<Allowance> {
+        let refused = self.route.counts_refusals && response.status().is_client_error();
+        let peer = peer.filter(|_| refused)?;
+        Some(self.state.limits().sign_ins.take(address_key(peer), now))
+    }
+
     /// Takes the request from the credential's budget, or from the address's if nothing was proven (D2).
     pub(super) fn meter(&self, identity: &Identity, peer: Option<IpAddr>, now: Instant) -> Allowance {
         let limits = self.state.limits();
@@ -105,7 +116,7 @@ impl Guarded {
             (Some(_), _) if self.route.unmetered => Allowance::UNLIMITED,
             (Some(principal), _) => limits.credentials.take(credential_key(principal), now),
             (None, _) if identity.open => Allowance::UNLIMITED,
-            (None, Some(peer)) if self.route.built_in => limits.pages.take(address_key(peer), now),
+            (None, _) if self.route.built_in || self.route.counts_refusals => Allowance::UNLIMITED,
             (None, Some(peer)) => limits.addresses.take(address_key(peer), now),
             // A router that is called without a connection.
             (None, None) => Allowance::UNLIMITED,

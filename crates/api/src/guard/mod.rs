@@ -2,11 +2,13 @@
 //! credential and rate, tenant, gate, body, handler; then status, headers and numbers. One service instead of a stack
 //! keeps messages and heartbeats cheap: the route is matched once, and nothing is looked up by name.
 
+mod actor;
 mod gate;
 mod headers;
 mod identify;
 mod tenant;
 
+use actor::Actor;
 pub(crate) use gate::admin;
 
 use std::{
@@ -27,21 +29,28 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, StatusCode, Uri, request::Parts};
-use molecule_platform::supervise::panic_text;
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts};
+use molecule_platform::{AuthMode, credentials::Identity, supervise::panic_text, trace};
 use tower::{Layer, Service};
+use tracing::{
+    Instrument, Span,
+    field::{Empty, display},
+};
 
 use crate::{
     error::ApiError,
-    limits::{Allowance, Holder, Share, Taken, Unreadable, Verdict, is_preflight},
+    limits::{Allowance, Holder, Share, Taken, Unreadable, Verdict, is_local, is_preflight},
     metrics::{RouteMetrics, UNMATCHED},
-    request::{Subject, peer_of},
+    request::{Caller, Subject, peer_of},
     route::{Class, Route, Verb, first_segment},
     state::ApiState,
 };
 
 /// What stands for requests that no row matches.
 static NO_ROUTE: Route = Route::plain(Verb::Get, UNMATCHED, Class::Public);
+
+/// Headers that decide who asks: of two, a proxy may have judged by the one and we by the other.
+const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::ORIGIN, header::HOST];
 
 /// A request that may be answered, and its part of the memory.
 struct Admitted {
@@ -125,7 +134,28 @@ where
 }
 
 impl Guarded {
+    /// In a span of its own, which says who asks for what about whom; every line that is logged meanwhile shows it.
     async fn serve<S>(&self, inner: S, request: Request) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Send,
+        S::Future: Send + 'static,
+    {
+        let context = {
+            let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+            trace::enter(text("traceparent"), text("tracestate"))
+        };
+        let span = tracing::info_span!(
+            "request",
+            method = %request.method(),
+            route = self.route.path,
+            trace = %context.trace_id(),
+            actor = Empty,
+            workspace = Empty,
+        );
+        trace::scope(context, self.answer(inner, request).instrument(span)).await
+    }
+
+    async fn answer<S>(&self, inner: S, request: Request) -> Response
     where
         S: Service<Request, Response = Response, Error = Infallible> + Send,
         S::Future: Send + 'static,
@@ -134,23 +164,47 @@ impl Guarded {
         let policy = self.policy_of(request.uri());
         let origins = &self.state.limits().origins;
         let verdict = origins.judge(request.headers());
+        let twice = ONCE
+            .into_iter()
+            .find(|name| request.headers().get_all(name).iter().count() > 1);
         let by_other_page = self.route.mints && origins.is_foreign_page(request.headers());
         let mut allowance = None;
-        let mut response = if verdict == Verdict::Refused || by_other_page {
+        let caller = self.caller_of(&request);
+        let mut response = if let Some(name) = twice {
+            ApiError::bad_request(format!("the header {name} was sent more than once")).into_response()
+        } else if verdict == Verdict::Refused || by_other_page {
             StatusCode::FORBIDDEN.into_response()
         } else if is_preflight(&request) {
             let mut response = StatusCode::NO_CONTENT.into_response();
             headers::preflight(response.headers_mut());
             response
         } else {
-            match self.admit(request, begun, &mut allowance).await {
+            match self.admit(request, caller, begun, &mut allowance).await {
                 Ok(admitted) => self.call(inner, admitted).await,
                 Err(refusal) => refusal,
             }
         };
+        if let Some(granted) = self.meter_refusal(&response, caller.address, begun) {
+            allowance = Some(granted);
+            if granted.exceeded {
+                response = ApiError::rate_limited(granted.reset).into_response();
+            }
+        }
         headers::complete(&mut response, policy, &verdict, allowance);
         self.metrics.observe(response.status(), begun.elapsed());
         response
+    }
+
+    fn caller_of(&self, request: &Request) -> Caller {
+        let peer = peer_of(request.extensions());
+        let proxies = &self.state.limits().proxies;
+        let client = proxies.client(peer, request.headers());
+        let open = self.state.mode() == AuthMode::Open && !proxies.is_proxied(peer, request.headers());
+        Caller {
+            // Whom a proxy hides is counted as the proxy, and is never this machine.
+            address: client.or(peer),
+            local: open && is_local(client, request.headers()),
+        }
     }
 
     fn policy_of(&self, uri: &Uri) -> HeaderValue {
@@ -163,16 +217,17 @@ impl Guarded {
     async fn admit(
         &self,
         request: Request,
+        caller: Caller,
         now: Instant,
         allowance: &mut Option<Allowance>,
     ) -> Result<Admitted, Response> {
         // Apart from its body, which cannot be shared between threads.
         let (mut head, body) = request.into_parts();
         let subject = self.subject_of(&mut head).await;
-        let identity = self.identify(&head, subject).await;
+        let identity = self.identify(&head, subject, caller.local).await;
         let identity = identity.map_err(IntoResponse::into_response)?;
-        let peer = peer_of(&head.extensions);
-        let granted = self.meter(&identity, peer, now);
+        self.show(&identity, subject);
+        let granted = self.meter(&identity, caller.address, now);
         *allowance = Some(granted);
         if granted.exceeded {
             return Err(ApiError::rate_limited(granted.reset).into_response());
@@ -188,13 +243,25 @@ impl Guarded {
         if let Some(departed) = departed {
             head.extensions.insert(departed);
         }
-        let taken = self.take(body, Holder::of(&identity, peer)).await;
+        let taken = self.take(body, Holder::of(&identity, caller.address)).await;
         let taken = taken.map_err(IntoResponse::into_response)?;
+        head.extensions.insert(caller);
         head.extensions.insert(identity);
         Ok(Admitted {
             request: Request::from_parts(head, Body::from(taken.bytes)),
             share: taken.share,
         })
+    }
+
+    /// Completes the span.
+    fn show(&self, identity: &Identity, Subject(subject): Subject) {
+        let span = Span::current();
+        if !span.is_disabled() {
+            span.record("actor", display(Actor(identity)));
+            if let Some(subject) = subject {
+                span.record("workspace", display(subject));
+            }
+        }
     }
 
     /// The body of a request that passed its gate: whoever proves nothing makes the server hold nothing.
@@ -255,7 +322,9 @@ impl Guarded {
     /// Runs a change to its end even if the client hangs up (architecture §4). What is done at once runs in place; what
     /// has to wait moves into a tracked task, and a shutdown waits for it.
     async fn run(&self, answer: impl Future<Output = Response> + Send + 'static) -> Response {
-        let mut answer = Box::pin(answer);
+        // A task of its own belongs to the same trace.
+        let context = trace::current().unwrap_or_else(|| trace::enter(None, None));
+        let mut answer = Box::pin(trace::scope(context, answer.in_current_span()));
         // The task polls again with a waker of its own.
         if let Poll::Ready(response) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return response;
@@ -304,7 +373,68 @@ mod tests {
         drop(change);
         go.send(()).unwrap();
         ends.recv().await.unwrap();
-        assert_eq!(guard.call(ask("/change")).await.unwrap().status(), StatusCode::NO_CONTENT);
+        assert_eq!(
+            guard.call(ask("/change")).await.unwrap().status(),
+            StatusCode::NO_CONTENT
+        );
+    }
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_logged_tells_whose_request_it_is_for() {
+        static MINE: Route = Route::plain(Verb::Post, "/change", Class::Admin);
+        let (state, _database) = testing::state().await;
+        let log = Log::default();
+        let written = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || written.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        let handler = service_fn(|_: Request| async {
+            // So that it goes on in a task of its own.
+            tokio::task::yield_now().await;
+            let carried = trace::current().unwrap();
+            tracing::info!(carried = carried.traceparent(), "done");
+            Ok(StatusCode::NO_CONTENT.into_response())
+        });
+        let mut request = ask("/change");
+        let headers = request.headers_mut();
+        headers.insert("authorization", HeaderValue::from_static("Bearer admin"));
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let sent = format!("00-{trace}-00f067aa0ba902b7-01");
+        headers.insert("traceparent", HeaderValue::from_str(&sent).unwrap());
+        let answer = GuardLayer::of(&state, &MINE)
+            .layer(handler)
+            .call(request)
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        let text = String::from_utf8(log.0.lock().clone()).unwrap();
+        let line = text.lines().find(|line| line.contains("done")).unwrap();
+        for part in [
+            "method=GET",
+            "route=\"/change\"",
+            "actor=admin",
+            &format!("trace={trace}"),
+            &format!("00-{trace}-"),
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert!(!line.contains(&sent), "a step of its own");
     }
 
     #[tokio::test]
@@ -332,7 +462,10 @@ mod tests {
         for page in ["/", "/workspacesX", "/wsx", "/canvas/viewport"] {
             assert_eq!(policy(page), headers::policy(true), "{page}");
         }
-        assert_eq!(GuardLayer::of(&state, &CHANGE).0.policy_of(&Uri::from_static("/")), headers::policy(false));
+        assert_eq!(
+            GuardLayer::of(&state, &CHANGE).0.policy_of(&Uri::from_static("/")),
+            headers::policy(false)
+        );
     }
 
     #[tokio::test]
@@ -355,8 +488,7 @@ mod tests {
             serde_json::json!({ "code": "internal", "error": "internal error" })
         );
         assert_eq!(ask("/").await.status(), StatusCode::NO_CONTENT);
-        let mut text = String::new();
-        state.metrics().render(&mut text);
+        let text = state.metrics().render();
         assert!(
             text.contains(r#"{method="any",path="unmatched",status="500"} 1"#),
             "{text}"

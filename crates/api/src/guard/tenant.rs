@@ -29,7 +29,7 @@ mod tests {
 
     fn passes(headers: &[(&'static str, &'static str)]) -> bool {
         let origins = Origins::new(AuthMode::Required, None, None);
-        let pair = |(name, value): &(_, _)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let pair = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
         admits(Some("acme"), &origins, &headers.iter().map(pair).collect())
     }
 
@@ -43,6 +43,10 @@ mod tests {
         assert!(passes(&[("host", "h"), ("origin", "https://h")]));
         assert!(!passes(&[("host", "h"), ("origin", "https://e")]));
         assert!(!passes(&[]));
-        assert!(admits(None, &Origins::new(AuthMode::Required, None, None), &HeaderMap::new()));
+        assert!(admits(
+            None,
+            &Origins::new(AuthMode::Required, None, None),
+            &HeaderMap::new()
+        ));
     }
 }

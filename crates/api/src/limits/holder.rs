@@ -66,7 +66,10 @@ mod tests {
         };
         assert_eq!(Holder::of(&Identity::default(), peer), Holder::Address(peer));
         assert_eq!(Holder::of(&open, peer), Holder::Local);
-        let wrong = Identity { presented: true, ..open };
+        let wrong = Identity {
+            presented: true,
+            ..open
+        };
         assert_eq!(Holder::of(&wrong, peer), Holder::Address(peer));
     }
 }

@@ -3,12 +3,14 @@
 mod bodies;
 mod holder;
 mod origin;
+mod proxy;
 mod rate;
 mod seats;
 
 pub(crate) use bodies::{BodyMemory, Share, Taken, Unreadable};
 pub(crate) use holder::{Holder, credential_key};
 pub(crate) use origin::{Origins, Verdict, is_local, is_preflight};
+pub(crate) use proxy::{Asked, Proxies};
 pub(crate) use rate::{Allowance, Windows, address_key};
 pub(crate) use seats::{Seat, Seats};
 
@@ -27,10 +29,12 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) struct Limits {
     /// Which pages may call.
     pub(crate) origins: Origins,
+    /// Whose word counts about who calls.
+    pub(crate) proxies: Proxies,
     /// Anonymous requests and failed authentications by address.
     pub(crate) addresses: Windows<IpAddr>,
-    /// Requests for what the binary holds, by address.
-    pub(crate) pages: Windows<IpAddr>,
+    /// Sign-ins that failed, by address.
+    pub(crate) sign_ins: Windows<IpAddr>,
     /// Requests by valid credential.
     pub(crate) credentials: Windows<u128>,
     /// Org tokens minted by address (SEC-206).
@@ -46,8 +50,9 @@ impl Limits {
         let rates = &config.rates;
         Self {
             origins: Origins::new(mode, config.cors_origins.as_deref(), external_url),
+            proxies: Proxies::new(&config.trusted_proxies),
             addresses: Windows::new(rates.address, limits::RATE_WINDOW),
-            pages: Windows::new(rates.pages, limits::RATE_WINDOW),
+            sign_ins: Windows::new(rates.address, limits::RATE_WINDOW),
             credentials: Windows::new(rates.credential, limits::RATE_WINDOW),
             mints: Windows::new(rates.org_token_mints, HOUR),
             seats: Seats::new(rates.sockets),

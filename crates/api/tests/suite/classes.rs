@@ -35,7 +35,8 @@ fn may(class: Class, who: Who, open: bool) -> bool {
     let admin = matches!(who, Org | Admin | Session) || (open && who == Anonymous);
     match class {
         Class::Public => true,
-        Class::Admin | Class::Metrics => admin,
+        // In open mode older clients show the token of their workspace here, too (D2).
+        Class::Admin | Class::Metrics => admin || (open && matches!(who, Own | Other)),
         Class::Workspace => admin || who == Own,
         // The workspace has a live token, so that nobody else's will do (SEC-78, REG-10).
         Class::WorkspaceOnly | Class::Registry => who == Own,

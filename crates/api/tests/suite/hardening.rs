@@ -224,10 +224,90 @@ both_engines! {
         beat.send().await.refused(400, "invalid request body");
     }
 
+    // Two of a header that decides who asks are one too many
+    async fn headers_that_may_come_once(url: String) {
+        let server = Server::new(&url).await;
+        let own = format!("http://{}", server.address);
+        for (name, first, second) in [
+            ("authorization", format!("Bearer {ADMIN}"), "Bearer x".to_owned()),
+            ("authorization", "Bearer x".to_owned(), format!("Bearer {ADMIN}")),
+            ("origin", own.clone(), "http://evil.example".to_owned()),
+            ("host", server.address.to_string(), "evil.example".to_owned()),
+        ] {
+            let call = server.get("/workspaces").header(name, first).header(name, second);
+            call.send().await.refused(400, &format!("the header {name} was sent more than once"));
+        }
+    }
+
+    // D28: what a proxy may say is for those who are trusted
+    async fn proxies_are_believed_if_they_are_trusted(url: String) {
+        let server = Server::with(&url, open_mode()).await;
+        let login = |server: &Server| {
+            let call = server.post("/auth/login-codes", &json!({})).bearer(ADMIN);
+            call.header("x-forwarded-host", "m.example").header("x-forwarded-proto", "https")
+        };
+        let url_of = |body: Value| body["login_url"].as_str().unwrap().to_owned();
+        let own = format!("http://{}/#code=", server.address);
+        assert!(url_of(login(&server).send().await.expect(201)).starts_with(&own));
+        server.get("/workspaces").send().await.expect(200);
+        for name in ["x-forwarded-for", "x-real-ip", "forwarded", "via"] {
+            let proxied = server.get("/workspaces").header(name, "127.0.0.1");
+            proxied.send().await.refused(401, "admin auth required");
+        }
+        drop(server);
+        let options = open_mode();
+        let api = ApiConfig { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..options.api };
+        let server = Server::with(&url, Options { api, ..options }).await;
+        assert!(url_of(login(&server).send().await.expect(201)).starts_with("https://m.example/#code="));
+        let from = |client: &str| server.get("/workspaces").header("x-forwarded-for", client);
+        from("127.0.0.1").send().await.expect(200);
+        from("203.0.113.9").send().await.refused(401, "admin auth required");
+        from("127.0.0.1, hidden").send().await.refused(401, "admin auth required");
+    }
+
+    // A server whose database is away answers, and is not ready
+    async fn a_server_without_its_database_is_not_ready(url: String) {
+        let server = Server::new(&url).await;
+        server.store.clone().close().await.unwrap();
+        let answer = server.get("/ready").send().await.expect(503);
+        assert_eq!((&answer["status"], &answer["database"]), (&json!("not_ready"), &json!(false)));
+        server.get("/health").send().await.expect(200);
+    }
+
+    // The log's filter is changed while the server runs
+    async fn the_log_is_changed_by_admins(url: String) {
+        #[derive(Default)]
+        struct Log(parking_lot::Mutex<String>);
+        impl molecule_api::LogControl for Log {
+            fn filter(&self) -> String {
+                self.0.lock().clone()
+            }
+            fn set_filter(&self, filter: &str) -> Result<(), String> {
+                if filter == "?" {
+                    return Err("no such level".to_owned());
+                }
+                filter.clone_into(&mut self.0.lock());
+                Ok(())
+            }
+        }
+        let options = Options::default();
+        let log: std::sync::Arc<dyn molecule_api::LogControl> = std::sync::Arc::new(Log::default());
+        let api = ApiConfig { log: Some(log), ..options.api };
+        let server = Server::with(&url, Options { api, ..options }).await;
+        let set = |filter: &str| server.call(Method::PUT, "/admin/log").json(&json!({ "filter": filter })).bearer(ADMIN);
+        set("debug").send().await.expect(200);
+        let refused = set("?").send().await.expect(400);
+        assert_eq!(refused, json!({ "error": "not a log filter", "detail": "no such level" }));
+        let shown = server.get("/admin/log").bearer(ADMIN).send().await.expect(200);
+        assert_eq!(shown, json!({ "filter": "debug" }));
+    }
+
     // SEC-211
     async fn build_info_and_health(url: String) {
         let server = Server::new(&url).await;
         assert_eq!(server.get("/health").send().await.expect(200), json!({ "status": "ok" }));
+        let ready = json!({ "status": "ready", "database": true, "settled": true, "stopping": false });
+        assert_eq!(server.get("/ready").send().await.expect(200), ready);
         assert!(server.get("/buildinfo").send().await.expect(200)["git_sha"].is_string());
         let document = server.get("/openapi.json").bearer(ADMIN).send().await.expect(200);
         assert_eq!(document["paths"]["/workspaces"]["post"]["x-auth-class"], "admin");

@@ -162,6 +162,26 @@ both_engines! {
         assert!(open(&server, "", &[("origin", &own)]).await.is_ok());
     }
 
+    // A workspace that is removed hears nothing more
+    async fn a_removed_workspace_loses_its_sockets_at_once(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        let bearer = format!("Bearer {}", workspace.token);
+        let mut socket = open(&server, "", &[("authorization", &bearer)]).await.unwrap();
+        let other = server.workspace("other", None).await;
+        server.remove(&workspace).await;
+        notice(&server, &other, "not for the dead").send().await.expect(200);
+        loop {
+            // Sooner than the next ping, which looks at every credential anyway.
+            let message = tokio::time::timeout(std::time::Duration::from_secs(20), socket.next());
+            match message.await.expect("an end").unwrap().unwrap() {
+                Message::Close(Some(frame)) => break assert_eq!(frame.code, CloseCode::Policy),
+                Message::Text(text) => assert!(!text.contains("not for the dead"), "{text}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     // ACT-81
     async fn the_gauge_is_exact(url: String) {
         let server = Server::new(&url).await;

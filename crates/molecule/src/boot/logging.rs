@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use molecule_api::LogControl;
+use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 use super::BootError;
 use crate::config::{LogConfig, LogFormat};
@@ -12,14 +13,31 @@ pub const AGENT_LOG: &str = "MOLECULE_LOG";
 /// What an agent logs unless told otherwise.
 const AGENT_DEFAULT: &str = "info";
 
-/// Sets the process' log up. Once per process, before the first event.
+/// The filter of a log that has been set up.
+#[derive(Debug, Clone)]
+pub struct LogHandle(reload::Handle<EnvFilter, Registry>);
+
+impl LogControl for LogHandle {
+    fn filter(&self) -> String {
+        self.0.with_current(ToString::to_string).unwrap_or_default()
+    }
+
+    fn set_filter(&self, filter: &str) -> Result<(), String> {
+        let filter = parse(filter)?;
+        self.0.reload(filter).map_err(|error| error.to_string())
+    }
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder().parse(filter).map_err(|error| error.to_string())
+}
+
+/// Sets the process' log up. Once per process, before the first event. The handle changes its filter later.
 ///
 /// # Errors
 /// [`BootError::Log`] if a log is set up already or the filter is bad.
-pub fn init_logging(config: &LogConfig) -> Result<(), BootError> {
-    let filter = EnvFilter::builder()
-        .parse(&config.filter)
-        .map_err(|error| BootError::Log(error.to_string()))?;
+pub fn init_logging(config: &LogConfig) -> Result<LogHandle, BootError> {
+    let (filter, handle) = reload::Layer::new(parse(&config.filter).map_err(BootError::Log)?);
     let registry = tracing_subscriber::registry().with(filter);
     let stderr = fmt::layer()
         .with_writer(std::io::stderr)
@@ -28,7 +46,8 @@ pub fn init_logging(config: &LogConfig) -> Result<(), BootError> {
         LogFormat::Pretty => registry.with(stderr).try_init(),
         LogFormat::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
     };
-    done.map_err(|error| BootError::Log(error.to_string()))
+    done.map_err(|error| BootError::Log(error.to_string()))?;
+    Ok(LogHandle(handle))
 }
 
 /// Sets the log of an agent up: its standard error, which its backend keeps as the workspace's log (RUN-57). A filter
@@ -59,6 +78,19 @@ fn agent_filter(asked: Option<&str>) -> (EnvFilter, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_filter_is_changed_while_it_logs() {
+        let (layer, handle) = reload::Layer::new(parse("info").unwrap());
+        let handle = LogHandle(handle);
+        let _subscriber = tracing_subscriber::registry().with(layer).set_default();
+        assert!(!tracing::enabled!(tracing::Level::DEBUG));
+        handle.set_filter("info,molecule=debug").unwrap();
+        assert!(tracing::enabled!(tracing::Level::DEBUG));
+        assert!(handle.set_filter("info,molecule=loud").is_err());
+        let shown = handle.filter();
+        assert!(shown.contains("molecule=debug"), "the old one stays: {shown}");
+    }
 
     #[test]
     fn agents_log_whatever_the_filter_says() {

@@ -18,7 +18,7 @@ pub use files::allow_files;
 pub(crate) use keys::{ADMIN_TOKEN_FILE, check_secrets_key};
 pub use keys::{admin_token, secrets_key, stored_secrets_key};
 pub use listen::{bind, plain_http};
-pub use logging::{AGENT_LOG, init_agent_logging, init_logging};
+pub use logging::{AGENT_LOG, LogHandle, init_agent_logging, init_logging};
 pub use sandbox::{Landlock, exposure, is_root, landlock};
 
 use std::{io, path::PathBuf};

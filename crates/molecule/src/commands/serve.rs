@@ -20,7 +20,7 @@ pub(super) async fn run(args: &ServerArgs, global: &Global, mode: Mode) -> Resul
         // Whoever sits before it wants to know what is wrong, not what goes on: `molecule events -f` tells that.
         QUIET.clone_into(&mut loaded.config.log.filter);
     }
-    boot::init_logging(&loaded.config.log)?;
+    let log = boot::init_logging(&loaded.config.log)?;
     boot::allow_files();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -31,5 +31,5 @@ pub(super) async fn run(args: &ServerArgs, global: &Global, mode: Mode) -> Resul
     if let Some(warning) = boot::plain_http(&loaded.config) {
         tracing::warn!("{warning}");
     }
-    run_server(loaded.config, mode).await
+    run_server(loaded.config, mode, log).await
 }

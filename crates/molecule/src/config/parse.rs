@@ -8,6 +8,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use molecule_api::IpNet;
 use molecule_core::Runtime;
 use url::Url;
 
@@ -96,6 +97,17 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
             _ => Err("expected origins such as https://canvas.example.com".to_owned()),
         })
         .collect()
+}
+
+/// Networks, or single addresses.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |text: String| {
+        let parsed = text
+            .parse()
+            .or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
+        parsed.map_err(|_| "expected addresses or networks such as 10.0.0.0/8".to_owned())
+    };
+    list(text).into_iter().map(network).collect()
 }
 
 pub(super) fn http_url(text: &str) -> Result<Url, String> {

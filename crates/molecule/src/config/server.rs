@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use molecule_api::IpNet;
 use molecule_backends::process::TierLimits;
 use molecule_core::{Runtime, contract::Sandbox};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -123,10 +124,10 @@ pub struct ServerConfig {
     pub workspace_dir: Option<PathBuf>,
     /// `CORS_ORIGINS`; `None` when it is not set, which is not the same as an empty list (SEC-202, ACT-79).
     pub cors_origins: Option<Vec<String>>,
+    /// Proxies whose word counts (D28).
+    pub trusted_proxies: Vec<IpNet>,
     /// Anonymous requests per minute and address.
     pub rate_limit: u32,
-    /// Requests for pages per minute and address.
-    pub page_rate: u32,
     /// Requests per minute and credential.
     pub credential_rate: u32,
     /// Open event sockets per credential.
@@ -274,8 +275,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         manifest_path: read.path(&s::MANIFEST_PATH),
         workspace_dir: read.path(&s::WORKSPACE_DIR),
         cors_origins: read.optional(&s::CORS_ORIGINS, parse::origins),
+        trusted_proxies: read.optional(&s::TRUSTED_PROXIES, parse::networks).unwrap_or_default(),
         rate_limit: read.value(&s::RATE_LIMIT, parse::positive),
-        page_rate: read.value(&s::PAGE_RATE, parse::whole),
         credential_rate: read.value(&s::CREDENTIAL_RATE, parse::whole),
         sockets_per_credential: read.value(&s::SOCKETS_PER_CREDENTIAL, parse::whole),
         a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),

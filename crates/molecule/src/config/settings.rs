@@ -145,10 +145,10 @@ settings! {
     WORKSPACE_DIR = Setting::new("workspace_dir", "WORKSPACE_DIR", Path, "", "Host directory that workspaces work in unless they name their own");
     /// Foreign origins.
     CORS_ORIGINS = Setting::new("cors_origins", "CORS_ORIGINS", List, "", "Origins besides the server's own that browsers may call from");
+    /// Proxies in front (D28).
+    TRUSTED_PROXIES = Setting::new("trusted_proxies", "MOLECULE_TRUSTED_PROXIES", List, "", "Addresses or networks of the proxies whose word counts on who calls and which address was asked for");
     /// Rate per address (SEC-205).
     RATE_LIMIT = Setting::new("rate_limit", "RATE_LIMIT", Integer, "600", "Anonymous requests and failed authentications per minute of one address").lenient();
-    /// Rate of the pages per address (D2).
-    PAGE_RATE = Setting::new("page_rate", "MOLECULE_PAGE_RATE", Integer, "6000", "Requests per minute of one address for pages, their files, /health and /buildinfo; 0 is no limit");
     /// Rate per credential (D2).
     CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential; 0 is no limit");
     /// Sockets per credential (D10).

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 
 use super::backend;
 use crate::{
-    boot::{self, DataDir, admin_token, check_secrets_key, secrets_key},
+    boot::{self, DataDir, LogHandle, admin_token, check_secrets_key, secrets_key},
     config::{self, ServerConfig},
 };
 
@@ -37,6 +37,7 @@ pub(super) async fn open_store(url: &str) -> Result<(Store, ExclusiveLock)> {
 
 pub(super) async fn compose(
     config: &ServerConfig,
+    log: LogHandle,
     dir: &DataDir,
     address: SocketAddr,
     choice: backend::Choice,
@@ -66,7 +67,7 @@ pub(super) async fn compose(
     .context("the services cannot be put together")?;
     let runs_here = backend.as_ref().is_some_and(|backend| backend.name() == "process");
     let about = about(config, &platform, backend.is_some(), runs_here);
-    let api = Api::new(platform.clone(), api_config(config, about)?);
+    let api = Api::new(platform.clone(), api_config(config, about, log)?);
     Ok(Composed { platform, api, backend })
 }
 
@@ -133,21 +134,22 @@ fn about(config: &ServerConfig, platform: &Platform, has_backend: bool, processe
     }
 }
 
-fn api_config(config: &ServerConfig, about: ServerInfo) -> Result<ApiConfig> {
+fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle) -> Result<ApiConfig> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("metrics cannot be recorded")?;
     Ok(ApiConfig {
         rates: Rates {
             address: config.rate_limit,
-            pages: config.page_rate,
             credential: config.credential_rate,
             sockets: config.sockets_per_credential,
             ..Rates::default()
         },
         cors_origins: config.cors_origins.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
         metrics_public: config.metrics_public,
         metrics: Some(metrics),
+        log: Some(Arc::new(log)),
         org_id: config.org_id.clone(),
         test_tokens: config.test_tokens,
         about,

@@ -26,7 +26,6 @@ impl Default for Options {
     fn default() -> Self {
         let unlimited = Rates {
             address: 0,
-            pages: 0,
             credential: 0,
             sockets: 0,
             org_token_mints: 0,

@@ -1,6 +1,8 @@
 //! The HTTP/1.1 server: accepts, serves, and stops in order (SEC-218).
 
-use std::{net::SocketAddr, time::Duration};
+mod idle;
+
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use http::Request;
@@ -9,11 +11,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use molecule_core::limits;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
+use self::idle::{Answer, Idle, Idlers};
 use crate::state::ApiState;
 
 /// Time a client has for the head of its next request. It also ends idle connections, so it is well above the 60 s
@@ -22,25 +25,56 @@ const HEAD_LIMIT: Duration = Duration::from_secs(150);
 /// Bytes of a connection that are read ahead, and that the head of a request may have. What is sent before anybody reads
 /// it stays in the kernel (D33).
 const BUFFER: usize = 64 << 10;
+/// How often measurements are sorted into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// Pause after the system refused to hand out a connection, as when descriptors are used up.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+/// Descriptors that are left for files, databases and agents.
+const RESERVED_DESCRIPTORS: u64 = 256;
+
+/// Connections there may be at once, sockets included, before idle ones give way.
+fn most_connections() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.unwrap_or(u64::MAX);
+    // Where there are few, at least half of them are for clients.
+    let most = limit.saturating_sub(RESERVED_DESCRIPTORS).max(limit / 2);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
 
 /// Serves until `shutdown` resolves, then drains for at most 30 s. Sockets are told to close at once.
 pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let connections = TaskTracker::new();
+    let (idlers, most) = (Idlers::default(), most_connections());
     let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut refusing = false;
+    let mut upkeep = interval(UPKEEP);
+    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
+            _ = upkeep.tick() => {
+                state.metrics().upkeep();
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
+                let full = connections.len() + state.serving().sockets.len() >= most && !idlers.evict();
+                if full && !refusing {
+                    tracing::warn!(most, "connections are refused: all there may be are at work");
+                }
+                refusing = full;
+                if full {
+                    continue;
+                }
                 let connection = Connection {
                     router: router.clone(),
                     peer,
+                    idle: idlers.enter(),
                     draining: draining.clone(),
                     cut: cut.clone(),
                 };
@@ -71,6 +105,7 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
 struct Connection {
     router: Router,
     peer: SocketAddr,
+    idle: Idle,
     /// Ends the connection after the request that is being answered.
     draining: CancellationToken,
     /// Ends it now.
@@ -82,16 +117,26 @@ impl Connection {
         let Self {
             router,
             peer,
+            idle,
             draining,
             cut,
         } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "answers may be delayed");
         }
+        let at_work = idle.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
+            let working = at_work.work();
             // A router is always ready.
-            router.clone().call(request)
+            let answer = router.clone().call(request);
+            async move {
+                let response = answer.await?;
+                Ok::<_, Infallible>(response.map(|body| Answer {
+                    body,
+                    _working: working,
+                }))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -102,14 +147,16 @@ impl Connection {
         let mut connection = std::pin::pin!(connection);
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
+            () = idle.evicted() => Ok(()),
             () = draining.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     outcome = connection.as_mut() => outcome,
-                    () = cut.cancelled() => return,
+                    () = cut.cancelled() => Ok(()),
                 }
             }
         };
+        idle.end();
         if let Err(error) = outcome {
             // Clients go away in many ways, none of which is an error here.
             tracing::debug!(%error, %peer, "connection ended");
