@@ -5,6 +5,7 @@ mod attacks;
 mod backup;
 mod crash;
 mod logs;
+mod memory;
 mod native;
 mod server;
 mod shell;
