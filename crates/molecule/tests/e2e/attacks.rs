@@ -4,6 +4,7 @@
 
 mod files;
 mod limits;
+mod sabotage;
 mod sockets;
 mod terminals;
 
