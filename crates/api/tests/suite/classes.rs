@@ -214,17 +214,27 @@ both_engines! {
     async fn a_rebound_name_is_not_local(url: String) {
         let server = Server::with(&url, open_mode()).await;
         server.get("/workspaces").send().await.expect(200);
-        server.get("/workspaces").header("host", "evil.example").send().await.refused(401, "admin auth required");
+        server
+            .get("/workspaces")
+            .header("host", "evil.example")
+            .send()
+            .await
+            .refused(401, "admin auth required");
         let listed = server.get("/workspaces").header("origin", "http://localhost:3000");
         listed.send().await.refused(401, "admin auth required");
         // A bearer that proves nothing gets no more than none.
         let workspace = server.workspace("w", None).await;
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "message/send", "params": { "message": { "parts": [] } } });
+        let message =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "message/send", "params": { "message": { "parts": [] } } });
         let send = || server.post(format!("/workspaces/{}/a2a", workspace.id), &message);
         send().bearer("garbage").send().await.expect(200);
         let rebound = || send().header("host", "evil.example");
         rebound().send().await.refused(401, "missing caller auth token");
-        rebound().bearer("garbage").send().await.refused(401, "invalid caller auth token");
+        rebound()
+            .bearer("garbage")
+            .send()
+            .await
+            .refused(401, "invalid caller auth token");
     }
 
     // D2: a page of another origin asks as an image or a link does, without an `Origin`
@@ -232,12 +242,23 @@ both_engines! {
         let server = Server::with(&url, open_mode()).await;
         let workspace = server.workspace("w", None).await;
         let listed = || server.get("/workspaces");
-        listed().header("sec-fetch-site", "same-origin").send().await.expect(200);
+        listed()
+            .header("sec-fetch-site", "same-origin")
+            .send()
+            .await
+            .expect(200);
         listed().header("sec-fetch-site", "none").send().await.expect(200);
         for site in ["cross-site", "same-site"] {
-            listed().header("sec-fetch-site", site).send().await.refused(401, "admin auth required");
+            listed()
+                .header("sec-fetch-site", site)
+                .send()
+                .await
+                .refused(401, "admin auth required");
             let beat = server.post("/registry/heartbeat", &json!({ "workspace_id": workspace.id }));
-            beat.header("sec-fetch-site", site).send().await.refused(401, "missing workspace auth token");
+            beat.header("sec-fetch-site", site)
+                .send()
+                .await
+                .refused(401, "missing workspace auth token");
             let socket = server.get("/ws").upgrade().header("sec-fetch-site", site);
             socket.send().await.refused(401, "admin auth required");
         }
@@ -259,7 +280,11 @@ both_engines! {
         ] {
             for call in [mint(), mint().bearer(ADMIN)] {
                 let reply = call.header(name, value).send().await;
-                assert_eq!((reply.status, reply.bytes.len()), (StatusCode::FORBIDDEN, 0), "{name} {value}");
+                assert_eq!(
+                    (reply.status, reply.bytes.len()),
+                    (StatusCode::FORBIDDEN, 0),
+                    "{name} {value}"
+                );
             }
         }
         assert_eq!(count().await, before);
@@ -282,22 +307,46 @@ both_engines! {
             reply.refused(503, "platform datastore unavailable — retry shortly");
         }
         // SEC-210
-        server.get("/health").bearer("not in any cache").send().await.expect(200);
+        server
+            .get("/health")
+            .bearer("not in any cache")
+            .send()
+            .await
+            .expect(200);
     }
 
     // LIFE-89a, OP-17
     async fn a_withdrawn_token_learns_that_its_workspace_is_gone(url: String) {
         let server = Server::new(&url).await;
-        let (gone, other) = (server.workspace("gone", None).await, server.workspace("other", None).await);
+        let (gone, other) = (
+            server.workspace("gone", None).await,
+            server.workspace("other", None).await,
+        );
         server.remove(&gone).await;
         let path = format!("/workspaces/{}", gone.id);
         for query in ["", "?include_removed=true"] {
-            let body = server.get(format!("{path}{query}")).bearer(&gone.token).send().await.expect(410);
-            assert_eq!((&body["error"], &body["id"]), (&json!("workspace removed"), &json!(gone.id)));
+            let body = server
+                .get(format!("{path}{query}"))
+                .bearer(&gone.token)
+                .send()
+                .await
+                .expect(410);
+            assert_eq!(
+                (&body["error"], &body["id"]),
+                (&json!("workspace removed"), &json!(gone.id))
+            );
             assert!(body["removed_at"].is_string() && body["hint"].as_str().unwrap().starts_with("Regenerate"));
         }
-        let state = server.get(format!("{path}/state")).bearer(&gone.token).send().await.expect(404);
-        assert_eq!(state, json!({ "workspace_id": gone.id, "status": "removed", "deleted": true }));
+        let state = server
+            .get(format!("{path}/state"))
+            .bearer(&gone.token)
+            .send()
+            .await
+            .expect(404);
+        assert_eq!(
+            state,
+            json!({ "workspace_id": gone.id, "status": "removed", "deleted": true })
+        );
         // Of another workspace, and anywhere else, it proves nothing.
         let elsewhere = server.get(format!("/workspaces/{}", other.id)).bearer(&gone.token);
         elsewhere.send().await.refused(401, "invalid workspace auth token");
@@ -305,7 +354,12 @@ both_engines! {
         secrets.send().await.refused(401, "invalid workspace auth token");
         // LIFE-89, LIFE-91
         server.get(path.as_str()).bearer(ADMIN).send().await.expect(410);
-        let shown = server.get(format!("{path}?include_removed=true")).bearer(ADMIN).send().await.expect(200);
+        let shown = server
+            .get(format!("{path}?include_removed=true"))
+            .bearer(ADMIN)
+            .send()
+            .await
+            .expect(200);
         assert_eq!(shown["status"], "removed");
     }
 
@@ -314,25 +368,53 @@ both_engines! {
         let server = Server::new(&url).await;
         let workspace = server.workspace("w", None).await;
         let path = format!("/workspaces/{}/secrets", workspace.id);
-        server.post(path.as_str(), &json!({ "key": "A", "value": "1" })).bearer(ADMIN).send().await.expect(200);
+        server
+            .post(path.as_str(), &json!({ "key": "A", "value": "1" }))
+            .bearer(ADMIN)
+            .send()
+            .await
+            .expect(200);
         let values = format!("{path}/values");
-        let body = server.get(values.as_str()).bearer(&workspace.token).send().await.expect(200);
+        let body = server
+            .get(values.as_str())
+            .bearer(&workspace.token)
+            .send()
+            .await
+            .expect(200);
         assert_eq!(body, json!({ "A": "1" }));
-        server.get(values.as_str()).bearer(ADMIN).send().await.refused(401, "invalid workspace auth token");
+        server
+            .get(values.as_str())
+            .bearer(ADMIN)
+            .send()
+            .await
+            .refused(401, "invalid workspace auth token");
         // Without any live token the operator may.
-        let tokens = server.get(format!("/workspaces/{}/tokens", workspace.id)).bearer(ADMIN).send().await.expect(200);
+        let tokens = server
+            .get(format!("/workspaces/{}/tokens", workspace.id))
+            .bearer(ADMIN)
+            .send()
+            .await
+            .expect(200);
         for token in tokens["tokens"].as_array().unwrap() {
             let path = format!("/workspaces/{}/tokens/{}", workspace.id, token["id"].as_str().unwrap());
             server.call(Method::DELETE, path).bearer(ADMIN).send().await.expect(200);
         }
         server.get(values.as_str()).bearer(ADMIN).send().await.expect(200);
-        server.get(values.as_str()).bearer(&workspace.token).send().await.refused(401, "invalid workspace auth token");
+        server
+            .get(values.as_str())
+            .bearer(&workspace.token)
+            .send()
+            .await
+            .refused(401, "invalid workspace auth token");
     }
 
     // SEC-120
     async fn test_tokens_are_off_in_production(url: String) {
         let options = Options::default();
-        let config = molecule_platform::Config { production: true, ..options.config };
+        let config = molecule_platform::Config {
+            production: true,
+            ..options.config
+        };
         let server = Server::with(&url, Options { config, ..options }).await;
         let workspace = server.workspace("w", None).await;
         let path = format!("/admin/workspaces/{}/test-token", workspace.id);
@@ -346,23 +428,44 @@ both_engines! {
         let path = format!("/admin/workspaces/{}/test-token", workspace.id);
         let body = server.get(path.as_str()).bearer(ADMIN).send().await.expect(200);
         let token = body["auth_token"].as_str().unwrap();
-        server.get(format!("/workspaces/{}/activity", workspace.id)).bearer(token).send().await.expect(200);
+        server
+            .get(format!("/workspaces/{}/activity", workspace.id))
+            .bearer(token)
+            .send()
+            .await
+            .expect(200);
         for id in ["nonsense", "6fa459ea-ee8a-4ca4-894e-db77e160355e"] {
             let path = format!("/admin/workspaces/{id}/test-token");
-            server.get(path).bearer(ADMIN).send().await.refused(404, "workspace not found");
+            server
+                .get(path)
+                .bearer(ADMIN)
+                .send()
+                .await
+                .refused(404, "workspace not found");
         }
         server.remove(&workspace).await;
-        server.get(path.as_str()).bearer(ADMIN).send().await.refused(404, "workspace not found");
+        server
+            .get(path.as_str())
+            .bearer(ADMIN)
+            .send()
+            .await
+            .refused(404, "workspace not found");
     }
 
     // SEC-212, D2
     async fn metrics_are_public_by_choice(url: String) {
         let options = Options::default();
-        let api = molecule_api::ApiConfig { metrics_public: true, ..options.api };
+        let api = molecule_api::ApiConfig {
+            metrics_public: true,
+            ..options.api
+        };
         let server = Server::with(&url, Options { api, ..options }).await;
         server.get("/nowhere/secret-path").send().await.expect(404);
         let reply = server.get("/metrics").send().await;
-        assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
         let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
         assert!(text.contains(r#"path="unmatched",status="404"} 1"#), "{text}");
         assert!(!text.contains("secret-path"));

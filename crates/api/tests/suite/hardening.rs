@@ -39,7 +39,15 @@ both_engines! {
         let answers = [
             (server.get("/health").send().await, 200, api),
             (server.get("/workspaces").send().await, 401, api),
-            (server.get("/workspaces").header("origin", "http://evil.example").send().await, 403, api),
+            (
+                server
+                    .get("/workspaces")
+                    .header("origin", "http://evil.example")
+                    .send()
+                    .await,
+                403,
+                api,
+            ),
             (server.call(Method::OPTIONS, "/workspaces").send().await, 204, api),
             (server.call(Method::PUT, "/health").send().await, 404, api),
             (server.get("/nowhere").send().await, 404, "script-src 'self'"),
@@ -60,34 +68,71 @@ both_engines! {
     async fn foreign_pages_are_refused_before_any_handler(url: String) {
         let server = Server::new(&url).await;
         for origin in ["http://evil.example", "null", "http://localhost:3000"] {
-            let reply = server.get("/workspaces").bearer(ADMIN).header("origin", origin).send().await;
-            assert_eq!((reply.status, reply.bytes.len()), (StatusCode::FORBIDDEN, 0), "{origin}");
+            let reply = server
+                .get("/workspaces")
+                .bearer(ADMIN)
+                .header("origin", origin)
+                .send()
+                .await;
+            assert_eq!(
+                (reply.status, reply.bytes.len()),
+                (StatusCode::FORBIDDEN, 0),
+                "{origin}"
+            );
             assert_eq!(reply.header("access-control-allow-origin"), None);
         }
         let own = format!("http://{}", server.address);
-        let reply = server.get("/workspaces").bearer(ADMIN).header("origin", &own).send().await;
+        let reply = server
+            .get("/workspaces")
+            .bearer(ADMIN)
+            .header("origin", &own)
+            .send()
+            .await;
         assert_eq!(reply.status, StatusCode::OK);
-        assert_eq!(reply.header("access-control-allow-origin"), None, "not a cross-origin request");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            None,
+            "not a cross-origin request"
+        );
     }
 
     // SEC-202
     async fn listed_pages_may_read(url: String) {
         let server = with_origins(&url, &["https://canvas.example"]).await;
         let origin = "https://canvas.example";
-        let reply = server.get("/workspaces").bearer(ADMIN).header("origin", origin).send().await;
+        let reply = server
+            .get("/workspaces")
+            .bearer(ADMIN)
+            .header("origin", origin)
+            .send()
+            .await;
         assert_eq!(reply.status, StatusCode::OK);
         assert_eq!(reply.header("access-control-allow-origin"), Some(origin));
         assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
         assert_eq!(reply.header("vary"), Some("Origin"));
         // A refusal is readable too.
         let reply = server.get("/workspaces").header("origin", origin).send().await;
-        assert_eq!((reply.status.as_u16(), reply.header("access-control-allow-origin")), (401, Some(origin)));
-        let asked = server.call(Method::OPTIONS, "/workspaces").header("origin", origin).send().await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("access-control-allow-origin")),
+            (401, Some(origin))
+        );
+        let asked = server
+            .call(Method::OPTIONS, "/workspaces")
+            .header("origin", origin)
+            .send()
+            .await;
         assert_eq!((asked.status, asked.bytes.len()), (StatusCode::NO_CONTENT, 0));
-        assert_eq!(asked.header("access-control-allow-methods"), Some("GET, POST, PUT, PATCH, DELETE, OPTIONS"));
+        assert_eq!(
+            asked.header("access-control-allow-methods"),
+            Some("GET, POST, PUT, PATCH, DELETE, OPTIONS")
+        );
         let headers = "Origin, Content-Type, X-Workspace-ID, Authorization";
         assert_eq!(asked.header("access-control-allow-headers"), Some(headers));
-        let other = server.call(Method::OPTIONS, "/workspaces").header("origin", "https://x.example").send().await;
+        let other = server
+            .call(Method::OPTIONS, "/workspaces")
+            .header("origin", "https://x.example")
+            .send()
+            .await;
         assert_eq!(other.status, StatusCode::FORBIDDEN);
     }
 
@@ -100,12 +145,30 @@ both_engines! {
         reply.refused(404, "not found");
         // SEC-86
         let id = server.workspace("w", None).await.id;
-        server.get(format!("/workspaces/{id}/shared-context")).bearer(ADMIN).send().await.refused(404, "not found");
+        server
+            .get(format!("/workspaces/{id}/shared-context"))
+            .bearer(ADMIN)
+            .send()
+            .await
+            .refused(404, "not found");
         // D8: what is not built says so, to those who may ask.
-        for (method, path) in [(Method::GET, ""), (Method::POST, ""), (Method::POST, "/fork"), (Method::POST, "/token")] {
+        for (method, path) in [
+            (Method::GET, ""),
+            (Method::POST, ""),
+            (Method::POST, "/fork"),
+            (Method::POST, "/token"),
+        ] {
             let path = format!("/workspaces/{id}/artifacts{path}");
-            assert_eq!(server.call(method.clone(), path.as_str()).send().await.status, StatusCode::UNAUTHORIZED);
-            let answer = server.call(method, path.as_str()).bearer(ADMIN).send().await.expect(501);
+            assert_eq!(
+                server.call(method.clone(), path.as_str()).send().await.status,
+                StatusCode::UNAUTHORIZED
+            );
+            let answer = server
+                .call(method, path.as_str())
+                .bearer(ADMIN)
+                .send()
+                .await
+                .expect(501);
             assert_eq!(answer["code"], "not_implemented");
             assert!(answer["error"].as_str().unwrap().contains("third party"));
         }
@@ -114,8 +177,18 @@ both_engines! {
     // SEC-106
     async fn malformed_ids(url: String) {
         let server = Server::new(&url).await;
-        for path in ["/workspaces/x", "/workspaces/x/state", "/workspaces/%ff/model", "/workspaces/x/activity"] {
-            server.get(path).bearer(ADMIN).send().await.refused(400, "invalid workspace ID");
+        for path in [
+            "/workspaces/x",
+            "/workspaces/x/state",
+            "/workspaces/%ff/model",
+            "/workspaces/x/activity",
+        ] {
+            server
+                .get(path)
+                .bearer(ADMIN)
+                .send()
+                .await
+                .refused(400, "invalid workspace ID");
         }
         // PROV-119: secrets want the spelling that is shown.
         let upper = "6FA459EA-EE8A-4CA4-894E-DB77E160355E";
@@ -125,12 +198,21 @@ both_engines! {
             (Method::PUT, "secrets"),
             (Method::DELETE, "secrets/KEY"),
         ] {
-            let call = server.call(method, format!("/workspaces/{upper}/{path}")).json(&json!({ "key": "A", "value": "1" }));
+            let call = server
+                .call(method, format!("/workspaces/{upper}/{path}"))
+                .json(&json!({ "key": "A", "value": "1" }));
             call.bearer(ADMIN).send().await.refused(400, "invalid workspace ID");
         }
-        server.get("/workspaces/x").send().await.refused(401, "missing workspace auth token");
+        server
+            .get("/workspaces/x")
+            .send()
+            .await
+            .refused(401, "missing workspace auth token");
         // ACT-3
-        assert_eq!(server.get("/events/x").bearer(ADMIN).send().await.expect(200), json!([]));
+        assert_eq!(
+            server.get("/events/x").bearer(ADMIN).send().await.expect(200),
+            json!([])
+        );
         let org = server.call(Method::DELETE, "/org/tokens/x").bearer(ADMIN);
         org.send().await.refused(404, "token not found or already revoked");
     }
@@ -139,27 +221,58 @@ both_engines! {
     async fn malformed_bodies(url: String) {
         let server = Server::new(&url).await;
         let id = server.workspace("w", None).await.id;
-        let bodies: [&[u8]; 6] = [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{\"name\":3,\"key\":3,\"message\":3,\"code\":3}"];
+        let bodies: [&[u8]; 6] = [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b"\xff\xfe",
+            b"{\"name\":3,\"key\":3,\"message\":3,\"code\":3}",
+        ];
         let routes = [
             (Method::POST, "/workspaces".to_owned(), "invalid workspace payload"),
             (Method::PATCH, format!("/workspaces/{id}"), "invalid request body"),
-            (Method::POST, format!("/workspaces/{id}/secrets"), "invalid request body"),
+            (
+                Method::POST,
+                format!("/workspaces/{id}/secrets"),
+                "invalid request body",
+            ),
             (Method::PUT, format!("/workspaces/{id}/model"), "invalid request body"),
             (Method::POST, format!("/workspaces/{id}/notify"), "message is required"),
             (Method::POST, "/registry/register".to_owned(), "invalid request body"),
             (Method::POST, "/registry/heartbeat".to_owned(), "invalid request body"),
-            (Method::POST, "/registry/check-access".to_owned(), "invalid request body"),
+            (
+                Method::POST,
+                "/registry/check-access".to_owned(),
+                "invalid request body",
+            ),
             (Method::POST, "/auth/login".to_owned(), "invalid request body"),
         ];
         for (method, path, text) in routes {
             for body in bodies {
                 let reply = server.call(method.clone(), &path).bearer(ADMIN).body(body).send().await;
-                assert_eq!((reply.status.as_u16(), reply.error().as_str()), (400, text), "{path} {body:?}");
+                assert_eq!(
+                    (reply.status.as_u16(), reply.error().as_str()),
+                    (400, text),
+                    "{path} {body:?}"
+                );
             }
         }
         // LIFE §9, SEC-18: these take what cannot be read for nothing.
-        server.call(Method::POST, format!("/workspaces/{id}/restart")).bearer(ADMIN).body("{").send().await.expect(200);
-        server.call(Method::POST, "/org/tokens").bearer(ADMIN).body("{").send().await.expect(200);
+        server
+            .call(Method::POST, format!("/workspaces/{id}/restart"))
+            .bearer(ADMIN)
+            .body("{")
+            .send()
+            .await
+            .expect(200);
+        server
+            .call(Method::POST, "/org/tokens")
+            .bearer(ADMIN)
+            .body("{")
+            .send()
+            .await
+            .expect(200);
     }
 
     // SEC-190, A2A-2
@@ -173,10 +286,18 @@ both_engines! {
         .to_string()
         .into_bytes();
         let send = |body: &[u8]| {
-            server.call(Method::POST, format!("/workspaces/{id}/a2a")).bearer(ADMIN).body(body.to_vec()).send()
+            server
+                .call(Method::POST, format!("/workspaces/{id}/a2a"))
+                .bearer(ADMIN)
+                .body(body.to_vec())
+                .send()
         };
         message.resize(1 << 20, b' ');
-        assert_eq!(send(&message).await.expect(200)["status"], "queued", "exactly the limit passes");
+        assert_eq!(
+            send(&message).await.expect(200)["status"],
+            "queued",
+            "exactly the limit passes"
+        );
         message.push(b' ');
         send(&message).await.refused(400, "invalid JSON");
         // What is read before anything is proven.
@@ -202,22 +323,45 @@ both_engines! {
             let body = format!(r#"{{ "{id}": "{}", "agent_card": {card} }}"#, workspace.id);
             let call = server.call(Method::POST, format!("/registry/{path}")).body(body);
             call.clone().send().await.refused(401, "missing workspace auth token");
-            call.bearer(&workspace.token).send().await.refused(400, "invalid request body");
+            call.bearer(&workspace.token)
+                .send()
+                .await
+                .refused(400, "invalid request body");
         }
     }
 
     // SEC-54…58
     async fn a_hosted_server_serves_its_own_org_only(url: String) {
         let options = Options::default();
-        let api = ApiConfig { org_id: Some("acme".to_owned()), ..options.api };
+        let api = ApiConfig {
+            org_id: Some("acme".to_owned()),
+            ..options.api
+        };
         let server = Server::with(&url, Options { api, ..options }).await;
         let reply = server.get("/workspaces").bearer(ADMIN).send().await;
         assert_eq!((reply.status, reply.bytes.len()), (StatusCode::NOT_FOUND, 0));
-        server.get("/workspaces").bearer(ADMIN).header("x-molecule-org-id", "acme").send().await.expect(200);
+        server
+            .get("/workspaces")
+            .bearer(ADMIN)
+            .header("x-molecule-org-id", "acme")
+            .send()
+            .await
+            .expect(200);
         // An own origin passes the guard and nothing else (SEC-58).
         let own = format!("http://{}", server.address);
-        server.get("/workspaces").header("origin", &own).send().await.refused(401, "admin auth required");
-        server.get("/workspaces").bearer(ADMIN).header("origin", &own).send().await.expect(200);
+        server
+            .get("/workspaces")
+            .header("origin", &own)
+            .send()
+            .await
+            .refused(401, "admin auth required");
+        server
+            .get("/workspaces")
+            .bearer(ADMIN)
+            .header("origin", &own)
+            .send()
+            .await
+            .expect(200);
         server.get("/health").send().await.expect(200);
         assert_eq!(server.get("/").send().await.status, StatusCode::OK);
         let beat = server.post("/registry/heartbeat", &json!({ "workspace_id": "x" }));
@@ -235,7 +379,9 @@ both_engines! {
             ("host", server.address.to_string(), "evil.example".to_owned()),
         ] {
             let call = server.get("/workspaces").header(name, first).header(name, second);
-            call.send().await.refused(400, &format!("the header {name} was sent more than once"));
+            call.send()
+                .await
+                .refused(400, &format!("the header {name} was sent more than once"));
         }
     }
 
@@ -244,7 +390,8 @@ both_engines! {
         let server = Server::with(&url, open_mode()).await;
         let login = |server: &Server| {
             let call = server.post("/auth/login-codes", &json!({})).bearer(ADMIN);
-            call.header("x-forwarded-host", "m.example").header("x-forwarded-proto", "https")
+            call.header("x-forwarded-host", "m.example")
+                .header("x-forwarded-proto", "https")
         };
         let url_of = |body: Value| body["login_url"].as_str().unwrap().to_owned();
         let own = format!("http://{}/#code=", server.address);
@@ -256,13 +403,19 @@ both_engines! {
         }
         drop(server);
         let options = open_mode();
-        let api = ApiConfig { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..options.api };
+        let api = ApiConfig {
+            trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+            ..options.api
+        };
         let server = Server::with(&url, Options { api, ..options }).await;
         assert!(url_of(login(&server).send().await.expect(201)).starts_with("https://m.example/#code="));
         let from = |client: &str| server.get("/workspaces").header("x-forwarded-for", client);
         from("127.0.0.1").send().await.expect(200);
         from("203.0.113.9").send().await.refused(401, "admin auth required");
-        from("127.0.0.1, hidden").send().await.refused(401, "admin auth required");
+        from("127.0.0.1, hidden")
+            .send()
+            .await
+            .refused(401, "admin auth required");
     }
 
     // A server whose database is away answers, and is not ready
@@ -270,7 +423,10 @@ both_engines! {
         let server = Server::new(&url).await;
         server.store.clone().close().await.unwrap();
         let answer = server.get("/ready").send().await.expect(503);
-        assert_eq!((&answer["status"], &answer["database"]), (&json!("not_ready"), &json!(false)));
+        assert_eq!(
+            (&answer["status"], &answer["database"]),
+            (&json!("not_ready"), &json!(false))
+        );
         server.get("/health").send().await.expect(200);
     }
 
@@ -292,12 +448,23 @@ both_engines! {
         }
         let options = Options::default();
         let log: std::sync::Arc<dyn molecule_api::LogControl> = std::sync::Arc::new(Log::default());
-        let api = ApiConfig { log: Some(log), ..options.api };
+        let api = ApiConfig {
+            log: Some(log),
+            ..options.api
+        };
         let server = Server::with(&url, Options { api, ..options }).await;
-        let set = |filter: &str| server.call(Method::PUT, "/admin/log").json(&json!({ "filter": filter })).bearer(ADMIN);
+        let set = |filter: &str| {
+            server
+                .call(Method::PUT, "/admin/log")
+                .json(&json!({ "filter": filter }))
+                .bearer(ADMIN)
+        };
         set("debug").send().await.expect(200);
         let refused = set("?").send().await.expect(400);
-        assert_eq!(refused, json!({ "error": "not a log filter", "detail": "no such level" }));
+        assert_eq!(
+            refused,
+            json!({ "error": "not a log filter", "detail": "no such level" })
+        );
         let shown = server.get("/admin/log").bearer(ADMIN).send().await.expect(200);
         assert_eq!(shown, json!({ "filter": "debug" }));
     }
@@ -305,7 +472,10 @@ both_engines! {
     // SEC-211
     async fn build_info_and_health(url: String) {
         let server = Server::new(&url).await;
-        assert_eq!(server.get("/health").send().await.expect(200), json!({ "status": "ok" }));
+        assert_eq!(
+            server.get("/health").send().await.expect(200),
+            json!({ "status": "ok" })
+        );
         let ready = json!({ "status": "ready", "database": true, "settled": true, "stopping": false });
         assert_eq!(server.get("/ready").send().await.expect(200), ready);
         assert!(server.get("/buildinfo").send().await.expect(200)["git_sha"].is_string());

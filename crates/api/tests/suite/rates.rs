@@ -34,37 +34,71 @@ both_engines! {
         assert!((1..=60).contains(&reply.header("x-ratelimit-reset").unwrap().parse::<u32>().unwrap()));
         // A valid credential does not count here.
         server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
-        server.get("/workspaces").bearer("wrong").send().await.refused(401, "invalid admin auth token");
+        server
+            .get("/workspaces")
+            .bearer("wrong")
+            .send()
+            .await
+            .refused(401, "invalid admin auth token");
         server.get("/nowhere").send().await.refused(404, "not found");
         for call in [server.get("/workspaces").bearer("wrong"), server.get("/nowhere")] {
             let reply = call.send().await;
             let retry: u32 = reply.header("retry-after").unwrap().parse().unwrap();
             assert_eq!(reply.header("x-ratelimit-remaining"), Some("0"));
-            assert_eq!(reply.json(), json!({ "error": "rate limit exceeded", "retry_after": retry }));
+            assert_eq!(
+                reply.json(),
+                json!({ "error": "rate limit exceeded", "retry_after": retry })
+            );
             assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
         }
         server.get("/workspaces").bearer(ADMIN).send().await.expect(200);
         // The forwarded address is not believed (SEC-204).
-        let forwarded = server.get("/nowhere").header("x-forwarded-for", "203.0.113.9").send().await;
+        let forwarded = server
+            .get("/nowhere")
+            .header("x-forwarded-for", "203.0.113.9")
+            .send()
+            .await;
         assert_eq!(forwarded.status, StatusCode::TOO_MANY_REQUESTS);
     }
 
     // D2: who shares an address with agents gone wild can still open the page and its socket
     async fn pages_and_tickets_do_not_count_as_anonymous(url: String) {
-        let server = limited(&url, Rates { address: 1, credential: 2, ..NONE }).await;
+        let server = limited(
+            &url,
+            Rates {
+                address: 1,
+                credential: 2,
+                ..NONE
+            },
+        )
+        .await;
         server.get("/nowhere").send().await.expect(404);
         server.get("/nowhere").send().await.refused(429, "rate limit exceeded");
         for path in ["/", "/docs", "/health", "/buildinfo", "/health"] {
             let reply = server.get(path).send().await;
-            assert_eq!((reply.status, reply.header("x-ratelimit-limit")), (StatusCode::OK, Some("unlimited")), "{path}");
+            assert_eq!(
+                (reply.status, reply.header("x-ratelimit-limit")),
+                (StatusCode::OK, Some("unlimited")),
+                "{path}"
+            );
         }
         // Buying the ticket was the credential's first request; opening the socket is its second.
         let ticket = server.ticket(ADMIN).await;
         let opened = server.get(format!("/ws?ticket={ticket}")).upgrade().send().await;
         assert_eq!(opened.status, StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(opened.header("x-ratelimit-remaining"), Some("0"));
-        server.get("/workspaces").bearer(ADMIN).send().await.refused(429, "rate limit exceeded");
-        server.get("/ws?ticket=made-up").upgrade().send().await.refused(429, "rate limit exceeded");
+        server
+            .get("/workspaces")
+            .bearer(ADMIN)
+            .send()
+            .await
+            .refused(429, "rate limit exceeded");
+        server
+            .get("/ws?ticket=made-up")
+            .upgrade()
+            .send()
+            .await
+            .refused(429, "rate limit exceeded");
     }
 
     // D2: an agent that guesses codes keeps nobody out
@@ -79,7 +113,11 @@ both_engines! {
             login("guessed").await.refused(401, "login code is invalid or expired");
         }
         login("guessed").await.refused(429, "rate limit exceeded");
-        server.post("/auth/login", &json!([])).send().await.refused(429, "rate limit exceeded");
+        server
+            .post("/auth/login", &json!([]))
+            .send()
+            .await
+            .refused(429, "rate limit exceeded");
         let url = server.api.issue_login_url("http://m.example").unwrap();
         login(url.split_once("#code=").unwrap().1).await.expect(200);
     }
@@ -90,8 +128,16 @@ both_engines! {
         let (a, b) = (server.workspace("a", None).await, server.workspace("b", None).await);
         drop(server);
         let server = limited(&url, Rates { credential: 2, ..NONE }).await;
-        let feed = |workspace: &Workspace| server.get(format!("/workspaces/{}/activity", workspace.id)).bearer(&workspace.token);
-        let beat = || server.post("/registry/heartbeat", &json!({ "workspace_id": a.id })).bearer(&a.token);
+        let feed = |workspace: &Workspace| {
+            server
+                .get(format!("/workspaces/{}/activity", workspace.id))
+                .bearer(&workspace.token)
+        };
+        let beat = || {
+            server
+                .post("/registry/heartbeat", &json!({ "workspace_id": a.id }))
+                .bearer(&a.token)
+        };
         for _ in 0..2 {
             feed(&a).send().await.expect(200);
         }
@@ -106,7 +152,14 @@ both_engines! {
 
     // SEC-206
     async fn org_tokens_are_minted_slowly(url: String) {
-        let server = limited(&url, Rates { org_token_mints: 2, ..NONE }).await;
+        let server = limited(
+            &url,
+            Rates {
+                org_token_mints: 2,
+                ..NONE
+            },
+        )
+        .await;
         for _ in 0..2 {
             server.org_token().await;
         }
@@ -118,14 +171,22 @@ both_engines! {
     // SEC-205: in open mode this machine is not limited
     async fn local_requests_in_open_mode(url: String) {
         let options = open_mode();
-        let api = ApiConfig { rates: Rates { address: 1, ..NONE }, ..options.api };
+        let api = ApiConfig {
+            rates: Rates { address: 1, ..NONE },
+            ..options.api
+        };
         let server = Server::with(&url, Options { api, ..options }).await;
         for _ in 0..3 {
             let reply = server.get("/workspaces").send().await;
             assert_eq!(reply.header("x-ratelimit-limit"), Some("unlimited"));
             reply.expect(200);
         }
-        server.get("/nowhere").header("host", "elsewhere").send().await.expect(404);
+        server
+            .get("/nowhere")
+            .header("host", "elsewhere")
+            .send()
+            .await
+            .expect(404);
         let second = server.get("/nowhere").header("host", "elsewhere").send().await;
         assert_eq!(second.status, StatusCode::TOO_MANY_REQUESTS);
     }

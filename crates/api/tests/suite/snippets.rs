@@ -67,27 +67,50 @@ both_engines! {
         let created = created.bearer(ADMIN).send().await.expect(201);
         let (id, connection) = (&created["id"], &created["connection"]);
         let snippet = &connection["python_snippet"];
-        let python = snippet.as_str().unwrap()
-            .replace("<paste from create response>", connection["auth_token"].as_str().unwrap())
+        let python = snippet
+            .as_str()
+            .unwrap()
+            .replace(
+                "<paste from create response>",
+                connection["auth_token"].as_str().unwrap(),
+            )
             .replace("time.sleep(5)", "time.sleep(0.05)");
         let Ok(mut script) = Script::run(&python) else {
-            molecule_testkit::skip("snippets::the_python_agent_prints_every_message_once", "there is no python3");
+            molecule_testkit::skip(
+                "snippets::the_python_agent_prints_every_message_once",
+                "there is no python3",
+            );
             return;
         };
         eventually("the agent registers", async || {
-            let view = server.get(format!("/workspaces/{}", id.as_str().unwrap())).bearer(ADMIN).send().await.json();
+            let view = server
+                .get(format!("/workspaces/{}", id.as_str().unwrap()))
+                .bearer(ADMIN)
+                .send()
+                .await
+                .json();
             view["status"] == "online"
         })
         .await;
         for text in ["first", "second", "third"] {
             say(&server, id, text).await;
             let line = script.line().await;
-            assert!(line.starts_with("user ") && line.contains(&format!("\"{text}\"")), "{line}");
+            assert!(
+                line.starts_with("user ") && line.contains(&format!("\"{text}\"")),
+                "{line}"
+            );
         }
         eventually("its answers are recorded", async || {
-            let feed = server.get(format!("/workspaces/{}/activity", id.as_str().unwrap())).bearer(ADMIN).send().await.json();
+            let feed = server
+                .get(format!("/workspaces/{}/activity", id.as_str().unwrap()))
+                .bearer(ADMIN)
+                .send()
+                .await
+                .json();
             let feed = feed.to_string();
-            ["first", "second", "third"].iter().all(|text| feed.contains(&format!("Received: {text}")))
+            ["first", "second", "third"]
+                .iter()
+                .all(|text| feed.contains(&format!("Received: {text}")))
         })
         .await;
         // What came while it was away is there when it is back.

@@ -69,7 +69,11 @@ both_engines! {
         let workspace = server.workspace("w", None).await;
         let ticket = format!("?ticket={}", server.ticket(ADMIN).await);
         // What is no socket uses nothing up.
-        server.get(format!("/ws{ticket}")).send().await.refused(400, "not a WebSocket request");
+        server
+            .get(format!("/ws{ticket}"))
+            .send()
+            .await
+            .refused(400, "not a WebSocket request");
         let mut socket = open(&server, &ticket, &[]).await.unwrap();
         assert_eq!(open(&server, &ticket, &[]).await.err(), Some(401));
         assert_eq!(open(&server, "?ticket=made-up", &[]).await.err(), Some(401));
@@ -79,7 +83,10 @@ both_engines! {
         notice(&server, &workspace, "hello").send().await.expect(200);
         // ACT-71
         let event = next(&mut socket).await;
-        assert_eq!((&event["event"], &event["workspace_id"]), (&json!("AGENT_MESSAGE"), &json!(workspace.id)));
+        assert_eq!(
+            (&event["event"], &event["workspace_id"]),
+            (&json!("AGENT_MESSAGE"), &json!(workspace.id))
+        );
         assert_eq!(event["payload"]["message"], "hello");
         assert!(event["timestamp"].is_string());
     }
@@ -89,25 +96,51 @@ both_engines! {
         let server = Server::new(&url).await;
         let (one, two) = (server.workspace("one", None).await, server.workspace("two", None).await);
         let buy = async |body: Value| {
-            let bought = server.post("/auth/tickets", &body).bearer(ADMIN).send().await.expect(201);
+            let bought = server
+                .post("/auth/tickets", &body)
+                .bearer(ADMIN)
+                .send()
+                .await
+                .expect(201);
             bought["ticket"].as_str().unwrap().to_owned()
         };
         let logs = |of: &Workspace, ticket: &str| server.get(format!("/workspaces/{}/logs?ticket={ticket}", of.id));
         let events = |ticket: &str| server.get(format!("/ws?ticket={ticket}")).upgrade();
 
         let ticket = buy(json!({ "purpose": "logs", "workspace_id": one.id })).await;
-        logs(&two, &ticket).send().await.refused(401, "missing workspace auth token");
-        events(&ticket).send().await.refused(401, "ticket is invalid or expired");
+        logs(&two, &ticket)
+            .send()
+            .await
+            .refused(401, "missing workspace auth token");
+        events(&ticket)
+            .send()
+            .await
+            .refused(401, "ticket is invalid or expired");
         let ticket = buy(json!({ "purpose": "logs", "workspace_id": one.id })).await;
-        server.get(format!("/workspaces/{}/activity?ticket={ticket}", one.id)).send().await.refused(401, "missing workspace auth token");
+        server
+            .get(format!("/workspaces/{}/activity?ticket={ticket}", one.id))
+            .send()
+            .await
+            .refused(401, "missing workspace auth token");
         // Past the gate: an external workspace has no logs here.
-        assert_eq!(logs(&one, &ticket).send().await.status, StatusCode::UNPROCESSABLE_ENTITY);
-        logs(&one, &ticket).send().await.refused(401, "missing workspace auth token");
+        assert_eq!(
+            logs(&one, &ticket).send().await.status,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
+        logs(&one, &ticket)
+            .send()
+            .await
+            .refused(401, "missing workspace auth token");
         let ticket = buy(json!({ "purpose": "events" })).await;
-        logs(&one, &ticket).send().await.refused(401, "missing workspace auth token");
+        logs(&one, &ticket)
+            .send()
+            .await
+            .refused(401, "missing workspace auth token");
 
         // An older client names no purpose; who names a workspace sees that one.
-        let mut all = open(&server, &format!("?ticket={}", buy(json!({})).await), &[]).await.unwrap();
+        let mut all = open(&server, &format!("?ticket={}", buy(json!({})).await), &[])
+            .await
+            .unwrap();
         let narrow = buy(json!({ "purpose": null, "workspace_id": two.id })).await;
         let mut narrow = open(&server, &format!("?ticket={narrow}"), &[]).await.unwrap();
         notice(&server, &one, "first").send().await.expect(200);
@@ -115,7 +148,12 @@ both_engines! {
         assert_eq!(next(&mut all).await["payload"]["message"], "first");
         assert_eq!(next(&mut narrow).await["payload"]["message"], "second");
 
-        for wrong in [json!({ "purpose": "everything" }), json!({ "purpose": "logs" }), json!({ "workspace_id": "x" }), json!([])] {
+        for wrong in [
+            json!({ "purpose": "everything" }),
+            json!({ "purpose": "logs" }),
+            json!({ "workspace_id": "x" }),
+            json!([]),
+        ] {
             let reply = server.post("/auth/tickets", &wrong).bearer(ADMIN).send().await;
             assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
         }
@@ -126,14 +164,22 @@ both_engines! {
         let server = Server::new(&url).await;
         let session = server.session().await;
         let ticket = format!("?ticket={}", server.ticket(&session).await);
-        server.post("/auth/logout", &json!({})).bearer(&session).send().await.expect(200);
+        server
+            .post("/auth/logout", &json!({}))
+            .bearer(&session)
+            .send()
+            .await
+            .expect(200);
         assert_eq!(open(&server, &ticket, &[]).await.err(), Some(401));
     }
 
     // ACT-77, ACT-78
     async fn an_agent_sees_those_it_may_talk_to(url: String) {
         let server = Server::new(&url).await;
-        let (parent, aunt) = (server.workspace("parent", None).await, server.workspace("aunt", None).await);
+        let (parent, aunt) = (
+            server.workspace("parent", None).await,
+            server.workspace("aunt", None).await,
+        );
         let child = server.workspace("child", Some(&parent)).await;
         let bearer = format!("Bearer {}", child.token);
         let id = child.id.to_string();
@@ -142,9 +188,15 @@ both_engines! {
         let mut by_bearer = open(&server, "", &named[..1]).await.unwrap();
         assert_eq!(open(&server, "", &named[1..]).await.err(), Some(401));
         let foreign = aunt.id.to_string();
-        assert_eq!(open(&server, "", &[named[0], ("x-workspace-id", &foreign)]).await.err(), Some(401));
+        assert_eq!(
+            open(&server, "", &[named[0], ("x-workspace-id", &foreign)]).await.err(),
+            Some(401)
+        );
         let operator = format!("Bearer {ADMIN}");
-        assert_eq!(open(&server, "", &[("authorization", &operator), named[1]]).await.err(), Some(401));
+        assert_eq!(
+            open(&server, "", &[("authorization", &operator), named[1]]).await.err(),
+            Some(401)
+        );
         // The aunt's comes first and is not seen.
         notice(&server, &aunt, "not yours").send().await.expect(200);
         notice(&server, &parent, "yours").send().await.expect(200);
@@ -157,7 +209,10 @@ both_engines! {
     async fn foreign_pages_open_none(url: String) {
         let server = Server::with(&url, open_mode()).await;
         assert!(open(&server, "", &[]).await.is_ok());
-        assert_eq!(open(&server, "", &[("origin", "http://evil.example")]).await.err(), Some(403));
+        assert_eq!(
+            open(&server, "", &[("origin", "http://evil.example")]).await.err(),
+            Some(403)
+        );
         let own = format!("http://{}", server.address);
         assert!(open(&server, "", &[("origin", &own)]).await.is_ok());
     }
@@ -199,8 +254,18 @@ both_engines! {
     // D10
     async fn a_credential_holds_so_many_and_no_more(url: String) {
         let options = Options::default();
-        let rates = Rates { sockets: 2, ..options.api.rates };
-        let server = Server::with(&url, Options { api: ApiConfig { rates, ..options.api }, ..options }).await;
+        let rates = Rates {
+            sockets: 2,
+            ..options.api.rates
+        };
+        let server = Server::with(
+            &url,
+            Options {
+                api: ApiConfig { rates, ..options.api },
+                ..options
+            },
+        )
+        .await;
         let workspace = server.workspace("w", None).await;
         let operator = format!("Bearer {ADMIN}");
         let by_operator = [("authorization", operator.as_str())];

@@ -20,12 +20,20 @@ both_engines! {
         let mut server = Server::new(&url).await;
         let agent = Agent::held(ANSWER).await;
         let id = server.listening("agent", &agent.url()).await;
-        let flight = tokio::spawn(server.post(format!("/workspaces/{id}/a2a"), &message()).bearer(ADMIN).send());
+        let flight = tokio::spawn(
+            server
+                .post(format!("/workspaces/{id}/a2a"), &message())
+                .bearer(ADMIN)
+                .send(),
+        );
         agent.until_heard().await;
         server.begin_stop();
         let address = server.address;
         // Nobody new is let in.
-        eventually("a closed door", async || tokio::net::TcpStream::connect(address).await.is_err()).await;
+        eventually("a closed door", async || {
+            tokio::net::TcpStream::connect(address).await.is_err()
+        })
+        .await;
         agent.release();
         assert_eq!(&*flight.await.unwrap().bytes, ANSWER.as_bytes());
         server.stopped().await;
@@ -46,13 +54,23 @@ both_engines! {
         let server = Server::new(&url).await;
         let agent = Agent::held(ANSWER).await;
         let id = server.listening("agent", &agent.url()).await;
-        let flight = tokio::spawn(server.post(format!("/workspaces/{id}/a2a"), &message()).bearer(ADMIN).send());
+        let flight = tokio::spawn(
+            server
+                .post(format!("/workspaces/{id}/a2a"), &message())
+                .bearer(ADMIN)
+                .send(),
+        );
         agent.until_heard().await;
         flight.abort();
         assert!(flight.await.unwrap_err().is_cancelled());
         agent.release();
         eventually("a record", async || {
-            let rows = server.get(format!("/workspaces/{id}/activity")).bearer(ADMIN).send().await.expect(200);
+            let rows = server
+                .get(format!("/workspaces/{id}/activity"))
+                .bearer(ADMIN)
+                .send()
+                .await
+                .expect(200);
             rows[0]["response_body"]["id"] == "r1"
         })
         .await;

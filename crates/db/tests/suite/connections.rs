@@ -50,7 +50,10 @@ molecule_testkit::both_engines! {
         let sqlite = url.starts_with("sqlite");
         assert_eq!(db.engine() == Engine::Sqlite, sqlite);
         assert_eq!(db.backend() == DbBackend::Sqlite, sqlite);
-        assert_eq!((db.sqlite_path().is_some(), db.write_gate().is_some()), (sqlite, sqlite));
+        assert_eq!(
+            (db.sqlite_path().is_some(), db.write_gate().is_some()),
+            (sqlite, sqlite)
+        );
         assert_eq!(db.url(), url);
         assert!(!format!("{db:?}").contains("//"), "a URL may carry a password");
     }
@@ -66,17 +69,27 @@ molecule_testkit::both_engines! {
             db.close().await.unwrap();
             db = Db::connect(&url).await.unwrap();
         }
-        let setting = if sqlite { "PRAGMA synchronous" } else { "SHOW synchronous_commit" };
+        let setting = if sqlite {
+            "PRAGMA synchronous"
+        } else {
+            "SHOW synchronous_commit"
+        };
         let read = async |relaxed: bool| {
             let statement = db.statement(setting, []);
             if relaxed {
-                db.tx_relaxed(|tx| Box::pin(async move { tx.query_one_raw(statement).await })).await
+                db.tx_relaxed(|tx| Box::pin(async move { tx.query_one_raw(statement).await }))
+                    .await
             } else {
-                db.tx(|tx| Box::pin(async move { tx.query_one_raw(statement).await })).await
+                db.tx(|tx| Box::pin(async move { tx.query_one_raw(statement).await }))
+                    .await
             }
             .unwrap()
             .map(|row| {
-                if sqlite { row.try_get_by_index::<i64>(0).unwrap().to_string() } else { row.try_get_by_index(0).unwrap() }
+                if sqlite {
+                    row.try_get_by_index::<i64>(0).unwrap().to_string()
+                } else {
+                    row.try_get_by_index(0).unwrap()
+                }
             })
             .unwrap()
         };

@@ -48,7 +48,13 @@ molecule_testkit::both_engines! {
     async fn up_again_and_on(url: String) {
         let db = Db::connect(&url).await.unwrap();
         migrate::up(&db, OLD).await.unwrap();
-        execute(&db, "INSERT INTO one (id, n) VALUES ($1, 5)", [sea_orm::prelude::Uuid::nil().into()]).await.unwrap();
+        execute(
+            &db,
+            "INSERT INTO one (id, n) VALUES ($1, 5)",
+            [sea_orm::prelude::Uuid::nil().into()],
+        )
+        .await
+        .unwrap();
         migrate::up(&db, OLD).await.unwrap();
         assert_eq!(applied(&db).await, ["m1"]);
         migrate::up(&db, NEW).await.unwrap();
@@ -61,7 +67,10 @@ molecule_testkit::both_engines! {
         let db = Db::connect(&url).await.unwrap();
         migrate::up(&db, NEW).await.unwrap();
         let refused = migrate::up(&db, OLD).await.unwrap_err();
-        assert!(matches!(&refused, DbError::Newer(version) if version == "m2"), "{refused}");
+        assert!(
+            matches!(&refused, DbError::Newer(version) if version == "m2"),
+            "{refused}"
+        );
         assert!(refused.to_string().contains("upgrade"), "{refused}");
         assert_eq!(applied(&db).await, ["m1", "m2"]);
     }

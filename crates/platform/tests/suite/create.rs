@@ -79,7 +79,12 @@ both_engines! {
         // LIFE-10, LIFE-14, LIFE-71, PROV-33, ACT-83, ACT-84, D13
         let harness = Harness::new(&url).await;
         harness.backend.endpoint("http://127.0.0.1:7001/");
-        let created = harness.platform.workspaces.create(named("Lead"), "http://m.example").await.unwrap();
+        let created = harness
+            .platform
+            .workspaces
+            .create(named("Lead"), "http://m.example")
+            .await
+            .unwrap();
         assert_eq!(created.status, WorkspaceStatus::Provisioning);
         assert_eq!(created.awareness_namespace, Some(format!("workspace:{}", created.id)));
         harness.until_instance(created.id).await;
@@ -97,7 +102,10 @@ both_engines! {
         assert_eq!(names, ["WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE"]);
         assert_eq!(events[0].1, json!({ "name": "Lead", "runtime": "echo", "tier": 2 })); // PROV-9a: what is known
         let card = json!({ "name": "agent", "version": "1.0.0" });
-        assert_eq!(events[1].1, json!({ "url": "http://127.0.0.1:7001/", "agent_card": card }));
+        assert_eq!(
+            events[1].1,
+            json!({ "url": "http://127.0.0.1:7001/", "agent_card": card })
+        );
         assert!(harness.backend.violations().is_empty());
     }
 
@@ -108,7 +116,10 @@ both_engines! {
         let gate = Gate::default();
         harness.backend.next_start(Start::Held(gate.clone()));
         let id = harness.create(named("Lead")).await;
-        harness.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        harness
+            .backend
+            .until("a start", |backend| backend.starts(id).len() == 1)
+            .await;
         let open = async {
             // Gives the registration time to read the row as it is before the start has settled.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -127,7 +138,10 @@ both_engines! {
         let id = harness.create(request).await;
         harness.until_instance(id).await;
         let row = harness.row(id).await;
-        assert_eq!((row.name.as_str(), row.role.as_deref()), ("R&D [a|b] {名前} > *!", Some("Plans & reviews [daily]")));
+        assert_eq!(
+            (row.name.as_str(), row.role.as_deref()),
+            ("R&D [a|b] {名前} > *!", Some("Plans & reviews [daily]"))
+        );
         let config = String::from_utf8(harness.backend.spec(id).files["config.yaml"].content.clone()).unwrap();
         let expected = "name: \"R&D [a|b] {名前} > *!\"\ndescription: \"Plans & reviews [daily]\"\n";
         assert!(config.starts_with(expected), "{config}");
@@ -149,7 +163,12 @@ both_engines! {
     async fn exactly_the_limit_is_accepted(url: String) {
         // LIFE-1
         let harness = Harness::new(&url).await;
-        let id = harness.create(CreateWorkspace { role: Some("r".repeat(1000)), ..named(&"é".repeat(127)) }).await;
+        let id = harness
+            .create(CreateWorkspace {
+                role: Some("r".repeat(1000)),
+                ..named(&"é".repeat(127))
+            })
+            .await;
         assert_eq!(harness.row(id).await.name.len(), 254);
     }
 
@@ -158,7 +177,10 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let parent = harness.started("Lead").await;
         harness.platform.workspaces.delete(parent, true, false).await.unwrap();
-        let request = CreateWorkspace { parent_id: Some(parent.to_string()), ..named("Late") };
+        let request = CreateWorkspace {
+            parent_id: Some(parent.to_string()),
+            ..named("Late")
+        };
         assert_eq!(refusal(&harness, request).await, "parent_id does not name a workspace");
     }
 
@@ -166,22 +188,35 @@ both_engines! {
         // PROV-14, 18, 19, 20, 21, 22, 113; RUN-80a; LIFE-43, LIFE-66, LIFE-127
         let harness = Harness::new(&url).await;
         harness.platform.secrets.set_global("SHARED", "global").await.unwrap();
-        harness.platform.secrets.set_global("OVERRIDDEN", "global").await.unwrap();
+        harness
+            .platform
+            .secrets
+            .set_global("OVERRIDDEN", "global")
+            .await
+            .unwrap();
         let parent = harness.started("Lead").await;
-        let id = harness.create(CreateWorkspace {
-            role: Some("writes".to_owned()),
-            model: Some("anthropic/claude".to_owned()),
-            parent_id: Some(parent.to_string()),
-            max_concurrent_tasks: Some(3),
-            secrets: Some([("OVERRIDDEN".to_owned(), "own".to_owned())].into()),
-            ..named("Writer")
-        }).await;
+        let id = harness
+            .create(CreateWorkspace {
+                role: Some("writes".to_owned()),
+                model: Some("anthropic/claude".to_owned()),
+                parent_id: Some(parent.to_string()),
+                max_concurrent_tasks: Some(3),
+                secrets: Some([("OVERRIDDEN".to_owned(), "own".to_owned())].into()),
+                ..named("Writer")
+            })
+            .await;
         harness.until_instance(id).await;
         let expected = [
-            ("SHARED", "global"), ("OVERRIDDEN", "own"), ("MODEL", "anthropic/claude"),
-            ("MODEL_PROVIDER", "anthropic/claude"), ("LLM_PROVIDER", "anthropic"), ("LLM_PROVIDER_ORIGIN", "derived"),
-            ("MOLECULE_AGENT_ROLE", "writes"), ("MOLECULE_MAX_CONCURRENT_TASKS", "3"),
-            ("PARENT_ID", &parent.to_string()), ("GIT_AUTHOR_NAME", "Molecule AI Writer"),
+            ("SHARED", "global"),
+            ("OVERRIDDEN", "own"),
+            ("MODEL", "anthropic/claude"),
+            ("MODEL_PROVIDER", "anthropic/claude"),
+            ("LLM_PROVIDER", "anthropic"),
+            ("LLM_PROVIDER_ORIGIN", "derived"),
+            ("MOLECULE_AGENT_ROLE", "writes"),
+            ("MOLECULE_MAX_CONCURRENT_TASKS", "3"),
+            ("PARENT_ID", &parent.to_string()),
+            ("GIT_AUTHOR_NAME", "Molecule AI Writer"),
         ];
         let check = |env: &std::collections::BTreeMap<String, secrecy::SecretString>| {
             for (key, value) in expected {
@@ -189,16 +224,28 @@ both_engines! {
             }
         };
         check(&harness.backend.spec(id).env);
-        assert!(!harness.backend.spec(parent).env.contains_key("PARENT_ID"), "absent, never empty");
+        assert!(
+            !harness.backend.spec(parent).env.contains_key("PARENT_ID"),
+            "absent, never empty"
+        );
         // The second boot knows them too.
         harness.platform.provisioner.auto_restart(id);
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         check(&harness.backend.spec(id).env);
-        assert!(!format!("{:?}", harness.backend.spec(id)).contains("own"), "secrets stay out of Debug");
+        assert!(
+            !format!("{:?}", harness.backend.spec(id)).contains("own"),
+            "secrets stay out of Debug"
+        );
         // A choice replaces what was derived.
         harness.platform.secrets.set_provider(id, "mine").await.unwrap();
         harness.platform.provisioner.auto_restart(id);
-        harness.backend.until("a third start", |backend| backend.starts(id).len() == 3).await;
+        harness
+            .backend
+            .until("a third start", |backend| backend.starts(id).len() == 3)
+            .await;
         let env = harness.backend.spec(id).env;
         assert_eq!(env["LLM_PROVIDER"].expose_secret(), "mine");
         assert!(!env.contains_key("LLM_PROVIDER_ORIGIN"));
@@ -207,7 +254,10 @@ both_engines! {
     async fn an_explicit_provider_is_kept(url: String) {
         // PROV-O10, RUN-80a
         let harness = Harness::new(&url).await;
-        let secrets = [("LLM_PROVIDER".to_owned(), "mine".to_owned()), ("MODEL_PROVIDER".to_owned(), "old".to_owned())];
+        let secrets = [
+            ("LLM_PROVIDER".to_owned(), "mine".to_owned()),
+            ("MODEL_PROVIDER".to_owned(), "old".to_owned()),
+        ];
         let request = CreateWorkspace {
             model: Some("anthropic/claude".to_owned()),
             secrets: Some(secrets.into()),
@@ -220,14 +270,20 @@ both_engines! {
         assert!(!env.contains_key("LLM_PROVIDER_ORIGIN"), "chosen, not derived");
         let secrets = &harness.platform.secrets;
         assert_eq!(secrets.provider(id).await.unwrap().value.as_deref(), Some("mine"));
-        assert_eq!(secrets.model(id).await.unwrap().value.as_deref(), Some("anthropic/claude"));
+        assert_eq!(
+            secrets.model(id).await.unwrap().value.as_deref(),
+            Some("anthropic/claude")
+        );
     }
 
     async fn a_secret_that_cannot_be_stored_takes_the_row_with_it(url: String) {
         // LIFE-66, PROV-124
         let harness = Harness::new(&url).await;
         harness.sql("DROP TABLE workspace_secrets").await;
-        let request = CreateWorkspace { model: Some("anthropic/x".to_owned()), ..named("Lead") };
+        let request = CreateWorkspace {
+            model: Some("anthropic/x".to_owned()),
+            ..named("Lead")
+        };
         assert_eq!(refusal(&harness, request).await, "failed to create workspace");
         assert!(harness.store.workspaces().await.unwrap().is_empty());
         assert!(harness.platform.history.newest(None).await.unwrap().is_empty());
@@ -237,13 +293,24 @@ both_engines! {
     async fn without_a_backend_the_row_fails_with_every_remedy(url: String) {
         // LIFE-49, LIFE-50, LIFE-70, LIFE-71, PROV-3, PROV-9, ACT-90
         let harness = Harness::without_backend(&url).await;
-        let created = harness.platform.workspaces.create(named("Lead"), "http://m.example").await.unwrap();
+        let created = harness
+            .platform
+            .workspaces
+            .create(named("Lead"), "http://m.example")
+            .await
+            .unwrap();
         assert_eq!(created.status, WorkspaceStatus::Provisioning);
         harness.until_status(created.id, WorkspaceStatus::Failed).await;
         let failures = harness.payloads(created.id, "WORKSPACE_PROVISION_FAILED").await;
         assert_eq!(failures.len(), 1);
         let text = failures[0]["error"].as_str().unwrap();
-        for remedy in ["MOLECULE_BACKEND", "process", "Docker daemon", "kubernetes", "control-plane"] {
+        for remedy in [
+            "MOLECULE_BACKEND",
+            "process",
+            "Docker daemon",
+            "kubernetes",
+            "control-plane",
+        ] {
             assert!(text.contains(remedy), "{text}");
         }
         assert_eq!(harness.row(created.id).await.sample_error, text);
@@ -254,9 +321,21 @@ both_engines! {
     async fn an_external_workspace_without_url_waits_for_its_agent(url: String) {
         // LIFE-13, LIFE-72, LIFE-74, LIFE-75, LIFE-76, LIFE-80, LIFE-81
         let harness = Harness::without_backend(&url).await;
-        let request = CreateWorkspace { name: "Laptop".to_owned(), external: true, ..CreateWorkspace::default() };
-        let created = harness.platform.workspaces.create(request, "http://m.example").await.unwrap();
-        assert_eq!((created.status, created.external), (WorkspaceStatus::AwaitingAgent, Some(true)));
+        let request = CreateWorkspace {
+            name: "Laptop".to_owned(),
+            external: true,
+            ..CreateWorkspace::default()
+        };
+        let created = harness
+            .platform
+            .workspaces
+            .create(request, "http://m.example")
+            .await
+            .unwrap();
+        assert_eq!(
+            (created.status, created.external),
+            (WorkspaceStatus::AwaitingAgent, Some(true))
+        );
         let connection = created.connection.unwrap();
         let identity = harness.bearer(&connection.auth_token).await;
         assert_eq!(identity.workspace(), Some(created.id));
@@ -265,10 +344,16 @@ both_engines! {
         assert_eq!((row.runtime.as_str(), row.delivery_mode), ("external", None));
         let events = harness.recorded(created.id).await;
         let announced = json!({ "name": "Laptop", "tier": 2, "runtime": "external" });
-        assert_eq!(events, [
-            ("WORKSPACE_PROVISIONING".to_owned(), announced),
-            ("WORKSPACE_AWAITING_AGENT".to_owned(), json!({ "name": "Laptop", "external": true })),
-        ]);
+        assert_eq!(
+            events,
+            [
+                ("WORKSPACE_PROVISIONING".to_owned(), announced),
+                (
+                    "WORKSPACE_AWAITING_AGENT".to_owned(),
+                    json!({ "name": "Laptop", "external": true })
+                ),
+            ]
+        );
     }
 
     async fn an_external_workspace_with_url_is_online(url: String) {
@@ -280,7 +365,12 @@ both_engines! {
             url: Some("http://localhost:9/".to_owned()),
             ..CreateWorkspace::default()
         };
-        let created = harness.platform.workspaces.create(request, "http://m.example").await.unwrap();
+        let created = harness
+            .platform
+            .workspaces
+            .create(request, "http://m.example")
+            .await
+            .unwrap();
         assert_eq!(created.status, WorkspaceStatus::Online);
         assert!(created.connection.is_none());
         let row = harness.row(created.id).await;
@@ -288,10 +378,16 @@ both_engines! {
         assert_eq!(row.delivery_mode, Some(DeliveryMode::Push));
         let events = harness.recorded(created.id).await;
         let announced = json!({ "name": "Laptop", "tier": 2, "runtime": "external" });
-        assert_eq!(events, [
-            ("WORKSPACE_PROVISIONING".to_owned(), announced),
-            ("WORKSPACE_ONLINE".to_owned(), json!({ "name": "Laptop", "external": true })),
-        ]);
+        assert_eq!(
+            events,
+            [
+                ("WORKSPACE_PROVISIONING".to_owned(), announced),
+                (
+                    "WORKSPACE_ONLINE".to_owned(),
+                    json!({ "name": "Laptop", "external": true })
+                ),
+            ]
+        );
         assert!(harness.backend.calls().is_empty());
     }
 }

@@ -12,9 +12,17 @@ both_engines! {
         let root = harness.online("Lead").await;
         let child = harness.online_below("Writer", Some(root)).await;
         let refused = harness.platform.workspaces.delete(root, false, false).await;
-        let Err(DeleteError::ConfirmationRequired(asked)) = refused else { panic!("{refused:?}") };
-        assert_eq!((asked.status.as_str(), asked.children_count), ("confirmation_required", 1));
-        assert_eq!((asked.children[0].id, asked.children[0].name.as_str()), (child, "Writer"));
+        let Err(DeleteError::ConfirmationRequired(asked)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(
+            (asked.status.as_str(), asked.children_count),
+            ("confirmation_required", 1)
+        );
+        assert_eq!(
+            (asked.children[0].id, asked.children[0].name.as_str()),
+            (child, "Writer")
+        );
         assert_eq!(harness.status(root).await, WorkspaceStatus::Online);
         assert!(harness.backend.instance(root).is_some());
         // A leaf needs no confirmation.
@@ -39,15 +47,32 @@ both_engines! {
             use secrecy::ExposeSecret;
             assert_eq!(harness.bearer(token.expose_secret()).await.principal, None);
         }
-        let removed: Vec<_> = harness.platform.history.newest(None).await.unwrap().into_iter().take(3).collect();
+        let removed: Vec<_> = harness
+            .platform
+            .history
+            .newest(None)
+            .await
+            .unwrap()
+            .into_iter()
+            .take(3)
+            .collect();
         assert_eq!(removed[0].workspace_id, Some(root), "the root's event is the last");
         assert_eq!(removed[0].payload, json!({ "cascade_deleted": 2 }));
         assert_eq!(removed[1].payload, json!({}));
         assert!(removed.iter().all(|event| event.event_type == "WORKSPACE_REMOVED"));
         assert_eq!(harness.status(sibling).await, WorkspaceStatus::Online);
-        assert!(!harness.backend.calls().contains(&Call::RemoveData(root)), "only a purge deletes data");
+        assert!(
+            !harness.backend.calls().contains(&Call::RemoveData(root)),
+            "only a purge deletes data"
+        );
         // LIFE-89: 410, not 404 and not 200
-        assert!(matches!(harness.platform.workspaces.get(root).await.unwrap(), Seen::Removed { removed_at: Some(_), .. }));
+        assert!(matches!(
+            harness.platform.workspaces.get(root).await.unwrap(),
+            Seen::Removed {
+                removed_at: Some(_),
+                ..
+            }
+        ));
     }
 
     async fn repeating_is_safe(url: String) {
@@ -60,10 +85,20 @@ both_engines! {
         assert_eq!(again.cascade_deleted, 0);
         for id in [root, child] {
             assert_eq!(harness.payloads(id, "WORKSPACE_REMOVED").await.len(), 1);
-            let stops = harness.backend.calls().iter().filter(|call| **call == Call::Stop(id)).count();
+            let stops = harness
+                .backend
+                .calls()
+                .iter()
+                .filter(|call| **call == Call::Stop(id))
+                .count();
             assert_eq!(stops, 2, "stops are tried again, of descendants too");
         }
-        let unknown = harness.platform.workspaces.delete(WorkspaceId::random(), true, true).await.unwrap();
+        let unknown = harness
+            .platform
+            .workspaces
+            .delete(WorkspaceId::random(), true, true)
+            .await
+            .unwrap();
         assert_eq!(unknown.status, "purged");
     }
 
@@ -97,7 +132,10 @@ both_engines! {
         assert_eq!((answer.status.as_str(), answer.cascade_deleted), ("purged", 0));
         assert!(harness.backend.calls().contains(&Call::RemoveData(id)));
         assert_eq!(harness.store.workspace(id).await.unwrap(), None);
-        assert!(matches!(harness.platform.workspaces.get(id).await.unwrap(), Seen::Unknown));
+        assert!(matches!(
+            harness.platform.workspaces.get(id).await.unwrap(),
+            Seen::Unknown
+        ));
         assert_eq!(harness.recorded_names(id).await.last().unwrap(), "WORKSPACE_REMOVED");
     }
 
@@ -105,8 +143,16 @@ both_engines! {
         // D17, LIFE-9
         let harness = Harness::new(&url).await;
         harness.backend.next_start(Start::HangRunning);
-        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
-        harness.backend.until("a start", |backend| backend.instance(id).is_some()).await;
+        let id = harness
+            .create(CreateWorkspace {
+                name: "Lead".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
+        harness
+            .backend
+            .until("a start", |backend| backend.instance(id).is_some())
+            .await;
         harness.platform.provisioner.auto_restart(id);
         harness.platform.workspaces.delete(id, true, false).await.unwrap();
         assert_eq!(harness.backend.instance(id), None);

@@ -46,10 +46,16 @@ both_engines! {
             patch(&harness, id, &body, true).await.unwrap();
         }
         let row = harness.row(id).await;
-        assert_eq!((row.runtime.as_str(), row.parent_id, row.tier), ("native", Some(parent), 3));
+        assert_eq!(
+            (row.runtime.as_str(), row.parent_id, row.tier),
+            ("native", Some(parent), 3)
+        );
         // One forbidden field spoils the rest.
         let both = json!({ "name": "Newer", "runtime": "echo" });
-        assert!(matches!(patch(&harness, id, &both, false).await, Err(PatchError::AdminOnly("runtime"))));
+        assert!(matches!(
+            patch(&harness, id, &both, false).await,
+            Err(PatchError::AdminOnly("runtime"))
+        ));
         assert_eq!(harness.row(id).await.name, "New");
     }
 
@@ -58,7 +64,10 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         for (body, text) in [
-            (json!({ "name": "n".repeat(256) }), "name must be at most 255 characters"),
+            (
+                json!({ "name": "n".repeat(256) }),
+                "name must be at most 255 characters",
+            ),
             (json!({ "name": "a\nb" }), "name must not contain newline characters"),
             (json!({ "name": "a\u{202e}b" }), "name contains invalid characters"),
             (json!({ "role": "a\nb" }), "role must not contain newline characters"),
@@ -67,7 +76,9 @@ both_engines! {
             assert_eq!(refused.to_string(), text);
         }
         assert_eq!(harness.row(id).await.name, "Lead");
-        patch(&harness, id, &json!({ "name": " 名前 [R&D]! ", "role": "{*}" }), false).await.unwrap();
+        patch(&harness, id, &json!({ "name": " 名前 [R&D]! ", "role": "{*}" }), false)
+            .await
+            .unwrap();
         let row = harness.row(id).await;
         assert_eq!((row.name.as_str(), row.role.as_deref()), ("名前 [R&D]!", Some("{*}")));
     }
@@ -77,17 +88,26 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let managed = harness.started("Lead").await;
         let (external, _) = harness.polling("Laptop").await;
-        let cases = [(managed, "external"), (managed, " external "), (external, "native"), (external, "")];
+        let cases = [
+            (managed, "external"),
+            (managed, " external "),
+            (external, "native"),
+            (external, ""),
+        ];
         for (id, runtime) in cases {
             let before = harness.row(id).await;
-            let refused = patch(&harness, id, &json!({ "runtime": runtime }), true).await.unwrap_err();
+            let refused = patch(&harness, id, &json!({ "runtime": runtime }), true)
+                .await
+                .unwrap_err();
             assert_eq!(
                 refused.to_string(),
                 "runtime cannot change between external and managed: create another workspace instead"
             );
             assert_eq!(harness.row(id).await, before, "{runtime:?}");
         }
-        patch(&harness, external, &json!({ "runtime": " external " }), true).await.unwrap();
+        patch(&harness, external, &json!({ "runtime": " external " }), true)
+            .await
+            .unwrap();
         assert_eq!(harness.row(external).await.runtime, "external");
         let unknown = patch(&harness, WorkspaceId::random(), &json!({ "runtime": "echo" }), true).await;
         assert!(matches!(unknown, Err(PatchError::NotFound)), "{unknown:?}");

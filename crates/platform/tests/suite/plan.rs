@@ -39,7 +39,14 @@ both_engines! {
     async fn a_template_waits_for_a_backend(url: String) {
         // LIFE-49, LIFE-66: the failure says "restart the workspace", and that is enough.
         let (_root, options) = template();
-        let first = Harness::with(&url, Options { backend: None, ..options }).await;
+        let first = Harness::with(
+            &url,
+            Options {
+                backend: None,
+                ..options
+            },
+        )
+        .await;
         let id = first.create(of_template()).await;
         first.until_status(id, WorkspaceStatus::Failed).await;
         first.stop().await;
@@ -56,7 +63,10 @@ both_engines! {
             "name": "Team",
             "workspaces": [{ "name": "Lead", "runtime": "echo", "system_prompt": "You lead." }],
         });
-        let request = ImportOrg { template: Some(template), ..ImportOrg::default() };
+        let request = ImportOrg {
+            template: Some(template),
+            ..ImportOrg::default()
+        };
         let id = first.platform.orgs.import(request).await.unwrap().workspaces[0].id;
         first.until_status(id, WorkspaceStatus::Failed).await;
         first.stop().await;
@@ -74,9 +84,22 @@ both_engines! {
         let first = Harness::with(&url, options).await;
         first.backend.next_start(Start::Hang);
         let id = first.create(of_template()).await;
-        first.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
-        let second = Harness::with(&url, Options { backend: Some(ScriptedBackend::default()), ..Options::default() }).await;
-        second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        first
+            .backend
+            .until("a start", |backend| backend.starts(id).len() == 1)
+            .await;
+        let second = Harness::with(
+            &url,
+            Options {
+                backend: Some(ScriptedBackend::default()),
+                ..Options::default()
+            },
+        )
+        .await;
+        second
+            .backend
+            .until("a start", |backend| backend.starts(id).len() == 1)
+            .await;
         assert!(second.backend.spec(id).files["config.yaml"].content == MINE);
     }
 
@@ -88,9 +111,15 @@ both_engines! {
         let id = harness.create(of_template()).await;
         harness.until_status(id, WorkspaceStatus::Failed).await;
         harness.backend.next_start(Start::Fail("no space left"));
-        let reset = StartPlan { reset_session: true, ..StartPlan::restart() };
+        let reset = StartPlan {
+            reset_session: true,
+            ..StartPlan::restart()
+        };
         harness.platform.provisioner.manual_restart(id, reset).await.unwrap();
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         harness.until_status(id, WorkspaceStatus::Failed).await;
         harness.platform.provisioner.auto_restart(id);
         harness.until_instance(id).await;
@@ -111,7 +140,10 @@ both_engines! {
         let id = harness.create(of_template()).await;
         harness.until_status(id, WorkspaceStatus::Failed).await;
         restart(&harness, id).await;
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         assert!(harness.store.start_plan(id).await.unwrap().start_files.is_none());
     }
 
@@ -126,9 +158,16 @@ both_engines! {
         let text = "the template this workspace was to start with is gone: restart it with a template";
         eventually("the reason", async || harness.row(id).await.sample_error == text).await;
         assert_eq!(harness.backend.starts(id).len(), 1);
-        let other = RestartWorkspace { template: Some("echo".to_owned()), ..RestartWorkspace::default() };
+        let other = RestartWorkspace {
+            template: Some("echo".to_owned()),
+            ..RestartWorkspace::default()
+        };
         harness.platform.workspaces.restart(id, other).await.unwrap();
         harness.until_instance(id).await;
-        assert!(harness.backend.spec(id).files["config.yaml"].content.starts_with(b"name: Echo"));
+        assert!(
+            harness.backend.spec(id).files["config.yaml"]
+                .content
+                .starts_with(b"name: Echo")
+        );
     }
 }

@@ -44,7 +44,14 @@ both_engines! {
         let id = first.started("Lead").await;
         let left = open_stream(&first, id).await;
         first.stop().await;
-        let second = Harness::with(&url, Options { begin: false, ..Options::default() }).await;
+        let second = Harness::with(
+            &url,
+            Options {
+                begin: false,
+                ..Options::default()
+            },
+        )
+        .await;
         let own = open_stream(&second, id).await;
         second.platform.begin().await.unwrap();
         let rows = second.feed(id).await;
@@ -60,16 +67,32 @@ both_engines! {
         let backend = ScriptedBackend::default();
         backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
         let (second, recovered) = succeeded_by(first, &url, backend).await;
-        assert_eq!(recovered, Recovered { adopted: 1, ended: 0, restarted: 0 });
+        assert_eq!(
+            recovered,
+            Recovered {
+                adopted: 1,
+                ended: 0,
+                restarted: 0
+            }
+        );
         assert_eq!(second.backend.calls(), [Call::Adopt(id, 0)]);
         let row = second.row(id).await;
-        assert_eq!((row.status, row.url.as_str(), row.url_assigned), (WorkspaceStatus::Online, "http://127.0.0.1:7009/", true));
+        assert_eq!(
+            (row.status, row.url.as_str(), row.url_assigned),
+            (WorkspaceStatus::Online, "http://127.0.0.1:7009/", true)
+        );
         // Its token is still good, and its end is noticed.
         use secrecy::ExposeSecret;
         assert_eq!(second.bearer(token.expose_secret()).await.workspace(), Some(id));
-        assert_eq!(second.recorded_names(id).await, ["WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE"]);
+        assert_eq!(
+            second.recorded_names(id).await,
+            ["WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE"]
+        );
         second.backend.exit(id, "exit code 1");
-        second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        second
+            .backend
+            .until("a start", |backend| backend.starts(id).len() == 1)
+            .await;
     }
 
     async fn an_older_incarnation_is_ended_and_the_workspace_started(url: String) {
@@ -77,18 +100,36 @@ both_engines! {
         let first = Harness::new(&url).await;
         let id = first.online("Lead").await;
         first.platform.provisioner.auto_restart(id);
-        first.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        first
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         first.until_instance(id).await;
         first.register(id).await;
         let backend = ScriptedBackend::default();
         backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
         let (second, recovered) = succeeded_by(first, &url, backend).await;
-        assert_eq!(recovered, Recovered { adopted: 0, ended: 1, restarted: 1 });
-        second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+        assert_eq!(
+            recovered,
+            Recovered {
+                adopted: 0,
+                ended: 1,
+                restarted: 1
+            }
+        );
+        second
+            .backend
+            .until("a start", |backend| backend.starts(id).len() == 1)
+            .await;
         second.until_instance(id).await;
         assert_eq!(second.row(id).await.generation, 2);
         assert_eq!(second.backend.calls()[0], Call::Stop(id));
-        assert!(second.recorded_names(id).await.contains(&"WORKSPACE_OFFLINE".to_owned()));
+        assert!(
+            second
+                .recorded_names(id)
+                .await
+                .contains(&"WORKSPACE_OFFLINE".to_owned())
+        );
         assert!(second.backend.violations().is_empty());
     }
 
@@ -110,9 +151,19 @@ both_engines! {
             backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
         }
         let (second, recovered) = succeeded_by(first, &url, backend).await;
-        assert_eq!(recovered, Recovered { adopted: 0, ended: 3, restarted: 3 });
+        assert_eq!(
+            recovered,
+            Recovered {
+                adopted: 0,
+                ended: 3,
+                restarted: 3
+            }
+        );
         for id in [missing, booting, offline] {
-            second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+            second
+                .backend
+                .until("a start", |backend| backend.starts(id).len() == 1)
+                .await;
             second.until_instance(id).await;
             assert_eq!(second.row(id).await.generation, 1);
         }
@@ -134,7 +185,14 @@ both_engines! {
         }
         first.sql("UPDATE workspaces SET status_changed_at = 1").await;
         let (second, recovered) = succeeded_by(first, &url, ScriptedBackend::default()).await;
-        assert_eq!(recovered, Recovered { adopted: 0, ended: 0, restarted: 8 });
+        assert_eq!(
+            recovered,
+            Recovered {
+                adopted: 0,
+                ended: 0,
+                restarted: 8
+            }
+        );
         for id in ids {
             assert_eq!(second.row(id).await.generation, 1, "written when the boot is settled");
             second.until_instance(id).await;
@@ -152,7 +210,11 @@ both_engines! {
         for id in [held, done] {
             backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
         }
-        let options = Options { backend: Some(backend), begin: false, ..Options::default() };
+        let options = Options {
+            backend: Some(backend),
+            begin: false,
+            ..Options::default()
+        };
         let second = Harness::with(&url, options).await;
         let provisioner = &second.platform.provisioner;
         provisioner.manual_restart(done, StartPlan::restart()).await.unwrap();
@@ -160,12 +222,18 @@ both_engines! {
         let gate = Gate::default();
         second.backend.next_stop(Stop::Held(gate.clone()));
         provisioner.manual_restart(held, StartPlan::restart()).await.unwrap();
-        second.backend.until("a stop", |backend| backend.calls().contains(&Call::Stop(held))).await;
+        second
+            .backend
+            .until("a stop", |backend| backend.calls().contains(&Call::Stop(held)))
+            .await;
         assert_eq!(second.platform.begin().await.unwrap(), Recovered::default());
         gate.open();
         for id in [held, done] {
             second.until_instance(id).await;
-            assert_eq!((second.row(id).await.generation, second.backend.starts(id).len()), (1, 1));
+            assert_eq!(
+                (second.row(id).await.generation, second.backend.starts(id).len()),
+                (1, 1)
+            );
         }
         assert!(second.backend.violations().is_empty());
     }
@@ -173,9 +241,18 @@ both_engines! {
     async fn settings_that_an_agent_has_not_read_reach_it_from_the_next_server(url: String) {
         // PROV-122, PROV-123: the first server ended before it restarted anybody.
         let first = Harness::new(&url).await;
-        let [changed, user, own] = [first.online("Changed").await, first.online("User").await, first.online("Own").await];
+        let [changed, user, own] = [
+            first.online("Changed").await,
+            first.online("User").await,
+            first.online("Own").await,
+        ];
         first.platform.secrets.set(own, "SHARED", "own").await.unwrap();
-        first.platform.provisioner.manual_restart(own, StartPlan::restart()).await.unwrap();
+        first
+            .platform
+            .provisioner
+            .manual_restart(own, StartPlan::restart())
+            .await
+            .unwrap();
         first.until_instance(own).await;
         first.register(own).await;
         let secrets = &first.platform.secrets;
@@ -186,9 +263,19 @@ both_engines! {
             backend.leave_behind(id, generation, "http://127.0.0.1:7009/");
         }
         let (second, recovered) = succeeded_by(first, &url, backend).await;
-        assert_eq!(recovered, Recovered { adopted: 3, ended: 0, restarted: 2 });
+        assert_eq!(
+            recovered,
+            Recovered {
+                adopted: 3,
+                ended: 0,
+                restarted: 2
+            }
+        );
         for (id, value) in [(changed, "own"), (user, "global")] {
-            second.backend.until("a start", |backend| backend.starts(id).len() == 1).await;
+            second
+                .backend
+                .until("a start", |backend| backend.starts(id).len() == 1)
+                .await;
             use secrecy::ExposeSecret;
             assert_eq!(second.backend.spec(id).env["SHARED"].expose_secret(), value);
         }
@@ -216,7 +303,11 @@ both_engines! {
         let backend = ScriptedBackend::default();
         backend.leave_behind(id, 0, "http://127.0.0.1:7009/");
         backend.listing_fails();
-        let options = Options { backend: Some(backend), begin: false, ..Options::default() };
+        let options = Options {
+            backend: Some(backend),
+            begin: false,
+            ..Options::default()
+        };
         let second = Harness::with(&url, options).await;
         assert!(second.platform.begin().await.is_err());
         assert!(!second.platform.is_ready());

@@ -59,19 +59,45 @@ both_engines! {
         let registry = &harness.platform.registry;
         let bad = [
             registry.register(&other, register("not-a-uuid")).await,
-            registry.register(&other, Register { agent_card: raw(&Value::Null), ..register(id) }).await,
+            registry
+                .register(
+                    &other,
+                    Register {
+                        agent_card: raw(&Value::Null),
+                        ..register(id)
+                    },
+                )
+                .await,
         ];
-        assert!(bad.iter().all(|outcome| matches!(outcome, Err(RegisterError::BadRequest))), "{bad:?}");
+        assert!(
+            bad.iter()
+                .all(|outcome| matches!(outcome, Err(RegisterError::BadRequest))),
+            "{bad:?}"
+        );
         // The mode is judged before the gate, the URL after it: a stranger causes no lookup.
-        let mode = Register { delivery_mode: "pigeon".to_owned(), ..register(id) };
-        assert!(matches!(registry.register(&nobody(), mode).await, Err(RegisterError::BadMode)));
-        let push = Register { delivery_mode: "push".to_owned(), url: "http://127.0.0.1/".to_owned(), ..register(id) };
+        let mode = Register {
+            delivery_mode: "pigeon".to_owned(),
+            ..register(id)
+        };
+        assert!(matches!(
+            registry.register(&nobody(), mode).await,
+            Err(RegisterError::BadMode)
+        ));
+        let push = Register {
+            delivery_mode: "push".to_owned(),
+            url: "http://127.0.0.1/".to_owned(),
+            ..register(id)
+        };
         let missing = registry.register(&nobody(), push.clone()).await.unwrap_err();
         assert_eq!(missing.to_string(), "missing workspace auth token");
         let invalid = registry.register(&other, push).await.unwrap_err();
         assert_eq!(invalid.to_string(), "invalid workspace auth token");
         let operator = registry.register(&admin(), register(id)).await.unwrap_err();
-        assert_eq!(operator.to_string(), "invalid workspace auth token", "not even the operator hijacks an address");
+        assert_eq!(
+            operator.to_string(),
+            "invalid workspace auth token",
+            "not even the operator hijacks an address"
+        );
         assert_eq!(harness.status(id).await, WorkspaceStatus::AwaitingAgent);
     }
 
@@ -81,19 +107,35 @@ both_engines! {
         let (id, identity) = awaiting(&harness, "Laptop").await;
         let registry = &harness.platform.registry;
         let reply = registry.register(&identity, register(id)).await.unwrap();
-        assert_eq!(reply.delivery_mode, DeliveryMode::Poll, "an external row that says nothing polls");
+        assert_eq!(
+            reply.delivery_mode,
+            DeliveryMode::Poll,
+            "an external row that says nothing polls"
+        );
         assert_eq!(harness.row(id).await.delivery_mode, Some(DeliveryMode::Poll));
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
         let push = Register {
-            delivery_mode: "push".to_owned(), url: "http://localhost:9/".to_owned(), ..register(id)
+            delivery_mode: "push".to_owned(),
+            url: "http://localhost:9/".to_owned(),
+            ..register(id)
         };
-        assert_eq!(registry.register(&identity, push.clone()).await.unwrap().delivery_mode, DeliveryMode::Push);
-        let said_nothing = Register { delivery_mode: String::new(), ..push };
+        assert_eq!(
+            registry.register(&identity, push.clone()).await.unwrap().delivery_mode,
+            DeliveryMode::Push
+        );
+        let said_nothing = Register {
+            delivery_mode: String::new(),
+            ..push
+        };
         let reply = registry.register(&identity, said_nothing).await.unwrap();
         assert_eq!(reply.delivery_mode, DeliveryMode::Push, "what is stored holds");
         assert_eq!(harness.row(id).await.url, "http://localhost:9/");
         let names = harness.recorded_names(id).await;
-        assert_eq!(names[2..], ["WORKSPACE_ONLINE", "WORKSPACE_ONLINE", "WORKSPACE_ONLINE"], "REG-31");
+        assert_eq!(
+            names[2..],
+            ["WORKSPACE_ONLINE", "WORKSPACE_ONLINE", "WORKSPACE_ONLINE"],
+            "REG-31"
+        );
     }
 
     async fn an_external_agent_that_only_beats_polls(url: String) {
@@ -103,16 +145,32 @@ both_engines! {
         assert_eq!(harness.row(id).await.delivery_mode, None);
         harness.beat_as(&identity, id, Heartbeat::default()).await;
         let row = harness.row(id).await;
-        assert_eq!((row.status, row.delivery_mode), (WorkspaceStatus::Online, Some(DeliveryMode::Poll)));
+        assert_eq!(
+            (row.status, row.delivery_mode),
+            (WorkspaceStatus::Online, Some(DeliveryMode::Poll))
+        );
         let sent = harness.send(&admin(), id, &text_message("x")).await.unwrap();
         assert!(matches!(sent, Delivered::Polled { .. }), "{sent:?}");
         // One that has an address keeps being called there.
         let pushing = harness.reporting("Server", "http://localhost:9/").await;
-        harness.set("workspaces", "id", pushing, "status = 'awaiting_agent', delivery_mode = NULL").await;
+        harness
+            .set(
+                "workspaces",
+                "id",
+                pushing,
+                "status = 'awaiting_agent', delivery_mode = NULL",
+            )
+            .await;
         let (beating, _) = awaiting(&harness, "Other").await;
-        harness.beat_as(&itself(&harness, pushing).await, pushing, Heartbeat::default()).await;
+        harness
+            .beat_as(&itself(&harness, pushing).await, pushing, Heartbeat::default())
+            .await;
         assert_eq!(harness.row(pushing).await.delivery_mode, None);
-        assert_eq!(harness.row(beating).await.delivery_mode, None, "not before its first beat");
+        assert_eq!(
+            harness.row(beating).await.delivery_mode,
+            None,
+            "not before its first beat"
+        );
     }
 
     async fn push_needs_an_address_that_may_be_dialled(url: String) {
@@ -125,19 +183,38 @@ both_engines! {
             ("", "url is required"),
             ("not a url", "url is not a valid absolute URL"),
             ("ftp://localhost/", "url scheme must be http or https"),
-            ("http://127.0.0.1:8000/", "url points to a blocked address range (loopback)"),
-            ("http://localhost:8000/", "url points to a blocked address range (loopback)"),
-            ("http://169.254.169.254/", "url points to a blocked address range (link-local)"),
+            (
+                "http://127.0.0.1:8000/",
+                "url points to a blocked address range (loopback)",
+            ),
+            (
+                "http://localhost:8000/",
+                "url points to a blocked address range (loopback)",
+            ),
+            (
+                "http://169.254.169.254/",
+                "url points to a blocked address range (link-local)",
+            ),
             ("http://10.0.0.1/", "url points to a blocked address range (private)"),
-            ("http://[64:ff9b::a00:1]/", "url points to a blocked address range (private)"),
+            (
+                "http://[64:ff9b::a00:1]/",
+                "url points to a blocked address range (private)",
+            ),
             ("http://0x7f000001/", "url points to a blocked address range (loopback)"), // SEC-171
         ] {
-            let push = Register { delivery_mode: "push".to_owned(), url: bad.to_owned(), ..register(id) };
+            let push = Register {
+                delivery_mode: "push".to_owned(),
+                url: bad.to_owned(),
+                ..register(id)
+            };
             let refused = harness.platform.registry.register(&identity, push).await.unwrap_err();
             assert!(refused.to_string().starts_with(text), "{bad}: {refused}");
         }
         assert_eq!(harness.status(id).await, WorkspaceStatus::AwaitingAgent);
-        assert_eq!(harness.recorded_names(id).await, ["WORKSPACE_PROVISIONING", "WORKSPACE_AWAITING_AGENT"]);
+        assert_eq!(
+            harness.recorded_names(id).await,
+            ["WORKSPACE_PROVISIONING", "WORKSPACE_AWAITING_AGENT"]
+        );
     }
 
     async fn poll_keeps_no_address_that_may_not_be_dialled(url: String) {
@@ -146,11 +223,17 @@ both_engines! {
         let (id, identity) = awaiting(&harness, "Laptop").await;
         let registry = &harness.platform.registry;
         let push = Register {
-            delivery_mode: "push".to_owned(), url: "http://localhost:9/".to_owned(), ..register(id)
+            delivery_mode: "push".to_owned(),
+            url: "http://localhost:9/".to_owned(),
+            ..register(id)
         };
         registry.register(&identity, push).await.unwrap();
         for address in ["remote://no-inbound", "http://169.254.0.1:1/", ""] {
-            let poll = Register { delivery_mode: "poll".to_owned(), url: address.to_owned(), ..register(id) };
+            let poll = Register {
+                delivery_mode: "poll".to_owned(),
+                url: address.to_owned(),
+                ..register(id)
+            };
             registry.register(&identity, poll).await.unwrap();
             assert_eq!(harness.row(id).await.url, "", "{address}");
         }
@@ -161,8 +244,16 @@ both_engines! {
         let harness = Harness::new(&url).await;
         harness.backend.endpoint("http://127.0.0.1:7001/");
         let id = harness.online("Lead").await;
-        let report = Register { url: "http://evil.example/".to_owned(), ..register(id) };
-        harness.platform.registry.register(&harness.agent(id).await, report).await.unwrap();
+        let report = Register {
+            url: "http://evil.example/".to_owned(),
+            ..register(id)
+        };
+        harness
+            .platform
+            .registry
+            .register(&harness.agent(id).await, report)
+            .await
+            .unwrap();
         let row = harness.row(id).await;
         assert_eq!((row.url.as_str(), row.url_assigned), ("http://127.0.0.1:7001/", true));
     }
@@ -174,9 +265,17 @@ both_engines! {
         let identity = harness.agent(id).await;
         let spec = harness.backend.spec(id);
         for _ in 0..2 {
-            let reply = harness.platform.registry.register(&identity, register(id)).await.unwrap();
+            let reply = harness
+                .platform
+                .registry
+                .register(&identity, register(id))
+                .await
+                .unwrap();
             assert!(reply.auth_token.is_none());
-            assert_eq!(reply.inbound_secret.as_ref().unwrap().expose_secret(), spec.inbound_secret.expose_secret());
+            assert_eq!(
+                reply.inbound_secret.as_ref().unwrap().expose_secret(),
+                spec.inbound_secret.expose_secret()
+            );
             let shown = format!("{reply:?}");
             assert!(!shown.contains(spec.inbound_secret.expose_secret()), "{shown}");
         }
@@ -190,23 +289,49 @@ both_engines! {
         let (_, stranger) = awaiting(&harness, "Other").await;
         let registry = &harness.platform.registry;
         let missing = registry.register(&nobody(), register(id)).await;
-        assert!(matches!(missing, Err(RegisterError::Refused(GateRefusal::Missing))), "{missing:?}");
+        assert!(
+            matches!(missing, Err(RegisterError::Refused(GateRefusal::Missing))),
+            "{missing:?}"
+        );
         let invalid = registry.register(&stranger, register(id)).await;
-        assert!(matches!(invalid, Err(RegisterError::Refused(GateRefusal::Invalid))), "{invalid:?}");
+        assert!(
+            matches!(invalid, Err(RegisterError::Refused(GateRefusal::Invalid))),
+            "{invalid:?}"
+        );
         assert_eq!(harness.store.workspace(id).await.unwrap(), None);
 
-        let poll = Register { delivery_mode: "poll".to_owned(), ..register(id) };
+        let poll = Register {
+            delivery_mode: "poll".to_owned(),
+            ..register(id)
+        };
         let reply = registry.register(&admin(), poll).await.unwrap();
         let row = harness.row(id).await;
         assert_eq!((row.name, row.status), (id.to_string(), WorkspaceStatus::Online));
-        assert_eq!(harness.recorded(id).await, [
-            ("WORKSPACE_PROVISIONING".to_owned(), json!({ "name": id, "tier": 2, "runtime": "external" })),
-            ("WORKSPACE_ONLINE".to_owned(), json!({ "url": "", "agent_card": { "name": "agent" } })),
-        ]);
+        assert_eq!(
+            harness.recorded(id).await,
+            [
+                (
+                    "WORKSPACE_PROVISIONING".to_owned(),
+                    json!({ "name": id, "tier": 2, "runtime": "external" })
+                ),
+                (
+                    "WORKSPACE_ONLINE".to_owned(),
+                    json!({ "url": "", "agent_card": { "name": "agent" } })
+                ),
+            ]
+        );
         let token = reply.auth_token.unwrap();
         assert!(reply.inbound_secret.is_some(), "REG-34");
         let identity = harness.bearer(token.expose()).await;
-        assert!(registry.register(&identity, register(id)).await.unwrap().auth_token.is_none(), "shown once");
+        assert!(
+            registry
+                .register(&identity, register(id))
+                .await
+                .unwrap()
+                .auth_token
+                .is_none(),
+            "shown once"
+        );
     }
 
     async fn open_mode_lets_the_first_agent_in_and_nobody_after_it(url: String) {
@@ -215,14 +340,26 @@ both_engines! {
         let id = harness.reporting("Laptop", "http://localhost:9/").await;
         let registry = &harness.platform.registry;
         let refused = registry.register(&nobody(), register(id)).await;
-        assert!(matches!(refused, Err(RegisterError::Refused(GateRefusal::Missing))), "required mode: {refused:?}");
-        let poll = Register { delivery_mode: "poll".to_owned(), ..register(id) };
+        assert!(
+            matches!(refused, Err(RegisterError::Refused(GateRefusal::Missing))),
+            "required mode: {refused:?}"
+        );
+        let poll = Register {
+            delivery_mode: "poll".to_owned(),
+            ..register(id)
+        };
         let first = registry.register(&anonymous(), poll.clone()).await.unwrap();
         assert!(first.auth_token.is_some());
         let second = registry.register(&anonymous(), poll).await;
-        assert!(matches!(second, Err(RegisterError::Refused(GateRefusal::Missing))), "{second:?}");
+        assert!(
+            matches!(second, Err(RegisterError::Refused(GateRefusal::Missing))),
+            "{second:?}"
+        );
         let refused = registry.heartbeat(&anonymous(), beat(id)).await;
-        assert!(matches!(refused, Err(HeartbeatError::Refused(GateRefusal::Missing))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(HeartbeatError::Refused(GateRefusal::Missing))),
+            "{refused:?}"
+        );
     }
 
     async fn nothing_comes_back_from_removal(url: String) {
@@ -242,18 +379,43 @@ both_engines! {
             assert_eq!(register.to_string(), "invalid workspace auth token");
             let beat = registry.heartbeat(&identity, beat(id)).await.unwrap_err();
             assert_eq!(beat.to_string(), "invalid workspace auth token");
-            let card = UpdateCard { workspace_id: id.to_string(), agent_card: raw(&json!({})) };
-            assert_eq!(registry.update_card(&identity, card).await.unwrap_err().to_string(), "invalid workspace auth token");
+            let card = UpdateCard {
+                workspace_id: id.to_string(),
+                agent_card: raw(&json!({})),
+            };
+            assert_eq!(
+                registry.update_card(&identity, card).await.unwrap_err().to_string(),
+                "invalid workspace auth token"
+            );
         }
         for identity in [nobody(), anonymous()] {
-            assert_eq!(registry.register(&identity, register(id)).await.unwrap_err().to_string(), "missing workspace auth token");
-            assert_eq!(registry.heartbeat(&identity, beat(id)).await.unwrap_err().to_string(), "missing workspace auth token");
+            assert_eq!(
+                registry
+                    .register(&identity, register(id))
+                    .await
+                    .unwrap_err()
+                    .to_string(),
+                "missing workspace auth token"
+            );
+            assert_eq!(
+                registry.heartbeat(&identity, beat(id)).await.unwrap_err().to_string(),
+                "missing workspace auth token"
+            );
         }
         registry.flush().await.unwrap();
         assert_eq!(harness.row(id).await, row, "nor are its times refreshed");
         assert_eq!(harness.recorded_names(id).await, names);
         assert!(!harness.platform.credentials.has_live_token(id).await.unwrap());
-        assert_eq!(harness.platform.credentials.removed_owner(token.expose_secret()).await.unwrap(), Some(id), "LIFE-89a");
+        assert_eq!(
+            harness
+                .platform
+                .credentials
+                .removed_owner(token.expose_secret())
+                .await
+                .unwrap(),
+            Some(id),
+            "LIFE-89a"
+        );
     }
 
     async fn a_paused_workspace_stays_paused(url: String) {
@@ -262,9 +424,21 @@ both_engines! {
         let id = harness.online("Lead").await;
         let identity = harness.agent(id).await;
         for status in ["paused", "hibernated", "hibernating"] {
-            harness.set("workspaces", "id", id, &format!("status = '{status}', agent_card = NULL")).await;
+            harness
+                .set(
+                    "workspaces",
+                    "id",
+                    id,
+                    &format!("status = '{status}', agent_card = NULL"),
+                )
+                .await;
             let names = harness.recorded_names(id).await;
-            harness.platform.registry.register(&identity, register(id)).await.unwrap();
+            harness
+                .platform
+                .registry
+                .register(&identity, register(id))
+                .await
+                .unwrap();
             harness.beat_as(&identity, id, Heartbeat::default()).await;
             let row = harness.row(id).await;
             assert_eq!(row.status.as_str(), status);
@@ -278,9 +452,18 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         harness.sql("DROP TABLE structure_events").await;
-        let failed = harness.platform.registry.register(&harness.agent(id).await, register(id)).await.unwrap_err();
+        let failed = harness
+            .platform
+            .registry
+            .register(&harness.agent(id).await, register(id))
+            .await
+            .unwrap_err();
         assert_eq!(failed.to_string(), "registration failed");
-        assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning, "status and event are one");
+        assert_eq!(
+            harness.status(id).await,
+            WorkspaceStatus::Provisioning,
+            "status and event are one"
+        );
     }
 
     async fn cards_are_replaced_and_announced(url: String) {
@@ -291,27 +474,62 @@ both_engines! {
         let text = r#"{ "name": "new",  "big": 12345678901234567 }"#;
         let card: Value = serde_json::from_str(text).unwrap();
         let agent_card = serde_json::from_str(text).unwrap();
-        let update = UpdateCard { workspace_id: id.to_string(), agent_card };
+        let update = UpdateCard {
+            workspace_id: id.to_string(),
+            agent_card,
+        };
         harness.platform.registry.update_card(&identity, update).await.unwrap();
         assert_eq!(harness.row(id).await.agent_card.as_deref(), Some(text), "verbatim");
-        assert_eq!(harness.payloads(id, "AGENT_CARD_UPDATED").await, [json!({ "agent_card": card })]);
+        assert_eq!(
+            harness.payloads(id, "AGENT_CARD_UPDATED").await,
+            [json!({ "agent_card": card })]
+        );
     }
 
     async fn beats_move_the_status_as_the_table_says(url: String) {
         // REG-60…68, LIFE-15…19, LIFE-36
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
-        let rate = |error_rate| Heartbeat { error_rate, sample_error: "boom".to_owned(), ..Heartbeat::default() };
-        let wedged = || Heartbeat { runtime_state: "wedged".to_owned(), sample_error: "stuck".to_owned(), ..Heartbeat::default() };
-        let ok = || Heartbeat { runtime_state: "ok".to_owned(), ..Heartbeat::default() };
+        let rate = |error_rate| Heartbeat {
+            error_rate,
+            sample_error: "boom".to_owned(),
+            ..Heartbeat::default()
+        };
+        let wedged = || Heartbeat {
+            runtime_state: "wedged".to_owned(),
+            sample_error: "stuck".to_owned(),
+            ..Heartbeat::default()
+        };
+        let ok = || Heartbeat {
+            runtime_state: "ok".to_owned(),
+            ..Heartbeat::default()
+        };
         let online = ("WORKSPACE_ONLINE", json!({}));
         let steps = [
-            (rate(0.9), WorkspaceStatus::Online, Some(("WORKSPACE_ONLINE", json!({ "recovered_from": "provisioning" })))),
+            (
+                rate(0.9),
+                WorkspaceStatus::Online,
+                Some(("WORKSPACE_ONLINE", json!({ "recovered_from": "provisioning" }))),
+            ),
             (rate(0.49), WorkspaceStatus::Online, None),
-            (rate(0.5), WorkspaceStatus::Degraded, Some(("WORKSPACE_DEGRADED", json!({ "error_rate": 0.5, "sample_error": "boom" })))),
+            (
+                rate(0.5),
+                WorkspaceStatus::Degraded,
+                Some((
+                    "WORKSPACE_DEGRADED",
+                    json!({ "error_rate": 0.5, "sample_error": "boom" }),
+                )),
+            ),
             (rate(0.1), WorkspaceStatus::Degraded, None),
             (rate(0.09), WorkspaceStatus::Online, Some(online.clone())),
-            (wedged(), WorkspaceStatus::Degraded, Some(("WORKSPACE_DEGRADED", json!({ "runtime_state": "wedged", "sample_error": "stuck" })))),
+            (
+                wedged(),
+                WorkspaceStatus::Degraded,
+                Some((
+                    "WORKSPACE_DEGRADED",
+                    json!({ "runtime_state": "wedged", "sample_error": "stuck" }),
+                )),
+            ),
             (wedged(), WorkspaceStatus::Degraded, None),
             (ok(), WorkspaceStatus::Online, Some(online)), // A2A open point 9
         ];
@@ -320,7 +538,10 @@ both_engines! {
             harness.beat(id, beat).await;
             assert_eq!(harness.status(id).await, status, "step {number}");
             let new = harness.recorded(id).await.split_off(before);
-            let expected: Vec<_> = event.into_iter().map(|(name, payload)| (name.to_owned(), payload)).collect();
+            let expected: Vec<_> = event
+                .into_iter()
+                .map(|(name, payload)| (name.to_owned(), payload))
+                .collect();
             assert_eq!(new, expected, "step {number}");
         }
     }
@@ -330,9 +551,17 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let (id, identity) = awaiting(&harness, "Laptop").await;
         harness.beat_as(&identity, id, Heartbeat::default()).await;
-        assert_eq!(harness.payloads(id, "WORKSPACE_ONLINE").await, [json!({ "recovered_from": "awaiting_agent" })]);
+        assert_eq!(
+            harness.payloads(id, "WORKSPACE_ONLINE").await,
+            [json!({ "recovered_from": "awaiting_agent" })]
+        );
         harness.backend.next_start(Start::Fail("no"));
-        let failed = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        let failed = harness
+            .create(CreateWorkspace {
+                name: "Lead".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
         harness.until_status(failed, WorkspaceStatus::Failed).await;
         harness.beat(failed, Heartbeat::default()).await;
         assert_eq!(harness.status(failed).await, WorkspaceStatus::Failed);
@@ -342,52 +571,131 @@ both_engines! {
         // REG-57, REG-61, REG-68
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
-        let metadata = RuntimeMetadata { capabilities: [("status_mgmt".to_owned(), true)].into(), idle_timeout_seconds: None };
-        let declare = Heartbeat { error_rate: 0.9, runtime_metadata: Some(metadata), ..Heartbeat::default() };
+        let metadata = RuntimeMetadata {
+            capabilities: [("status_mgmt".to_owned(), true)].into(),
+            idle_timeout_seconds: None,
+        };
+        let declare = Heartbeat {
+            error_rate: 0.9,
+            runtime_metadata: Some(metadata),
+            ..Heartbeat::default()
+        };
         harness.beat(id, declare).await;
-        assert_eq!(harness.status(id).await, WorkspaceStatus::Degraded, "the declaration holds from the next beat on");
+        assert_eq!(
+            harness.status(id).await,
+            WorkspaceStatus::Degraded,
+            "the declaration holds from the next beat on"
+        );
         harness.beat(id, Heartbeat::default()).await;
         assert_eq!(harness.status(id).await, WorkspaceStatus::Degraded);
         harness.register(id).await;
-        harness.beat(id, Heartbeat { error_rate: 0.9, ..Heartbeat::default() }).await;
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    error_rate: 0.9,
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
-        harness.beat(id, Heartbeat { runtime_state: "wedged".to_owned(), ..Heartbeat::default() }).await;
-        assert_eq!(harness.status(id).await, WorkspaceStatus::Degraded, "a self-report is no inference");
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    runtime_state: "wedged".to_owned(),
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
+        assert_eq!(
+            harness.status(id).await,
+            WorkspaceStatus::Degraded,
+            "a self-report is no inference"
+        );
     }
 
     async fn beats_are_heard_by_canvases(url: String) {
         // REG-53, REG-54, REG-55, ACT-102, ACT-103, ACT-74
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
-        let working = |task: &str| Heartbeat { current_task: task.to_owned(), active_tasks: 1, uptime_seconds: 7, ..Heartbeat::default() };
+        let working = |task: &str| Heartbeat {
+            current_task: task.to_owned(),
+            active_tasks: 1,
+            uptime_seconds: 7,
+            ..Heartbeat::default()
+        };
         let heard = harness.platform.events.last_heard(id);
-        for beat in [working("write"), working("write"), working("read"), Heartbeat::default(), Heartbeat::default()] {
+        for beat in [
+            working("write"),
+            working("write"),
+            working("read"),
+            Heartbeat::default(),
+            Heartbeat::default(),
+        ] {
             harness.beat(id, beat).await;
         }
         harness.platform.run_job("heartbeat-relay").await.unwrap();
         let last = json!({ "active_tasks": 0, "uptime_seconds": 0 });
-        eventually("the last beat", async || harness.published(id, "WORKSPACE_HEARTBEAT").last() == Some(&last)).await;
+        eventually("the last beat", async || {
+            harness.published(id, "WORKSPACE_HEARTBEAT").last() == Some(&last)
+        })
+        .await;
         let beats = harness.published(id, "WORKSPACE_HEARTBEAT");
-        assert_eq!(beats[0], json!({ "active_tasks": 1, "uptime_seconds": 7 }), "before the task that came after it");
+        assert_eq!(
+            beats[0],
+            json!({ "active_tasks": 1, "uptime_seconds": 7 }),
+            "before the task that came after it"
+        );
         // D34: of those between two other events of the workspace, the latest.
         let frames = harness.frames();
-        let names: Vec<_> = frames.iter().filter(|frame| frame["workspace_id"] == json!(id)).map(|frame| &frame["event"]).collect();
+        let names: Vec<_> = frames
+            .iter()
+            .filter(|frame| frame["workspace_id"] == json!(id))
+            .map(|frame| &frame["event"])
+            .collect();
         assert!((3..=5).contains(&beats.len()), "{names:?}");
         let tasks = harness.published(id, "TASK_UPDATED");
-        let expected = [("write", 1), ("read", 1), ("", 0)].map(|(task, n)| json!({ "current_task": task, "active_tasks": n }));
+        let expected =
+            [("write", 1), ("read", 1), ("", 0)].map(|(task, n)| json!({ "current_task": task, "active_tasks": n }));
         assert_eq!(tasks, expected);
         assert!(harness.platform.events.last_heard(id) > heard);
         let spec = harness.backend.spec(id);
-        let reply = harness.platform.registry.heartbeat(&harness.agent(id).await, beat(id)).await.unwrap();
-        assert_eq!(reply.inbound_secret.unwrap().expose_secret(), spec.inbound_secret.expose_secret());
-        assert!(harness.recorded_names(id).await.iter().all(|name| name != "WORKSPACE_HEARTBEAT"), "live only");
+        let reply = harness
+            .platform
+            .registry
+            .heartbeat(&harness.agent(id).await, beat(id))
+            .await
+            .unwrap();
+        assert_eq!(
+            reply.inbound_secret.unwrap().expose_secret(),
+            spec.inbound_secret.expose_secret()
+        );
+        assert!(
+            harness
+                .recorded_names(id)
+                .await
+                .iter()
+                .all(|name| name != "WORKSPACE_HEARTBEAT"),
+            "live only"
+        );
     }
 
     async fn beats_are_stored_in_batches_and_seen_at_once(url: String) {
         // REG-51, LIFE §6
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
-        harness.beat(id, Heartbeat { active_tasks: 3, uptime_seconds: 60, monthly_spend: 42, ..Heartbeat::default() }).await;
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    active_tasks: 3,
+                    uptime_seconds: 60,
+                    monthly_spend: 42,
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
         let listed = harness.platform.workspaces.list().await.unwrap();
         assert_eq!((listed[0].workspace.active_tasks, listed[0].monthly_spend), (3, 42));
         harness.platform.registry.flush().await.unwrap();
@@ -395,7 +703,15 @@ both_engines! {
         assert_eq!((row.active_tasks, row.uptime_seconds, row.monthly_spend), (3, 60, 42));
         // 0 is no update, negative is 0, and there is a ceiling.
         for (said, stored) in [(0, 42), (i64::MAX, 1_000_000_000_000), (-5, 0)] {
-            harness.beat(id, Heartbeat { monthly_spend: said, ..Heartbeat::default() }).await;
+            harness
+                .beat(
+                    id,
+                    Heartbeat {
+                        monthly_spend: said,
+                        ..Heartbeat::default()
+                    },
+                )
+                .await;
             harness.platform.registry.flush().await.unwrap();
             assert_eq!(harness.row(id).await.monthly_spend, stored, "{said}");
         }
@@ -405,7 +721,16 @@ both_engines! {
         // LIFE-55: the beat was taken before the restart, and would be stored after it.
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
-        harness.beat(id, Heartbeat { active_tasks: 2, current_task: "write".to_owned(), ..Heartbeat::default() }).await;
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    active_tasks: 2,
+                    current_task: "write".to_owned(),
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
         harness.backend.next_start(Start::Fail("no"));
         harness.platform.provisioner.auto_restart(id);
         harness.until_status(id, WorkspaceStatus::Failed).await;
@@ -424,7 +749,10 @@ both_engines! {
         let unknown = registry.heartbeat(&admin(), beat(WorkspaceId::random())).await;
         assert!(matches!(unknown, Err(HeartbeatError::NotFound)), "{unknown:?}");
         let stranger = registry.heartbeat(&nobody(), beat(WorkspaceId::random())).await;
-        assert!(matches!(stranger, Err(HeartbeatError::Refused(GateRefusal::Missing))), "{stranger:?}");
+        assert!(
+            matches!(stranger, Err(HeartbeatError::Refused(GateRefusal::Missing))),
+            "{stranger:?}"
+        );
         assert!(harness.frames().is_empty());
     }
 
@@ -441,16 +769,31 @@ both_engines! {
         harness.platform.workspaces.delete(gone, true, false).await.unwrap();
         let registry = &harness.platform.registry;
         let names = async |id, query: Option<&str>| -> Vec<String> {
-            registry.peers(id, query).await.unwrap().into_iter().map(|peer| peer.name).collect()
+            registry
+                .peers(id, query)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|peer| peer.name)
+                .collect()
         };
         assert_eq!(names(lead, None).await, ["Sibling", "Child", "Root"]);
         assert_eq!(names(root, None).await, ["Other root", "Lead", "Sibling"]);
         assert_eq!(names(lead, Some(" CHI ")).await, ["Child"]);
         assert_eq!(names(lead, Some("  ")).await.len(), 3);
-        assert!(matches!(registry.peers(WorkspaceId::random(), None).await, Err(DiscoverError::NotFound)));
+        assert!(matches!(
+            registry.peers(WorkspaceId::random(), None).await,
+            Err(DiscoverError::NotFound)
+        ));
         for (a, b, allowed) in [
-            (lead, sibling, true), (root, other_root, true), (root, child, true), (child, root, true),
-            (child, nephew, false), (lead, nephew, false), (other_root, lead, false), (lead, lead, true),
+            (lead, sibling, true),
+            (root, other_root, true),
+            (root, child, true),
+            (child, root, true),
+            (child, nephew, false),
+            (lead, nephew, false),
+            (other_root, lead, false),
+            (lead, lead, true),
             (lead, WorkspaceId::random(), false),
         ] {
             assert_eq!(registry.check_access(a, b).await, allowed, "{a} {b}");
@@ -468,17 +811,33 @@ both_engines! {
         let child = harness.online_below("Child", Some(managed)).await;
         let registry = &harness.platform.registry;
         for id in [managed, polling] {
-            harness.set("workspaces", "id", id, r#"agent_card = '{"url":"http://127.0.0.1:4711/","name":"a"}'"#).await;
+            harness
+                .set(
+                    "workspaces",
+                    "id",
+                    id,
+                    r#"agent_card = '{"url":"http://127.0.0.1:4711/","name":"a"}'"#,
+                )
+                .await;
         }
         let platform = |id| format!("http://127.0.0.1:8080/workspaces/{id}/a2a");
         assert_eq!(registry.discover(asker, managed).await.unwrap().url, platform(managed));
         assert_eq!(registry.discover(asker, polling).await.unwrap().url, platform(polling));
-        assert_eq!(registry.discover(polling, pushing).await.unwrap().url, "http://localhost:9/agent");
+        assert_eq!(
+            registry.discover(polling, pushing).await.unwrap().url,
+            "http://localhost:9/agent"
+        );
         // The asker is not in a container: to it, the host is where the URL says.
-        assert_eq!(registry.discover(asker, pushing).await.unwrap().url, "http://localhost:9/agent");
+        assert_eq!(
+            registry.discover(asker, pushing).await.unwrap().url,
+            "http://localhost:9/agent"
+        );
         // Peers hear the same, in the card too.
         for peer in registry.peers(asker, None).await.unwrap() {
-            let card: Value = peer.agent_card.as_deref().map_or(Value::Null, |card| serde_json::from_str(card).unwrap());
+            let card: Value = peer
+                .agent_card
+                .as_deref()
+                .map_or(Value::Null, |card| serde_json::from_str(card).unwrap());
             match peer.id {
                 id if id == pushing => assert_eq!(peer.url, "http://localhost:9/agent"),
                 id if id == booting => assert_eq!(peer.url, ""),
@@ -489,13 +848,22 @@ both_engines! {
             }
         }
         let unavailable = registry.discover(asker, booting).await;
-        assert!(matches!(unavailable, Err(DiscoverError::Unavailable(WorkspaceStatus::Provisioning))), "{unavailable:?}");
+        assert!(
+            matches!(
+                unavailable,
+                Err(DiscoverError::Unavailable(WorkspaceStatus::Provisioning))
+            ),
+            "{unavailable:?}"
+        );
         for hidden in [child, WorkspaceId::random()] {
             let refused = registry.discover(asker, hidden).await;
             assert!(matches!(refused, Err(DiscoverError::Forbidden)), "{refused:?}");
         }
         let unknown = WorkspaceId::random();
-        assert!(matches!(registry.discover(unknown, unknown).await, Err(DiscoverError::NotFound)));
+        assert!(matches!(
+            registry.discover(unknown, unknown).await,
+            Err(DiscoverError::NotFound)
+        ));
     }
 }
 

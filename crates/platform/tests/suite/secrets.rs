@@ -31,18 +31,38 @@ both_engines! {
         let values = secrets.values(id).await.unwrap();
         assert_eq!(values["BOTH"].expose_secret(), "own");
         assert_eq!(values.len(), 4);
-        let listed: Vec<_> = secrets.list(id).await.unwrap().into_iter().map(|view| (view.scope, view.key)).collect();
+        let listed: Vec<_> = secrets
+            .list(id)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|view| (view.scope, view.key))
+            .collect();
         let expected = [
-            (SecretScope::Workspace, "ANOTHER"), (SecretScope::Workspace, "BOTH"),
-            (SecretScope::Global, "PLAIN"), (SecretScope::Global, "SHARED"),
+            (SecretScope::Workspace, "ANOTHER"),
+            (SecretScope::Workspace, "BOTH"),
+            (SecretScope::Global, "PLAIN"),
+            (SecretScope::Global, "SHARED"),
         ];
-        assert_eq!(listed, expected.map(|(scope, key)| (scope.as_str().to_owned(), key.to_owned())));
+        assert_eq!(
+            listed,
+            expected.map(|(scope, key)| (scope.as_str().to_owned(), key.to_owned()))
+        );
 
-        harness.sql("UPDATE global_secrets SET key_id = 'gone' WHERE key = 'SHARED'").await;
-        harness.sql("UPDATE workspace_secrets SET encryption_version = 9 WHERE key = 'BOTH'").await;
-        let Err(SecretError::Undecryptable(keys)) = secrets.values(id).await else { panic!("no partial bundle") };
+        harness
+            .sql("UPDATE global_secrets SET key_id = 'gone' WHERE key = 'SHARED'")
+            .await;
+        harness
+            .sql("UPDATE workspace_secrets SET encryption_version = 9 WHERE key = 'BOTH'")
+            .await;
+        let Err(SecretError::Undecryptable(keys)) = secrets.values(id).await else {
+            panic!("no partial bundle")
+        };
         assert_eq!(keys, ["global:SHARED", "workspace:BOTH"]);
-        assert!(matches!(secrets.set(id, "A=B", "x").await, Err(SecretError::InvalidKey)));
+        assert!(matches!(
+            secrets.set(id, "A=B", "x").await,
+            Err(SecretError::InvalidKey)
+        ));
         assert!(secrets.delete(id, "BOTH").await.unwrap());
         assert!(!secrets.delete(id, "BOTH").await.unwrap());
     }
@@ -54,7 +74,11 @@ both_engines! {
         let secrets = &harness.platform.secrets;
         assert_eq!(secrets.model(id).await.unwrap().value, None);
         secrets.set_model(id, "anthropic/claude").await.unwrap();
-        assert_eq!(secrets.provider(id).await.unwrap().value, None, "one never writes the other");
+        assert_eq!(
+            secrets.provider(id).await.unwrap().value,
+            None,
+            "one never writes the other"
+        );
         secrets.set_provider(id, "mine").await.unwrap();
         secrets.set_model(id, "").await.unwrap();
         assert_eq!(secrets.model(id).await.unwrap().value, None);
@@ -70,7 +94,9 @@ both_engines! {
             molecule_store::Engine::Postgres => "''",
         };
         for empty in ["NULL", blank] {
-            harness.set("workspaces", "id", id, &format!("inbound_secret = {empty}")).await;
+            harness
+                .set("workspaces", "id", id, &format!("inbound_secret = {empty}"))
+                .await;
             let inbound = fresh(&harness);
             let healed = inbound.read_or_heal(id).await.unwrap();
             assert!(healed.healed);
@@ -90,9 +116,15 @@ both_engines! {
         harness.set("workspaces", "id", id, "inbound_secret = NULL").await;
         let inbound = fresh(&harness);
         let told = futures_util::future::join_all((0..16).map(|_| inbound.read_or_heal(id))).await;
-        let told: Vec<String> = told.into_iter().map(|healed| healed.unwrap().secret.expose_secret().to_owned()).collect();
+        let told: Vec<String> = told
+            .into_iter()
+            .map(|healed| healed.unwrap().secret.expose_secret().to_owned())
+            .collect();
         assert!(told.iter().all(|secret| *secret == told[0]));
-        assert_eq!(fresh(&harness).read_or_heal(id).await.unwrap().secret.expose_secret(), told[0]);
+        assert_eq!(
+            fresh(&harness).read_or_heal(id).await.unwrap().secret.expose_secret(),
+            told[0]
+        );
     }
 
     async fn an_unreadable_inbound_secret_is_never_replaced(url: String) {
@@ -106,8 +138,18 @@ both_engines! {
         let refused = inbound.read_or_heal(id).await;
         assert!(matches!(refused, Err(InboundError::Unreadable(_))), "{refused:?}");
         // Liveness outranks delivery.
-        let second = Harness::with(&url, Options { begin: false, ..Options::default() }).await;
-        let beat = Heartbeat { workspace_id: id.to_string(), ..Heartbeat::default() };
+        let second = Harness::with(
+            &url,
+            Options {
+                begin: false,
+                ..Options::default()
+            },
+        )
+        .await;
+        let beat = Heartbeat {
+            workspace_id: id.to_string(),
+            ..Heartbeat::default()
+        };
         let reply = second.platform.registry.heartbeat(&identity, beat).await.unwrap();
         assert!(reply.inbound_secret.is_none());
         assert!(harness.store.route(id).await.unwrap().unwrap().inbound_secret == before);
@@ -122,7 +164,11 @@ both_engines! {
         let credentials = &harness.platform.credentials;
         let token = credentials.mint(id).await.unwrap().unwrap();
         assert!(!format!("{token:?}").contains(token.expose()));
-        assert_eq!(harness.bearer(token.expose()).await.workspace(), Some(id), "and it is cached");
+        assert_eq!(
+            harness.bearer(token.expose()).await.workspace(),
+            Some(id),
+            "and it is cached"
+        );
         let row = credentials.list(id, 10, 0).await.unwrap().remove(0);
         assert_eq!(row.prefix, token.expose()[..8]);
         let stranger = harness.online("Other").await;
@@ -146,10 +192,15 @@ both_engines! {
         let (session, _) = credentials.begin_session().await.unwrap();
         let identity = harness.bearer(session.expose()).await;
         assert!(identity.is_admin());
-        let Some(molecule_platform::credentials::Principal::Session(id)) = identity.principal else { panic!("a session") };
+        let Some(molecule_platform::credentials::Principal::Session(id)) = identity.principal else {
+            panic!("a session")
+        };
         credentials.end_session(id).await.unwrap();
         assert_eq!(harness.bearer(session.expose()).await.principal, None);
-        let (org, token) = credentials.mint_org(Some("ci".to_owned()), "admin-token".to_owned(), None).await.unwrap();
+        let (org, token) = credentials
+            .mint_org(Some("ci".to_owned()), "admin-token".to_owned(), None)
+            .await
+            .unwrap();
         assert!(harness.bearer(token.expose()).await.is_admin());
         assert!(credentials.revoke_org(org).await.unwrap());
         assert_eq!(harness.bearer(token.expose()).await.principal, None);

@@ -35,7 +35,9 @@ both_engines! {
         harness.backend.endpoint(&agent.url());
         let id = harness.online_below("Deep", Some(root)).await;
         let envelope = Envelope::new(id, Caller::System, payload("wake up"));
-        let Delivered::Reply { body, .. } = harness.platform.messenger.send(envelope).await.unwrap() else { panic!("a reply") };
+        let Delivered::Reply { body, .. } = harness.platform.messenger.send(envelope).await.unwrap() else {
+            panic!("a reply")
+        };
         assert_eq!(body, REPLY.as_bytes());
         let row = harness.only_row(id).await;
         assert_eq!((row.source_id, row.status.as_str()), (None, "ok"));
@@ -50,17 +52,25 @@ both_engines! {
         let id = served(&harness, "Lead", &agent).await;
         let (polling, _) = harness.polling("Laptop").await;
         let messenger = &harness.platform.messenger;
-        let quiet = |target| Envelope { record: false, ..Envelope::new(target, Caller::Person, payload("x")) };
+        let quiet = |target| Envelope {
+            record: false,
+            ..Envelope::new(target, Caller::Person, payload("x"))
+        };
         messenger.send(quiet(id)).await.unwrap();
         agent.reply(Reply::Json(500, String::new()));
         messenger.send(quiet(id)).await.unwrap_err();
         agent.reply(Reply::Stream);
-        let Delivered::Stream(_reader) = messenger.send(quiet(id)).await.unwrap() else { panic!("a stream") };
+        let Delivered::Stream(_reader) = messenger.send(quiet(id)).await.unwrap() else {
+            panic!("a stream")
+        };
         agent.end_stream();
         assert!(harness.feed(id).await.is_empty());
         assert!(harness.published(id, "A2A_RESPONSE").is_empty());
         // There the row is the delivery.
-        assert!(matches!(messenger.send(quiet(polling)).await.unwrap(), Delivered::Polled { .. }));
+        assert!(matches!(
+            messenger.send(quiet(polling)).await.unwrap(),
+            Delivered::Polled { .. }
+        ));
         assert_eq!(harness.feed(polling).await.len(), 1);
     }
 
@@ -111,13 +121,19 @@ both_engines! {
         let waiting = [ask(held), ask(held)];
         slow.until_heard(2).await;
         let refused = harness.ask(held, "x").await;
-        assert!(matches!(refused, Err(MessagingError::Crowded(Crowded::Agent))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(MessagingError::Crowded(Crowded::Agent))),
+            "{refused:?}"
+        );
         harness.ask(served, "x").await.unwrap();
         quick.reply(Reply::Held(gate.clone(), REPLY.to_owned()));
         let third = ask(served);
         quick.until_heard(2).await;
         let refused = harness.ask(served, "x").await;
-        assert!(matches!(refused, Err(MessagingError::Crowded(Crowded::Server))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(MessagingError::Crowded(Crowded::Server))),
+            "{refused:?}"
+        );
         assert_eq!((slow.heard().len(), quick.heard().len()), (2, 2), "nothing was sent");
         gate.open();
         for answer in waiting.into_iter().chain([third]) {
@@ -131,12 +147,18 @@ both_engines! {
         let second = ask(served);
         quick.until_heard(4).await;
         let refused = harness.ask(served, "x").await;
-        assert!(matches!(refused, Err(MessagingError::Crowded(Crowded::Agent))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(MessagingError::Crowded(Crowded::Agent))),
+            "{refused:?}"
+        );
         quick.end_stream();
         quick.reply(Reply::Json(200, REPLY.to_owned()));
         let deadline = Instant::now() + PATIENCE;
         while let Err(refused) = harness.ask(served, "x").await {
-            assert!(matches!(refused, MessagingError::Crowded(_)) && Instant::now() < deadline, "{refused:?}");
+            assert!(
+                matches!(refused, MessagingError::Crowded(_)) && Instant::now() < deadline,
+                "{refused:?}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         again.open();

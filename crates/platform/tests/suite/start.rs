@@ -39,8 +39,15 @@ both_engines! {
     async fn a_backend_error_is_told_in_general_words(url: String) {
         // LIFE-31, LIFE-57, PROV-34, PROV-35
         let harness = Harness::new(&url).await;
-        harness.backend.next_start(Start::Fail("/srv/data: permission denied for token s3cr3t"));
-        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        harness
+            .backend
+            .next_start(Start::Fail("/srv/data: permission denied for token s3cr3t"));
+        let id = harness
+            .create(CreateWorkspace {
+                name: "Lead".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
         let event = failed_once(&harness, id, "workspace start failed").await;
         assert_eq!(event, json!({ "error": "workspace start failed" }));
         // LIFE-14: an agent that comes up late is welcome all the same.
@@ -51,15 +58,29 @@ both_engines! {
     async fn what_cannot_be_had_is_named(url: String) {
         // PROV-35: said of what the operator asked for, not of what happened inside
         let harness = Harness::new(&url).await;
-        harness.backend.next_start(Start::Impossible("workspace_dir is not a directory"));
-        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        harness
+            .backend
+            .next_start(Start::Impossible("workspace_dir is not a directory"));
+        let id = harness
+            .create(CreateWorkspace {
+                name: "Lead".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
         failed_once(&harness, id, "workspace start failed: workspace_dir is not a directory").await;
     }
 
     async fn an_agent_that_ends_says_why(url: String) {
         let harness = Harness::new(&url).await;
-        harness.backend.next_start(Start::Ended("exit code 1: no API key; its last output:\nkey=s3cr3t"));
-        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        harness
+            .backend
+            .next_start(Start::Ended("exit code 1: no API key; its last output:\nkey=s3cr3t"));
+        let id = harness
+            .create(CreateWorkspace {
+                name: "Lead".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
         failed_once(&harness, id, "workspace start failed: exit code 1: no API key").await;
     }
 
@@ -67,10 +88,23 @@ both_engines! {
         // LIFE-54, PROV-31, ACT-75
         let harness = Harness::new(&url).await;
         harness.backend.next_start(Start::Panic);
-        let id = harness.create(CreateWorkspace { name: "Lead".to_owned(), ..CreateWorkspace::default() }).await;
+        let id = harness
+            .create(CreateWorkspace {
+                name: "Lead".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
         failed_once(&harness, id, "workspace start failed unexpectedly").await;
         // The slot is usable.
-        assert!(harness.platform.provisioner.manual_restart(id, StartPlan::restart()).await.unwrap().is_some());
+        assert!(
+            harness
+                .platform
+                .provisioner
+                .manual_restart(id, StartPlan::restart())
+                .await
+                .unwrap()
+                .is_some()
+        );
         harness.until_instance(id).await;
     }
 
@@ -79,7 +113,12 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         harness.platform.secrets.set(id, "PRESENT", "x").await.unwrap();
-        harness.platform.provisioner.manual_restart(id, demanding("B_KEY, PRESENT, A_KEY")).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .manual_restart(id, demanding("B_KEY, PRESENT, A_KEY"))
+            .await
+            .unwrap();
         harness.until_status(id, WorkspaceStatus::Failed).await;
         let text = harness.row(id).await.sample_error;
         assert!(text.starts_with("missing required env vars B_KEY, A_KEY"), "{text}");
@@ -94,24 +133,44 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         harness.platform.secrets.set(id, "OWN", "x").await.unwrap();
-        harness.set("workspace_secrets", "workspace_id", id, "key_id = 'gone'").await;
-        harness.platform.provisioner.manual_restart(id, StartPlan::restart()).await.unwrap();
+        harness
+            .set("workspace_secrets", "workspace_id", id, "key_id = 'gone'")
+            .await;
+        harness
+            .platform
+            .provisioner
+            .manual_restart(id, StartPlan::restart())
+            .await
+            .unwrap();
         failed_once(&harness, id, "failed to decrypt workspace secret").await;
 
         let other = harness.started("Other").await;
         harness.platform.secrets.set_global("SHARED", "x").await.unwrap();
         harness.sql("UPDATE global_secrets SET key_id = 'gone'").await;
-        harness.platform.provisioner.manual_restart(other, StartPlan::restart()).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .manual_restart(other, StartPlan::restart())
+            .await
+            .unwrap();
         failed_once(&harness, other, "failed to decrypt global secret").await;
     }
 
     async fn an_empty_volume_without_a_template_fails_with_advice(url: String) {
         // PROV-29, PROV-30, LIFE-134
-        let options = Options { paths: Paths::default(), ..Options::default() };
+        let options = Options {
+            paths: Paths::default(),
+            ..Options::default()
+        };
         let harness = Harness::with(&url, options).await;
         let id = harness.started("Lead").await;
         harness.backend.volumes_are_empty();
-        harness.platform.provisioner.manual_restart(id, StartPlan::restart()).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .manual_restart(id, StartPlan::restart())
+            .await
+            .unwrap();
         harness.until_status(id, WorkspaceStatus::Failed).await;
         let text = harness.row(id).await.sample_error;
         assert!(text.contains(&id.to_string()) && text.contains("template"), "{text}");
@@ -123,7 +182,12 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         harness.backend.volumes_are_empty();
-        harness.platform.provisioner.manual_restart(id, StartPlan::restart()).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .manual_restart(id, StartPlan::restart())
+            .await
+            .unwrap();
         harness.until_status(id, WorkspaceStatus::Failed).await;
         assert_eq!(harness.backend.starts(id).len(), 1);
         let text = harness.row(id).await.sample_error;
@@ -136,7 +200,10 @@ both_engines! {
         let harness = Harness::new(&url).await;
         harness.backend.every_start(Start::Fail("no"));
         let creates = (0..12).map(|n| {
-            let request = CreateWorkspace { name: format!("W{n}"), ..CreateWorkspace::default() };
+            let request = CreateWorkspace {
+                name: format!("W{n}"),
+                ..CreateWorkspace::default()
+            };
             harness.create(request)
         });
         let ids = futures_util::future::join_all(creates).await;
@@ -154,12 +221,21 @@ both_engines! {
         let id = harness.online("Lead").await;
         let first = harness.backend.spec(id);
         harness.platform.provisioner.auto_restart(id);
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         let second = harness.backend.spec(id);
         assert_ne!(first.auth_token.expose_secret(), second.auth_token.expose_secret());
-        assert_ne!(first.inbound_secret.expose_secret(), second.inbound_secret.expose_secret());
+        assert_ne!(
+            first.inbound_secret.expose_secret(),
+            second.inbound_secret.expose_secret()
+        );
         assert_eq!(harness.bearer(first.auth_token.expose_secret()).await.principal, None);
-        assert_eq!(harness.bearer(second.auth_token.expose_secret()).await.workspace(), Some(id));
+        assert_eq!(
+            harness.bearer(second.auth_token.expose_secret()).await.workspace(),
+            Some(id)
+        );
         assert_eq!(harness.platform.credentials.list(id, 10, 0).await.unwrap().len(), 1);
     }
 }

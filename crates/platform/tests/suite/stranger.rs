@@ -32,10 +32,17 @@ both_engines! {
         let id = served(&first, "Lead", &stranger).await;
         first.stop().await;
         let backend = ScriptedBackend::default();
-        let options = Options { backend: Some(backend.clone()), begin: false, ..Options::default() };
+        let options = Options {
+            backend: Some(backend.clone()),
+            begin: false,
+            ..Options::default()
+        };
         let second = Harness::with(&url, options).await;
         let row = second.row(id).await;
-        assert_eq!((row.status, row.url.as_str(), row.url_assigned), (WorkspaceStatus::Online, &*stranger.url(), true));
+        assert_eq!(
+            (row.status, row.url.as_str(), row.url_assigned),
+            (WorkspaceStatus::Online, &*stranger.url(), true)
+        );
         let refused = second.ask(id, "secret plans").await;
         assert!(matches!(refused, Err(MessagingError::NotLive(_))), "{refused:?}");
         was_left_alone(&second, id, &stranger).await;
@@ -60,7 +67,11 @@ both_engines! {
         first.stop().await;
         let backend = ScriptedBackend::default();
         backend.leave_behind(id, 0, &agent.url());
-        let options = Options { backend: Some(backend), begin: false, ..Options::default() };
+        let options = Options {
+            backend: Some(backend),
+            begin: false,
+            ..Options::default()
+        };
         let second = Harness::with(&url, options).await;
         assert!(matches!(second.ask(id, "x").await, Err(MessagingError::NotLive(_))));
         second.platform.begin().await.unwrap();
@@ -89,8 +100,14 @@ both_engines! {
         assert!(matches!(answer, Err(MessagingError::Restarting)), "{answer:?}");
         was_left_alone(&harness, id, &stranger).await;
         let row = harness.only_row(id).await;
-        assert_eq!((row.status.as_str(), row.error_detail.as_deref()), ("error", Some("agent not known to run")));
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        assert_eq!(
+            (row.status.as_str(), row.error_detail.as_deref()),
+            ("error", Some("agent not known to run"))
+        );
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
     }
 
     async fn where_it_cannot_be_told_nothing_is_sent(url: String) {
@@ -102,7 +119,11 @@ both_engines! {
         let answer = harness.ask(id, "x").await;
         assert!(matches!(answer, Err(MessagingError::NotLive(_))), "{answer:?}");
         assert!(agent.heard().is_empty());
-        assert_eq!(harness.status(id).await, WorkspaceStatus::Online, "uncertainty recycles nobody");
+        assert_eq!(
+            harness.status(id).await,
+            WorkspaceStatus::Online,
+            "uncertainty recycles nobody"
+        );
         harness.backend.answers(id, Answer::Yes);
         harness.ask(id, "x").await.unwrap();
     }
@@ -117,7 +138,10 @@ both_engines! {
         harness.backend.endpoint(&next.url());
         old.reply(Reply::Json(200, LIE.to_owned()));
         harness.backend.exit(id, "killed by signal 9");
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         let deadline = Instant::now() + PATIENCE;
         let reply = loop {
             match harness.ask(id, "y").await {

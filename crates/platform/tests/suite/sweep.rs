@@ -34,15 +34,24 @@ both_engines! {
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::AwaitingAgent);
         let lost = harness.recorded(id).await.split_off(3);
-        assert_eq!(lost, [
-            ("WORKSPACE_OFFLINE".to_owned(), json!({})),
-            ("WORKSPACE_AWAITING_AGENT".to_owned(), json!({ "name": "Laptop", "external": true })),
-        ]);
+        assert_eq!(
+            lost,
+            [
+                ("WORKSPACE_OFFLINE".to_owned(), json!({})),
+                (
+                    "WORKSPACE_AWAITING_AGENT".to_owned(),
+                    json!({ "name": "Laptop", "external": true })
+                ),
+            ]
+        );
         let identity = harness.bearer(&token).await;
         assert_eq!(identity.workspace(), Some(id), "its only credential is untouched");
         harness.beat_as(&identity, id, Heartbeat::default()).await;
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
-        assert_eq!(harness.recorded(id).await.last().unwrap().1, json!({ "recovered_from": "awaiting_agent" }));
+        assert_eq!(
+            harness.recorded(id).await.last().unwrap().1,
+            json!({ "recovered_from": "awaiting_agent" })
+        );
     }
 
     async fn a_silent_managed_agent_is_replaced(url: String) {
@@ -54,7 +63,10 @@ both_engines! {
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
         silence(&harness, id, 181).await;
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         let names = harness.recorded_names(id).await;
         assert_eq!(names[2..4], ["WORKSPACE_OFFLINE", "WORKSPACE_PROVISIONING"]);
     }
@@ -67,7 +79,10 @@ both_engines! {
         harness.backend.vanish(id);
         harness.backend.answers(doubtful, Answer::Unknown);
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         assert_eq!(harness.status(doubtful).await, WorkspaceStatus::Online);
     }
 
@@ -80,7 +95,10 @@ both_engines! {
             harness.set("workspaces", "id", id, "status = 'offline'").await;
         }
         harness.platform.registry.sweep(&mut patient()).await.unwrap();
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         assert_eq!(harness.status(external).await, WorkspaceStatus::Offline);
     }
 

@@ -53,11 +53,17 @@ both_engines! {
         ] {
             agent.reply(reply);
             match harness.ask(id, "x").await {
-                Err(MessagingError::Upstream { status: got, text: said }) => assert_eq!((got, said.as_str()), (status, text)),
+                Err(MessagingError::Upstream {
+                    status: got,
+                    text: said,
+                }) => assert_eq!((got, said.as_str()), (status, text)),
                 other => panic!("{status}: {other:?}"),
             }
             let row = harness.feed(id).await.remove(0);
-            assert_eq!((row.status.as_str(), row.error_detail.as_deref()), ("error", Some(text)));
+            assert_eq!(
+                (row.status.as_str(), row.error_detail.as_deref()),
+                ("error", Some(text))
+            );
             assert!(row.response_body.is_some() && row.duration_ms.is_some());
         }
         assert!(elsewhere.heard().is_empty(), "redirects are not followed");
@@ -77,12 +83,21 @@ both_engines! {
             let answer = harness.ask(id, "x").await;
             assert!(matches!(answer, Err(MessagingError::Restarting)), "{answer:?}");
             assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
-            harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+            harness
+                .backend
+                .until("a second start", |backend| backend.starts(id).len() == 2)
+                .await;
             assert_eq!(harness.only_row(id).await.status, "error");
         }
         let row = harness.only_row(by_transport).await;
-        assert_eq!(row.summary.as_deref(), Some("A2A request to Transport failed: connection refused"));
-        assert_eq!((row.error_detail.as_deref(), row.response_body), (Some("connection refused"), None));
+        assert_eq!(
+            row.summary.as_deref(),
+            Some("A2A request to Transport failed: connection refused")
+        );
+        assert_eq!(
+            (row.error_detail.as_deref(), row.response_body),
+            (Some("connection refused"), None)
+        );
     }
 
     async fn an_unreachable_agent_that_runs_is_left_alone(url: String) {
@@ -96,8 +111,13 @@ both_engines! {
             assert!(matches!(refused, Err(MessagingError::Unreachable)), "{refused:?}");
         }
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
-        let external = harness.reporting("Laptop", &closed.url().replace("127.0.0.1", "localhost")).await;
-        assert!(matches!(harness.ask(external, "x").await, Err(MessagingError::Unreachable)));
+        let external = harness
+            .reporting("Laptop", &closed.url().replace("127.0.0.1", "localhost"))
+            .await;
+        assert!(matches!(
+            harness.ask(external, "x").await,
+            Err(MessagingError::Unreachable)
+        ));
         assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
     }
 
@@ -108,9 +128,23 @@ both_engines! {
         let id = served(&harness, "Lead", &agent.url()).await;
         let busy = harness.ask(id, "x").await;
         assert!(matches!(busy, Err(MessagingError::Busy)), "{busy:?}");
-        assert_eq!(harness.only_row(id).await.error_detail.as_deref(), Some("connection closed before the answer"));
-        let metadata = RuntimeMetadata { capabilities: [("session".to_owned(), true)].into(), idle_timeout_seconds: None };
-        harness.beat(id, Heartbeat { runtime_metadata: Some(metadata), ..Heartbeat::default() }).await;
+        assert_eq!(
+            harness.only_row(id).await.error_detail.as_deref(),
+            Some("connection closed before the answer")
+        );
+        let metadata = RuntimeMetadata {
+            capabilities: [("session".to_owned(), true)].into(),
+            idle_timeout_seconds: None,
+        };
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    runtime_metadata: Some(metadata),
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
         let native = harness.ask(id, "x").await;
         assert!(matches!(native, Err(MessagingError::BusyNativeSession)), "{native:?}");
     }
@@ -124,23 +158,59 @@ both_engines! {
         assert_eq!(body.len(), limits::A2A_REPLY_BYTES, "exactly the limit passes");
         agent.reply(Reply::Big(limits::A2A_REPLY_BYTES + 1));
         let long = harness.ask(id, "x").await;
-        assert!(matches!(long, Err(MessagingError::UnreadableReply { delivery_confirmed: true, .. })), "{long:?}");
+        assert!(
+            matches!(
+                long,
+                Err(MessagingError::UnreadableReply {
+                    delivery_confirmed: true,
+                    ..
+                })
+            ),
+            "{long:?}"
+        );
         assert_eq!(harness.feed(id).await[0].status, "ok");
 
         let cut = RawAgent::new(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"res").await;
         let id = served(&harness, "Cut", &cut.url()).await;
         let broken = harness.ask(id, "x").await;
-        assert!(matches!(broken, Err(MessagingError::UnreadableReply { delivery_confirmed: true, .. })), "{broken:?}");
+        assert!(
+            matches!(
+                broken,
+                Err(MessagingError::UnreadableReply {
+                    delivery_confirmed: true,
+                    ..
+                })
+            ),
+            "{broken:?}"
+        );
         let failed = RawAgent::new(b"HTTP/1.1 500 No\r\ncontent-length: 100\r\n\r\n{\"res").await;
         let id = served(&harness, "Failed", &failed.url()).await;
         let broken = harness.ask(id, "x").await;
-        assert!(matches!(broken, Err(MessagingError::UnreadableReply { delivery_confirmed: false, .. })), "{broken:?}");
+        assert!(
+            matches!(
+                broken,
+                Err(MessagingError::UnreadableReply {
+                    delivery_confirmed: false,
+                    ..
+                })
+            ),
+            "{broken:?}"
+        );
         assert_eq!(harness.only_row(id).await.status, "error");
         // A length beyond the limit is not even read.
         let boast = RawAgent::new(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{").await;
         let id = served(&harness, "Boast", &boast.url()).await;
         let long = harness.ask(id, "x").await;
-        assert!(matches!(long, Err(MessagingError::UnreadableReply { delivery_confirmed: true, .. })), "{long:?}");
+        assert!(
+            matches!(
+                long,
+                Err(MessagingError::UnreadableReply {
+                    delivery_confirmed: true,
+                    ..
+                })
+            ),
+            "{long:?}"
+        );
     }
 
     async fn a_reply_that_stops_was_delivered(url: String) {
@@ -152,7 +222,10 @@ both_engines! {
         let id = served(&harness, "Lead", &agent.url()).await;
         // On a machine that stalls the time may be up before the reply begins.
         eventually("a reply that stops", async || match harness.ask(id, "x").await {
-            Err(MessagingError::UnreadableReply { delivery_confirmed: true, detail }) => {
+            Err(MessagingError::UnreadableReply {
+                delivery_confirmed: true,
+                detail,
+            }) => {
                 assert_eq!(detail, "no sign of life within the idle timeout");
                 true
             }
@@ -161,7 +234,10 @@ both_engines! {
         })
         .await;
         let row = harness.feed(id).await.remove(0);
-        assert_eq!((row.status.as_str(), row.error_detail.as_deref()), ("ok", Some("no sign of life within the idle timeout")));
+        assert_eq!(
+            (row.status.as_str(), row.error_detail.as_deref()),
+            ("ok", Some("no sign of life within the idle timeout"))
+        );
     }
 
     async fn replies_that_nobody_takes_keep_their_memory(url: String) {
@@ -175,9 +251,15 @@ both_engines! {
             untaken.push(harness.ask(id, "x").await.unwrap().1);
         }
         eventually("a refusal", async || {
-            let message = Message { timeout: Some(Some(Duration::from_millis(500))), ..message(id, &text_message("x")) };
+            let message = Message {
+                timeout: Some(Some(Duration::from_millis(500))),
+                ..message(id, &text_message("x"))
+            };
             match harness.deliver(&admin(), message).await {
-                Err(MessagingError::UnreadableReply { delivery_confirmed: true, detail }) => detail == "platform is out of reply memory",
+                Err(MessagingError::UnreadableReply {
+                    delivery_confirmed: true,
+                    detail,
+                }) => detail == "platform is out of reply memory",
                 // The deadline passed before the reply began.
                 Err(MessagingError::Busy) => false,
                 other => panic!("{other:?}"),
@@ -199,7 +281,9 @@ both_engines! {
         let agent = Agent::new(Reply::Big(6 << 20)).await;
         let id = served(&harness, "Lead", &agent.url()).await;
         const { assert!(48 * (6 << 20) > limits::A2A_BUFFERED_BYTES) };
-        let replies = futures_util::future::join_all((0..48).map(|_| async { harness.ask(id, "x").await.map(|(status, _)| status) }));
+        let replies = futures_util::future::join_all(
+            (0..48).map(|_| async { harness.ask(id, "x").await.map(|(status, _)| status) }),
+        );
         let replies = tokio::time::timeout(PATIENCE, replies).await.unwrap();
         assert!(replies.into_iter().all(|status| status.unwrap() == 200));
     }
@@ -229,13 +313,36 @@ both_engines! {
         let agent = Agent::new(Reply::Stall).await;
         let id = served(&harness, "Lead", &agent.url()).await;
         assert!(matches!(harness.ask(id, "x").await, Err(MessagingError::Busy)));
-        assert_eq!(harness.feed(id).await[0].error_detail.as_deref(), Some("no sign of life within the idle timeout"));
+        assert_eq!(
+            harness.feed(id).await[0].error_detail.as_deref(),
+            Some("no sign of life within the idle timeout")
+        );
         // The agent declares that it is quiet for longer; the caller has no such patience.
-        let metadata = RuntimeMetadata { capabilities: Default::default(), idle_timeout_seconds: Some(3_600) };
-        harness.beat(id, Heartbeat { runtime_metadata: Some(metadata), ..Heartbeat::default() }).await;
-        let message = Message { timeout: Some(Some(Duration::from_millis(50))), ..message(id, &text_message("x")) };
-        assert!(matches!(harness.deliver(&admin(), message).await, Err(MessagingError::Busy)));
-        assert_eq!(harness.feed(id).await[0].error_detail.as_deref(), Some("deadline exceeded"));
+        let metadata = RuntimeMetadata {
+            capabilities: Default::default(),
+            idle_timeout_seconds: Some(3_600),
+        };
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    runtime_metadata: Some(metadata),
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
+        let message = Message {
+            timeout: Some(Some(Duration::from_millis(50))),
+            ..message(id, &text_message("x"))
+        };
+        assert!(matches!(
+            harness.deliver(&admin(), message).await,
+            Err(MessagingError::Busy)
+        ));
+        assert_eq!(
+            harness.feed(id).await[0].error_detail.as_deref(),
+            Some("deadline exceeded")
+        );
     }
 
     async fn timeouts_of_any_length_are_taken(url: String) {
@@ -243,9 +350,23 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let agent = Agent::json(REPLY).await;
         let id = served(&harness, "Lead", &agent.url()).await;
-        let metadata = RuntimeMetadata { capabilities: Default::default(), idle_timeout_seconds: Some(i64::MAX) };
-        harness.beat(id, Heartbeat { runtime_metadata: Some(metadata), ..Heartbeat::default() }).await;
-        let message = Message { timeout: Some(Some(Duration::from_secs(u64::MAX))), ..message(id, &text_message("x")) };
+        let metadata = RuntimeMetadata {
+            capabilities: Default::default(),
+            idle_timeout_seconds: Some(i64::MAX),
+        };
+        harness
+            .beat(
+                id,
+                Heartbeat {
+                    runtime_metadata: Some(metadata),
+                    ..Heartbeat::default()
+                },
+            )
+            .await;
+        let message = Message {
+            timeout: Some(Some(Duration::from_secs(u64::MAX))),
+            ..message(id, &text_message("x"))
+        };
         let reply = harness.deliver(&admin(), message).await;
         assert!(matches!(reply, Ok(Delivered::Reply { status: 200, .. })), "{reply:?}");
         assert_eq!(harness.only_row(id).await.status, "ok");
@@ -293,7 +414,10 @@ both_engines! {
         let silent = Agent::new(Reply::Stall).await;
         let id = harness.reporting("Laptop", &silent.reported_url()).await;
         assert!(matches!(harness.ask(id, "x").await, Err(MessagingError::Busy)));
-        assert_eq!(harness.only_row(id).await.error_detail.as_deref(), Some("response header timeout"));
+        assert_eq!(
+            harness.only_row(id).await.error_detail.as_deref(),
+            Some("response header timeout")
+        );
         // Nothing of the kind holds for an agent of ours, which answers when it has finished.
         let gate = Gate::default();
         let agent = Agent::new(Reply::Held(gate.clone(), REPLY.to_owned())).await;
@@ -315,14 +439,24 @@ both_engines! {
         let agent = Agent::new(Reply::Stream).await;
         let id = served(&harness, "Lead", &agent.url()).await;
         let body = text_message("x").replace("message/send", "message/stream");
-        let Delivered::Stream(mut frames) = harness.send(&admin(), id, &body).await.unwrap() else { panic!("a stream") };
+        let Delivered::Stream(mut frames) = harness.send(&admin(), id, &body).await.unwrap() else {
+            panic!("a stream")
+        };
         let row = harness.only_row(id).await;
-        assert_eq!((row.status.as_str(), row.response_body), ("in_progress", None), "recorded when it begins");
+        assert_eq!(
+            (row.status.as_str(), row.response_body),
+            ("in_progress", None),
+            "recorded when it begins"
+        );
         let said = REPLY.replace("hi", "one");
         agent.chunk(&format!("data: {said}\n"));
         agent.chunk("\n");
         let first = frames.next().await.unwrap();
-        assert_eq!(first.unwrap(), format!("data: {said}\n\n"), "handed on before the stream ends");
+        assert_eq!(
+            first.unwrap(),
+            format!("data: {said}\n\n"),
+            "handed on before the stream ends"
+        );
         agent.chunk(r#"data: {"jsonrpc":"2.0","id":"r1","result":{"kind":"status-update","final":true,"status":{"state":"completed"}}}"#);
         agent.chunk("\n\n");
         agent.end_stream();
@@ -331,9 +465,16 @@ both_engines! {
         eventually("the row's end", async || harness.feed(id).await[0].status == "ok").await;
         let row = harness.only_row(id).await;
         let kept: Value = serde_json::from_str(row.response_body.as_deref().unwrap()).unwrap();
-        assert_eq!(kept["result"]["parts"][0]["text"], "one", "a bare status does not hide the text before it");
+        assert_eq!(
+            kept["result"]["parts"][0]["text"], "one",
+            "a bare status does not hide the text before it"
+        );
         assert!(row.duration_ms.is_some());
-        assert_eq!(harness.until_published(id, "ACTIVITY_LOGGED", 1).await.len(), 1, "announced once, when it has ended");
+        assert_eq!(
+            harness.until_published(id, "ACTIVITY_LOGGED", 1).await.len(),
+            1,
+            "announced once, when it has ended"
+        );
         harness.until_published(id, "A2A_RESPONSE", 1).await;
     }
 
@@ -344,7 +485,9 @@ both_engines! {
         let agent = Agent::new(Reply::Stream).await;
         let id = served(&harness, "Lead", &agent.url()).await;
         let body = text_message("x").replace("message/send", "message/stream");
-        let Delivered::Stream(frames) = harness.send(&admin(), id, &body).await.unwrap() else { panic!("a stream") };
+        let Delivered::Stream(frames) = harness.send(&admin(), id, &body).await.unwrap() else {
+            panic!("a stream")
+        };
         let text = |letter: &str, length: usize| {
             let artifact = json!({ "artifactId": "a", "parts": [{ "kind": "text", "text": letter.repeat(length) }] });
             let event = json!({ "kind": "artifact-update", "append": true, "artifact": artifact });
@@ -367,7 +510,9 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let agent = Agent::new(Reply::Stream).await;
         let id = served(&harness, "Lead", &agent.url()).await;
-        let Delivered::Stream(frames) = harness.send(&admin(), id, &text_message("x")).await.unwrap() else { panic!("a stream") };
+        let Delivered::Stream(frames) = harness.send(&admin(), id, &text_message("x")).await.unwrap() else {
+            panic!("a stream")
+        };
         drop(frames);
         for n in 0..200 {
             agent.chunk(&format!("data: {}\n\n", REPLY.replace("hi", &n.to_string())));
@@ -383,13 +528,18 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let agent = RawAgent::new(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n12\r\ndata: {\"id\":\"r1\"}\n\r\n").await;
         let id = served(&harness, "Lead", &agent.url()).await;
-        let Delivered::Stream(frames) = harness.send(&admin(), id, &text_message("x")).await.unwrap() else { panic!("a stream") };
+        let Delivered::Stream(frames) = harness.send(&admin(), id, &text_message("x")).await.unwrap() else {
+            panic!("a stream")
+        };
         let frames: Vec<_> = frames.collect().await;
         let last = String::from_utf8(frames.last().unwrap().as_ref().unwrap().to_vec()).unwrap();
         let error: Value = serde_json::from_str(last.trim().strip_prefix("data: ").unwrap()).unwrap();
         assert_eq!((&error["id"], &error["error"]["code"]), (&json!("r1"), &json!(-32603)));
         eventually("the row's end", async || harness.feed(id).await[0].status == "error").await;
-        assert_eq!(harness.only_row(id).await.error_detail.as_deref(), Some("agent response unreadable"));
+        assert_eq!(
+            harness.only_row(id).await.error_detail.as_deref(),
+            Some("agent response unreadable")
+        );
     }
 
     async fn streams_a_server_left_open_are_closed_at_boot(url: String) {
@@ -397,10 +547,19 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let agent = Agent::new(Reply::Stream).await;
         let id = served(&harness, "Lead", &agent.url()).await;
-        let Delivered::Stream(_frames) = harness.send(&admin(), id, &text_message("x")).await.unwrap() else { panic!("a stream") };
+        let Delivered::Stream(_frames) = harness.send(&admin(), id, &text_message("x")).await.unwrap() else {
+            panic!("a stream")
+        };
         let backend = molecule_testkit::backend::ScriptedBackend::default();
         backend.leave_behind(id, 0, &agent.url());
-        let second = Harness::with(&url, Options { backend: Some(backend), ..Options::default() }).await;
+        let second = Harness::with(
+            &url,
+            Options {
+                backend: Some(backend),
+                ..Options::default()
+            },
+        )
+        .await;
         let row = second.only_row(id).await;
         assert_eq!(row.status, "error");
         assert!(row.error_detail.unwrap().contains("interrupted"));

@@ -14,12 +14,18 @@ both_engines! {
         let id = harness.online("Lead").await;
         let old = harness.agent(id).await;
         harness.backend.exit(id, "killed by signal 9");
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         harness.until_instance(id).await;
         harness.register(id).await;
         let names = harness.recorded_names(id).await;
         let expected = [
-            "WORKSPACE_PROVISIONING", "WORKSPACE_ONLINE", "WORKSPACE_OFFLINE", "WORKSPACE_PROVISIONING",
+            "WORKSPACE_PROVISIONING",
+            "WORKSPACE_ONLINE",
+            "WORKSPACE_OFFLINE",
+            "WORKSPACE_PROVISIONING",
             "WORKSPACE_ONLINE",
         ];
         assert_eq!(names, expected);
@@ -35,7 +41,10 @@ both_engines! {
         harness.backend.exit(id, "exit code 2: bad configuration");
         harness.until_status(id, WorkspaceStatus::Failed).await;
         let row = harness.row(id).await;
-        assert_eq!(row.sample_error, "workspace start failed: exit code 2: bad configuration");
+        assert_eq!(
+            row.sample_error,
+            "workspace start failed: exit code 2: bad configuration"
+        );
         assert_eq!(harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await.len(), 1);
         assert_eq!(harness.backend.starts(id).len(), 1);
     }
@@ -48,17 +57,26 @@ both_engines! {
         let id = harness.online("Lead").await;
         for restart in 1..=2 {
             harness.backend.exit(id, "exit code 1: no model");
-            harness.backend.until("a restart", |backend| backend.starts(id).len() == restart + 1).await;
+            harness
+                .backend
+                .until("a restart", |backend| backend.starts(id).len() == restart + 1)
+                .await;
             harness.until_instance(id).await;
             harness.register(id).await;
         }
         harness.backend.exit(id, "exit code 3: no key\nwith a trace");
         harness.until_status(id, WorkspaceStatus::Failed).await;
         let text = harness.row(id).await.sample_error;
-        assert!(text.contains("3 times") && text.contains("exit code 3: no key.") && text.contains("restart the workspace"), "{text}");
+        assert!(
+            text.contains("3 times") && text.contains("exit code 3: no key.") && text.contains("restart the workspace"),
+            "{text}"
+        );
         assert_eq!(harness.row(id).await.url, "");
         let failed = harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await;
-        assert_eq!((failed.len(), failed[0]["error"].as_str(), &failed[0]["source"]), (1, Some(text.as_str()), &json!("crash_loop")));
+        assert_eq!(
+            (failed.len(), failed[0]["error"].as_str(), &failed[0]["source"]),
+            (1, Some(text.as_str()), &json!("crash_loop"))
+        );
         assert_eq!(harness.backend.starts(id).len(), 3, "not again");
         // A person's restart is immediate, and the count begins anew.
         let request = molecule_wire::workspaces::RestartWorkspace::default();
@@ -66,7 +84,10 @@ both_engines! {
         harness.until_instance(id).await;
         harness.register(id).await;
         harness.backend.exit(id, "exit code 1");
-        harness.backend.until("a restart", |backend| backend.starts(id).len() == 5).await;
+        harness
+            .backend
+            .until("a restart", |backend| backend.starts(id).len() == 5)
+            .await;
         harness.until_instance(id).await;
         assert!(harness.backend.violations().is_empty());
     }
@@ -76,7 +97,10 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
         harness.platform.provisioner.auto_restart(id);
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         harness.until_instance(id).await;
         harness.register(id).await;
         harness.backend.report(id, 0, "killed by signal 15");
@@ -105,7 +129,10 @@ both_engines! {
         assert_eq!(harness.status(external).await, WorkspaceStatus::Online);
         harness.backend.answers(id, Answer::No);
         assert!(provisioner.restart_if_gone(id, 0).await);
-        harness.backend.until("a second start", |backend| backend.starts(id).len() == 2).await;
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(id).len() == 2)
+            .await;
         assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await.len(), 1);
         // Another incarnation is there by now.
         provisioner.restart_if_gone(id, 0).await;
@@ -118,11 +145,29 @@ both_engines! {
         harness.backend.endpoint("http://127.0.0.1:7001/");
         let late = harness.started("Late").await;
         let early = harness.started("Early").await;
-        let age = |secs: i64| molecule_store::now().minus(Duration::from_secs(secs.unsigned_abs())).micros();
-        harness.set("workspaces", "id", late, &format!("status_changed_at = {}", age(601))).await;
-        harness.set("workspaces", "id", early, &format!("status_changed_at = {}", age(500))).await;
-        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
-        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
+        let age = |secs: i64| {
+            molecule_store::now()
+                .minus(Duration::from_secs(secs.unsigned_abs()))
+                .micros()
+        };
+        harness
+            .set("workspaces", "id", late, &format!("status_changed_at = {}", age(601)))
+            .await;
+        harness
+            .set("workspaces", "id", early, &format!("status_changed_at = {}", age(500)))
+            .await;
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(Timestamp::from_micros(0))
+            .await
+            .unwrap();
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(Timestamp::from_micros(0))
+            .await
+            .unwrap();
         assert_eq!(harness.status(late).await, WorkspaceStatus::Failed);
         assert_eq!(harness.status(early).await, WorkspaceStatus::Provisioning);
         let failures = harness.payloads(late, "WORKSPACE_PROVISION_FAILED").await;
@@ -133,7 +178,11 @@ both_engines! {
         assert_eq!(failures[0]["runtime"], "echo");
         assert_eq!(failures[0]["source"], "provision_timeout_sweep");
         assert_eq!(harness.row(late).await.sample_error, text);
-        assert_eq!(harness.backend.instance(late), None, "what was half started does not come back as a stranger");
+        assert_eq!(
+            harness.backend.instance(late),
+            None,
+            "what was half started does not come back as a stranger"
+        );
     }
 
     async fn time_in_which_nobody_listened_does_not_count(url: String) {
@@ -141,9 +190,19 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.started("Lead").await;
         harness.set("workspaces", "id", id, "status_changed_at = 1").await;
-        harness.platform.provisioner.sweep_timeouts(molecule_store::now()).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(molecule_store::now())
+            .await
+            .unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
-        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(Timestamp::from_micros(0))
+            .await
+            .unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Failed);
     }
 
@@ -154,12 +213,30 @@ both_engines! {
         let harness = Harness::with(&url, options).await;
         let gate = Gate::default();
         harness.backend.next_start(Start::Held(gate.clone()));
-        let first = harness.create(CreateWorkspace { name: "First".to_owned(), ..CreateWorkspace::default() }).await;
-        harness.backend.until("a start", |backend| backend.starts(first).len() == 1).await;
-        let second = harness.create(CreateWorkspace { name: "Second".to_owned(), ..CreateWorkspace::default() }).await;
+        let first = harness
+            .create(CreateWorkspace {
+                name: "First".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
+        harness
+            .backend
+            .until("a start", |backend| backend.starts(first).len() == 1)
+            .await;
+        let second = harness
+            .create(CreateWorkspace {
+                name: "Second".to_owned(),
+                ..CreateWorkspace::default()
+            })
+            .await;
         until_logged(second, "waits for its turn").await;
         harness.set("workspaces", "id", second, "status_changed_at = 1").await;
-        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(Timestamp::from_micros(0))
+            .await
+            .unwrap();
         assert_eq!(harness.status(second).await, WorkspaceStatus::Provisioning);
         assert!(harness.backend.starts(second).is_empty());
         gate.open();
@@ -173,8 +250,18 @@ both_engines! {
         let harness = Harness::with(&url, options).await;
         let id = harness.started("Lead").await;
         let then = molecule_store::now().minus(Duration::from_secs(6)).micros();
-        harness.set("workspaces", "id", id, &format!("status_changed_at = {then}")).await;
-        harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0)).await.unwrap();
-        assert_eq!(harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await[0]["timeout_secs"], 5);
+        harness
+            .set("workspaces", "id", id, &format!("status_changed_at = {then}"))
+            .await;
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(Timestamp::from_micros(0))
+            .await
+            .unwrap();
+        assert_eq!(
+            harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await[0]["timeout_secs"],
+            5
+        );
     }
 }
