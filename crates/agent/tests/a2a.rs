@@ -189,7 +189,9 @@ async fn streams_show_the_work_and_end_with_the_state() {
     );
     let results: Vec<_> = frames.iter().map(|frame| &frame["result"]).collect();
     assert_eq!(results[0]["kind"], "task");
-    assert!(["submitted", "working"].contains(&results[0]["status"]["state"].as_str().unwrap()));
+    // The task as it is now: a turn this short may be over before anybody listens.
+    let states = ["submitted", "working", "completed"];
+    assert!(states.contains(&results[0]["status"]["state"].as_str().unwrap()));
     assert_eq!(results[0]["history"][0]["parts"][0]["text"], "one two three");
     // What was said before the first event is in it.
     let before = results[0]["artifacts"][0]["parts"][0]["text"]

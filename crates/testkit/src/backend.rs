@@ -199,6 +199,12 @@ impl ScriptedBackend {
         self.change(|state| state.listing_fails = true);
     }
 
+    /// Configuration volumes outlive a server: those of `earlier` are this one's too.
+    pub fn keep_volumes_of(&self, earlier: &Self) {
+        let configured = earlier.0.state.lock().configured.clone();
+        self.change(|state| state.configured.extend(configured));
+    }
+
     /// An instance that an earlier server left behind.
     pub fn leave_behind(&self, id: WorkspaceId, generation: i64, endpoint: &str) {
         let instance = Instance {
@@ -366,7 +372,11 @@ impl Backend for ScriptedBackend {
             Start::Succeed => Ok(self.run(spec)),
             Start::Fail(text) => Err(BackendError::Engine(text.to_owned())),
             Start::Impossible(text) => Err(BackendError::InvalidSpec(text.to_owned())),
-            Start::Ended(reason) => Err(BackendError::EndedDuringStart(reason.to_owned())),
+            Start::Ended(reason) => {
+                // What it was to start with was written before it ran.
+                self.change(|state| state.configured.insert(spec.id));
+                Err(BackendError::EndedDuringStart(reason.to_owned()))
+            }
             Start::Panic => panic!("scripted panic in start"),
             Start::Hang => std::future::pending().await,
             Start::HangRunning => {

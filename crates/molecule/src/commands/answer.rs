@@ -270,6 +270,9 @@ impl<'a> Printer<'a> {
 /// What `text` says beyond `said`: nothing where it repeats all of it or its end, the rest where it continues it, `None`
 /// where it is something else. White space counts for nothing: agents join their paragraphs in different ways.
 fn continued<'t>(said: &str, text: &'t str) -> Option<&'t str> {
+    if let Some(rest) = text.strip_prefix(said).filter(|_| !said.is_empty()) {
+        return Some(rest);
+    }
     let plain = |text: &str| {
         text.chars()
             .filter(|letter| !letter.is_whitespace())

@@ -9,6 +9,7 @@ use crate::common::*;
 
 /// The first server goes; a second one finds `backend` and the same database.
 async fn succeeded_by(first: Harness, url: &str, backend: ScriptedBackend) -> (Harness, Recovered) {
+    backend.keep_volumes_of(&first.backend);
     first.stop().await;
     let options = Options {
         backend: Some(backend),

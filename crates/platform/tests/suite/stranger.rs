@@ -30,8 +30,9 @@ both_engines! {
         let first = Harness::new(&url).await;
         let stranger = Agent::json(LIE).await;
         let id = served(&first, "Lead", &stranger).await;
-        first.stop().await;
         let backend = ScriptedBackend::default();
+        backend.keep_volumes_of(&first.backend);
+        first.stop().await;
         let options = Options {
             backend: Some(backend.clone()),
             begin: false,
