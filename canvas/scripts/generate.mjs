@@ -21,7 +21,10 @@ const document = JSON.parse(readFileSync(join(crates, 'api', 'openapi.json'), 'u
 write('api.d.ts', astToString(await openapiTS(document, { defaultNonNullable: false })));
 
 const catalogue = readFileSync(join(crates, 'core', 'src', 'event.rs'), 'utf8');
-const names = [...catalogue.matchAll(/Self::\w+ => "([A-Z0-9_]+)"/g)].map(([, name]) => name);
+const variants = /pub enum EventType \{([^}]*)\}/.exec(catalogue)?.[1] ?? '';
+const names = [...variants.matchAll(/^ {4}(\w+),$/gm)].map(([, variant]) =>
+  variant.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase(),
+);
 if (names.length < 10) throw new Error('crates/core/src/event.rs does not spell its events as expected');
 const list = names.map((name) => `  '${name}',`).join('\n');
 write(

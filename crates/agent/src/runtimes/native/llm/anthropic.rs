@@ -107,7 +107,7 @@ pub(super) struct Reader {
 enum Block {
     Text,
     Call {
-        draft: Draft,
+        draft: Box<Draft>,
         input: Value,
     },
     Thought(Map<String, Value>),
@@ -180,7 +180,7 @@ impl Decoder for Reader {
                     if draft.arguments.is_empty() {
                         draft.arguments(&input);
                     }
-                    drafts.push(draft);
+                    drafts.push(*draft);
                 }
                 // Unsigned ones are not taken back.
                 Block::Thought(block) if block["type"] != "thinking" || is_signed(&block) => {
@@ -267,7 +267,10 @@ impl Reader {
                         .collect(),
                     ..Draft::default()
                 };
-                Block::Call { draft, input }
+                Block::Call {
+                    draft: Box::new(draft),
+                    input,
+                }
             }
             "thinking" | "redacted_thinking" => {
                 heard.unsaid += content.to_string().len();
