@@ -237,7 +237,7 @@ test('the page comes back by itself after the server was restarted', async () =>
 test('hostile names and endless words stay inside their boxes', async () => {
   const words = `<script>document.title=1</script> ${'x'.repeat(10_000)} \u202Eright ${'z\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308'.repeat(2_000)}`;
   await server.call('POST', '/workspaces', {
-    name: 'مرحبا 👩‍🚀 ' + 'w'.repeat(200),
+    name: 'مرحبا 👩🚀 ' + 'w'.repeat(200),
     role: 'שלום '.repeat(80),
     runtime: 'echo',
   });
