@@ -42,6 +42,7 @@ pub use route::{Class, Route, Verb};
 pub use routes::ROUTES;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use molecule_platform::Platform;
 use state::ApiState;
 use tokio::net::TcpListener;
@@ -76,7 +77,9 @@ impl Api {
 
     /// Serves HTTP/1.1 until `shutdown` resolves; then accepts nothing more, closes event sockets and waits up to 30 s
     /// for requests in flight (SEC-218).
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        serve::serve(&self.state, self.router(), listener, shutdown).await;
+    ///
+    /// Boxed on both sides, so that the work of a connection is compiled in this crate.
+    pub fn serve<'a>(&'a self, listener: TcpListener, shutdown: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
+        Box::pin(serve::serve(&self.state, self.router(), listener, shutdown))
     }
 }

@@ -5,7 +5,10 @@ use sea_orm::{
     sqlx::{Connection as _, sqlite::SqliteConnectOptions},
 };
 
-use crate::{DbError, WriteGate, writer::Writer};
+use crate::{
+    DbError, WriteGate,
+    writer::{BoxFuture, Writer},
+};
 
 /// Which engine stores the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +77,11 @@ impl Db {
     ///
     /// # Errors
     /// The scheme is unknown or the database cannot be opened.
-    pub async fn connect(url: &str) -> Result<Self, DbError> {
+    pub fn connect(url: &str) -> BoxFuture<'_, Result<Self, DbError>> {
+        Box::pin(Self::connect_inner(url))
+    }
+
+    async fn connect_inner(url: &str) -> Result<Self, DbError> {
         let engine: Engine = url.parse()?;
         let mut sqlite_path = None;
         let (reader, writer) = match engine {
@@ -105,7 +112,11 @@ impl Db {
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn apart(&self) -> Result<Self, DbError> {
+    pub fn apart(&self) -> BoxFuture<'_, Result<Self, DbError>> {
+        Box::pin(self.apart_inner())
+    }
+
+    async fn apart_inner(&self) -> Result<Self, DbError> {
         if self.engine == Engine::Sqlite {
             return Ok(self.clone());
         }

@@ -121,7 +121,7 @@ impl Server {
 
         let stop = composed.platform.supervisor.stopping();
         let api = composed.api.clone();
-        let serving = tokio::spawn(async move { api.serve(listener, stop.cancelled_owned()).await });
+        let serving = tokio::spawn(async move { api.serve(listener, Box::pin(stop.cancelled_owned())).await });
         tracing::info!(
             url = %endpoint.url,
             backend = composed.platform.provisioner.backend_name(),

@@ -1,6 +1,7 @@
 //! The one door through which a workspace comes into being, whoever asks for it: a creation, an import, an agent that
 //! registers under an id nobody knows.
 
+use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 
 use molecule_core::{
@@ -190,7 +191,11 @@ impl Draft {
     ///
     /// # Errors
     /// [`StoreError::UnknownParent`], or the insert failed. Nothing was stored.
-    pub(crate) async fn insert(self, ground: &Ground) -> Result<(), StoreError> {
+    pub(crate) fn insert(self, ground: &Ground) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.insert_inner(ground))
+    }
+
+    async fn insert_inner(self, ground: &Ground) -> Result<(), StoreError> {
         let seq = ground.store.create_workspace(self.0).await?;
         ground.events.passed(seq).await;
         Ok(())

@@ -1,6 +1,10 @@
 //! The services: lifecycle, provisioning, registry, messaging, activity, events, orgs, templates, secrets, tokens.
 //!
 //! Each service is a struct that is handed what it uses; [`Platform`] puts them together. Nothing here knows axum.
+//!
+//! The body of an `async fn` is compiled in every crate that awaits it, with all that it awaits in turn. The largest
+//! doors of this crate therefore answer a boxed future (`…_inner` is what is in it): one allocation per request, and
+//! their bodies are compiled here alone.
 
 pub mod activity;
 pub mod config;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use molecule_backends::Backend;
 use molecule_core::{limits, runtime::Allowlist};
 use molecule_store::{Store, StoreError, activity::ActivityWriter};
@@ -110,7 +111,11 @@ impl Platform {
     ///
     /// # Errors
     /// The store could not be read or written.
-    pub async fn build(setup: Setup) -> Result<Self, BuildError> {
+    pub fn build(setup: Setup) -> BoxFuture<'static, Result<Self, BuildError>> {
+        Box::pin(Self::build_inner(setup))
+    }
+
+    async fn build_inner(setup: Setup) -> Result<Self, BuildError> {
         let Setup {
             config,
             store,
@@ -208,7 +213,11 @@ impl Platform {
     ///
     /// # Errors
     /// What runs, or ought to run, could not be found out.
-    pub async fn begin(&self) -> Result<Recovered, RecoverError> {
+    pub fn begin(&self) -> BoxFuture<'_, Result<Recovered, RecoverError>> {
+        Box::pin(self.begin_inner())
+    }
+
+    async fn begin_inner(&self) -> Result<Recovered, RecoverError> {
         self.start_jobs();
         let recovered = self.provisioner.recover().await?;
         self.start_sweeps();
@@ -238,7 +247,11 @@ impl Platform {
 
     /// Drains work in flight, stores what is only in memory and closes the store. `false`: something did not end in
     /// time.
-    pub async fn shutdown(self) -> bool {
+    pub fn shutdown(self) -> BoxFuture<'static, bool> {
+        Box::pin(self.shutdown_inner())
+    }
+
+    async fn shutdown_inner(self) -> bool {
         let drained = self.supervisor.shutdown(limits::SHUTDOWN_DRAIN).await;
         self.messenger.flush_outbound().await;
         if let Err(error) = self.registry.flush().await {

@@ -2,6 +2,7 @@
 
 mod idle;
 
+use futures_util::future::BoxFuture;
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
@@ -43,11 +44,10 @@ fn most_connections() -> usize {
 }
 
 /// Serves until `shutdown` resolves, then drains for at most 30 s. Sockets are told to close at once.
-pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListener, mut shutdown: BoxFuture<'_, ()>) {
     let connections = TaskTracker::new();
     let (idlers, most) = (Idlers::default(), most_connections());
     let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
-    let mut shutdown = std::pin::pin!(shutdown);
     let mut refusing = false;
     let mut upkeep = interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,5 +1,6 @@
 use std::{collections::HashMap, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use molecule_core::{
     OrgTokenId, SessionId, Timestamp, TokenId, WorkspaceId,
     credential::{PlainToken, TOKEN_BYTES, TokenHash},
@@ -142,7 +143,11 @@ impl Credentials {
         Ok(found)
     }
 
-    async fn look_up(&self, hash: &TokenHash) -> Result<Option<Principal>, StoreError> {
+    fn look_up<'a>(&'a self, hash: &'a TokenHash) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        Box::pin(self.look_up_inner(hash))
+    }
+
+    async fn look_up_inner(&self, hash: &TokenHash) -> Result<Option<Principal>, StoreError> {
         if let Some(owner) = self.inner.store.token_owner(hash).await? {
             return Ok(Some(Principal::Workspace {
                 token: owner.token,

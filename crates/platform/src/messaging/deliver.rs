@@ -1,5 +1,6 @@
 //! Messages that come over the API: who is calling, and then into the sending core.
 
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +29,15 @@ impl Messenger {
     ///
     /// # Errors
     /// [`MessagingError`].
-    pub async fn deliver(&self, identity: &Identity, message: Message) -> Result<Delivered, MessagingError> {
+    pub fn deliver<'a>(
+        &'a self,
+        identity: &'a Identity,
+        message: Message,
+    ) -> BoxFuture<'a, Result<Delivered, MessagingError>> {
+        Box::pin(self.deliver_inner(identity, message))
+    }
+
+    async fn deliver_inner(&self, identity: &Identity, message: Message) -> Result<Delivered, MessagingError> {
         let target = message.target;
         let mode = self.inner.config.auth;
         let caller = Caller::resolve(mode, identity, message.caller_header.as_deref(), target)?;

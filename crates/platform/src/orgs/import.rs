@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus, limits, runtime::Allowlist};
 use molecule_store::{
     StoreError,
@@ -129,7 +130,11 @@ impl Orgs {
     ///
     /// # Errors
     /// [`ImportError`]; nothing was created.
-    pub async fn import(&self, request: ImportOrg) -> Result<ImportedOrg, ImportError> {
+    pub fn import(&self, request: ImportOrg) -> BoxFuture<'_, Result<ImportedOrg, ImportError>> {
+        Box::pin(self.import_inner(request))
+    }
+
+    async fn import_inner(&self, request: ImportOrg) -> Result<ImportedOrg, ImportError> {
         let overrides = overrides(&request)?;
         let (template, label) = self.read(&request)?;
         let process_env = |name: &str| std::env::var(name).ok();

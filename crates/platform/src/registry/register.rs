@@ -1,3 +1,4 @@
+use futures_util::future::BoxFuture;
 use molecule_core::{DeliveryMode, TokenId, Trigger, WorkspaceId, credential::PlainToken, netguard::Refusal};
 use molecule_store::{
     StoreError,
@@ -80,7 +81,15 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegisterError`]; nothing changed.
-    pub async fn register(&self, identity: &Identity, request: Register) -> Result<RegisterReply, RegisterError> {
+    pub fn register<'a>(
+        &'a self,
+        identity: &'a Identity,
+        request: Register,
+    ) -> BoxFuture<'a, Result<RegisterReply, RegisterError>> {
+        Box::pin(self.register_inner(identity, request))
+    }
+
+    async fn register_inner(&self, identity: &Identity, request: Register) -> Result<RegisterReply, RegisterError> {
         let id: WorkspaceId = request.id.parse().map_err(|_| RegisterError::BadRequest)?;
         if request.agent_card.get() == "null" {
             return Err(RegisterError::BadRequest);

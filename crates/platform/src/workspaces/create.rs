@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use futures_util::future::BoxFuture;
 use molecule_core::{
     DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus,
     netguard::Refusal,
@@ -83,7 +84,15 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`CreateError`]; nothing changed.
-    pub async fn create(&self, request: CreateWorkspace, base_url: &str) -> Result<CreatedWorkspace, CreateError> {
+    pub fn create<'a>(
+        &'a self,
+        request: CreateWorkspace,
+        base_url: &'a str,
+    ) -> BoxFuture<'a, Result<CreatedWorkspace, CreateError>> {
+        Box::pin(self.create_inner(request, base_url))
+    }
+
+    async fn create_inner(&self, request: CreateWorkspace, base_url: &str) -> Result<CreatedWorkspace, CreateError> {
         let checked = self.check(&request).await?;
         if checked.runtime == Runtime::External {
             return self.create_external(checked, base_url).await;

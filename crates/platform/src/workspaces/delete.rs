@@ -1,3 +1,4 @@
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use molecule_core::{WorkspaceId, limits};
 use molecule_store::{StoreError, workspaces::Removed};
@@ -34,7 +35,16 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`DeleteError`].
-    pub async fn delete(&self, id: WorkspaceId, confirm: bool, purge: bool) -> Result<DeletedWorkspace, DeleteError> {
+    pub fn delete(
+        &self,
+        id: WorkspaceId,
+        confirm: bool,
+        purge: bool,
+    ) -> BoxFuture<'_, Result<DeletedWorkspace, DeleteError>> {
+        Box::pin(self.delete_inner(id, confirm, purge))
+    }
+
+    async fn delete_inner(&self, id: WorkspaceId, confirm: bool, purge: bool) -> Result<DeletedWorkspace, DeleteError> {
         if !confirm {
             self.ask_for_confirmation(id).await?;
         }

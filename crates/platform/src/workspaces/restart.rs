@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use futures_util::future::BoxFuture;
 use molecule_backends::BackendError;
 use molecule_core::{WorkspaceId, WorkspaceStatus};
 use molecule_store::StoreError;
@@ -54,7 +55,15 @@ impl Workspaces {
     ///
     /// # Errors
     /// [`RestartError`]; nothing changed.
-    pub async fn restart(
+    pub fn restart(
+        &self,
+        id: WorkspaceId,
+        request: RestartWorkspace,
+    ) -> BoxFuture<'_, Result<RestartedWorkspace, RestartError>> {
+        Box::pin(self.restart_inner(id, request))
+    }
+
+    async fn restart_inner(
         &self,
         id: WorkspaceId,
         request: RestartWorkspace,

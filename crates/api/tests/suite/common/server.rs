@@ -105,7 +105,7 @@ impl Server {
         let served = api.clone();
         let serving = tokio::spawn(async move {
             served
-                .serve(listener, async move { stopped.await.unwrap_or_default() })
+                .serve(listener, Box::pin(async move { stopped.await.unwrap_or_default() }))
                 .await;
         });
         platform.begin().await.unwrap();
