@@ -1,6 +1,14 @@
 //! From an environment to a serving agent, and its end (RUN-10…17, D18).
 
-use std::{io::ErrorKind, net::SocketAddr, os::fd::AsFd, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    os::fd::AsFd,
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use molecule_a2a::{
     ProtocolVersion,
@@ -12,7 +20,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +120,7 @@ fn end(state_dir: Option<&Path>, exit: &Exit) -> ExitCode {
     ExitCode::from(exit.code)
 }
 
-fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
+fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -243,11 +251,7 @@ impl Agent {
                 Ok(None) => Exit::failed("the heartbeat ended"),
                 Err(error) => Exit::failed(format!("the heartbeat crashed: {error}")),
             },
-            end = &mut serving => match end {
-                Ok(Ok(())) => Exit::failed("the server ended"),
-                Ok(Err(error)) => Exit::failed(format!("the server failed: {error}")),
-                Err(error) => Exit::failed(format!("the server crashed: {error}")),
-            },
+            end = &mut serving => Exit::failed(served(end)),
         };
         // The heart beats on while the last turn ends, so that the platform sees it end.
         self.turns.shut_down(limits::AGENT_TURN_GRACE).await;
@@ -389,7 +393,7 @@ fn checked(settings: &Settings, config: &Config) -> Result<Engine, Exit> {
 
 /// Keeps the port for as long as the process lives, whatever becomes of the server on it: the platform takes the life of
 /// the process for proof that the port is the agent's, and nobody may have it before (D32).
-fn keep_port(listener: &TcpListener) -> std::io::Result<()> {
+fn keep_port(listener: &TcpListener) -> io::Result<()> {
     std::mem::forget(listener.as_fd().try_clone_to_owned()?);
     Ok(())
 }
@@ -445,4 +449,13 @@ fn failed(what: &str, error: &dyn std::error::Error) -> Exit {
         cause = inner.source();
     }
     Exit::failed(reason)
+}
+
+/// Why a server that nobody asked to ended.
+fn served(end: Result<io::Result<()>, JoinError>) -> String {
+    match end {
+        Ok(Ok(())) => "the server ended".to_owned(),
+        Ok(Err(error)) => format!("the server failed: {error}"),
+        Err(error) => format!("the server crashed: {error}"),
+    }
 }

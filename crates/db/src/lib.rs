@@ -6,6 +6,7 @@ mod exclusive;
 mod lock;
 pub mod migrate;
 mod snapshot;
+mod transaction;
 mod wal;
 mod writer;
 

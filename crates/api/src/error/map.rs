@@ -276,36 +276,20 @@ impl From<MessagingError> for ApiError {
             MessagingError::NoUrl { status } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text).with("status", status.as_str())
             }
-            MessagingError::NotLive(_) | MessagingError::Restarting => unavailable(
-                A2aUnavailable {
+            MessagingError::NotLive(_) | MessagingError::Restarting => {
+                let body = A2aUnavailable {
                     error: text,
                     restarting: Some(true),
                     ..A2aUnavailable::default()
-                },
-                RETRY_RESTARTING,
-            ),
-            MessagingError::Crowded(_) => unavailable(
-                A2aUnavailable {
-                    error: text,
-                    busy: Some(true),
-                    ..A2aUnavailable::default()
-                },
-                RETRY_CROWDED,
-            ),
-            MessagingError::Busy => unavailable(
-                A2aUnavailable {
-                    error: text,
-                    busy: Some(true),
-                    ..A2aUnavailable::default()
-                },
-                RETRY_BUSY,
-            ),
+                };
+                unavailable(body, RETRY_RESTARTING)
+            }
+            MessagingError::Crowded(_) => unavailable(busy(text), RETRY_CROWDED),
+            MessagingError::Busy => unavailable(busy(text), RETRY_BUSY),
             MessagingError::BusyNativeSession => {
                 let body = A2aUnavailable {
-                    error: text,
-                    busy: Some(true),
                     native_session: Some(true),
-                    ..A2aUnavailable::default()
+                    ..busy(text)
                 };
                 unavailable(body, RETRY_BUSY)
             }
@@ -322,6 +306,14 @@ impl From<MessagingError> for ApiError {
                 .retry_after(RETRY_STORE),
             MessagingError::Store(cause) => Self::store(text, &cause),
         }
+    }
+}
+
+fn busy(error: String) -> A2aUnavailable {
+    A2aUnavailable {
+        error,
+        busy: Some(true),
+        ..A2aUnavailable::default()
     }
 }
 

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// Name of the archive's first entry.
 const MANIFEST: &str = "molecule-backup.json";
+/// Name of the server's own SQLite database.
+const DATABASE: &str = "molecule.db";
 /// Name of a PostgreSQL database's dump in the archive.
 const DUMP: &str = "database.pgdump";
 /// Version of the archive's layout.

@@ -12,13 +12,11 @@ use molecule_core::Timestamp;
 use tar::{Archive, Entry, EntryType};
 
 use super::{
-    BackupError, DUMP, Database, FORMAT, KEY_FILES, MANIFEST, Manifest, postgres,
+    BackupError, DATABASE, DUMP, Database, FORMAT, KEY_FILES, MANIFEST, Manifest, postgres,
     write::{blocking, databases_in},
 };
 use crate::boot::{DataDir, DataLock};
 
-/// Name of the server's own SQLite database.
-pub(super) const DATABASE: &str = "molecule.db";
 /// A manifest is small; a larger first entry is something else.
 const MANIFEST_BYTES: u64 = 64 << 10;
 

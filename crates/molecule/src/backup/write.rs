@@ -11,7 +11,7 @@ use molecule_core::Timestamp;
 use tar::Builder;
 use tempfile::NamedTempFile;
 
-use super::{BackupError, DUMP, Database, FORMAT, KEY_FILES, MANIFEST, Manifest, postgres, tree};
+use super::{BackupError, DATABASE, DUMP, Database, FORMAT, KEY_FILES, MANIFEST, Manifest, postgres, tree};
 use crate::boot::DataDir;
 
 /// What is backed up.
@@ -105,7 +105,7 @@ async fn copy_databases(source: &Source<'_>, scratch: &Path) -> Result<Vec<(Path
         // One that lies elsewhere is stored under the name that the server gives its own.
         let name = match file.strip_prefix(&server) {
             Ok(name) => Path::new("server").join(name),
-            Err(_) => Path::new("server").join(super::read::DATABASE),
+            Err(_) => Path::new("server").join(DATABASE),
         };
         let copy = scratch.join(format!("{}.db", copies.len()));
         molecule_db::snapshot(&file, &copy).await?;

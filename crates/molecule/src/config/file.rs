@@ -9,7 +9,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    reader::Problem,
+    problem::Problem,
     settings::{self, Kind, Setting},
 };
 

@@ -5,6 +5,7 @@
 
 mod file;
 mod parse;
+mod problem;
 mod reader;
 mod server;
 pub mod settings;
@@ -13,7 +14,8 @@ mod sources;
 pub(crate) use parse::secrets_key;
 
 pub use file::ConfigFile;
-pub use reader::{ConfigErrors, Entry, Origin, Problem};
+pub use problem::{ConfigErrors, Problem};
+pub use reader::{Entry, Origin};
 pub use server::{AuthMode, BackendChoice, LlmConfig, Loaded, LogConfig, LogFormat, ServerConfig, load};
 pub use settings::{Kind, Setting};
 pub use sources::{Flags, Sources, default_data_dir};

@@ -17,7 +17,8 @@ use url::Url;
 
 use super::{
     parse,
-    reader::{ConfigErrors, Entry, Origin, Reader},
+    problem::ConfigErrors,
+    reader::{Entry, Origin, Reader},
     settings::{self as s, Setting},
     sources::{Sources, default_data_dir},
 };
@@ -236,6 +237,7 @@ impl fmt::Display for AuthMode {
 ///
 /// # Errors
 /// Every problem, one line each; then nothing may start (D10).
+// house: a table
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
     let mut read = Reader::new(sources);
     let data_dir = data_dir(&mut read);

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{file::ConfigFile, reader::Problem, settings};
+use super::{file::ConfigFile, problem::Problem, settings};
 
 /// Values of the command line, by setting key.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,21 @@ const PASTE: &str = "<paste from create response>";
 /// what exists: the `molecule` binary itself (D9).
 pub(super) fn connection(id: WorkspaceId, base_url: &str, token: Option<&PlainToken>) -> Connection {
     let base = base_url.trim_end_matches('/');
-    let curl = format!(
+    Connection {
+        workspace_id: id,
+        platform_url: base.to_owned(),
+        auth_token: token.map(|token| token.expose().to_owned()).unwrap_or_default(),
+        registry_endpoint: format!("{base}/registry/register"),
+        heartbeat_endpoint: format!("{base}/registry/heartbeat"),
+        snippets: BTreeMap::from([
+            ("curl_register_template".to_owned(), curl(id, base)),
+            ("python_snippet".to_owned(), python(id, base)),
+        ]),
+    }
+}
+
+fn curl(id: WorkspaceId, base: &str) -> String {
+    format!(
         r#"# Register this agent, then beat every 30 s. The edge needs the Origin header.
 WORKSPACE_AUTH_TOKEN="{PASTE}"
 # The token goes to curl on its standard input: everybody on a machine can read arguments.
@@ -30,8 +44,11 @@ while sleep 30; do
     -d '{{"workspace_id":"{id}"}}'
 done
 "#
-    );
-    let python = format!(
+    )
+}
+
+fn python(id: WorkspaceId, base: &str) -> String {
+    format!(
         r#"# Register, beat, and read messages; standard library only.
 import json, time, urllib.error, urllib.request
 
@@ -75,18 +92,7 @@ while True:
         cursor = row["id"]
     time.sleep(5)
 "#
-    );
-    Connection {
-        workspace_id: id,
-        platform_url: base.to_owned(),
-        auth_token: token.map(|token| token.expose().to_owned()).unwrap_or_default(),
-        registry_endpoint: format!("{base}/registry/register"),
-        heartbeat_endpoint: format!("{base}/registry/heartbeat"),
-        snippets: BTreeMap::from([
-            ("curl_register_template".to_owned(), curl),
-            ("python_snippet".to_owned(), python),
-        ]),
-    }
+    )
 }
 
 #[cfg(test)]

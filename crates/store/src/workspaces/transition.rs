@@ -185,6 +185,21 @@ fn update_statement(
             "status_changed_at = CASE WHEN status = {status} THEN status_changed_at ELSE {stamp} END"
         ));
     }
+    set_columns(&mut update, change);
+    let mark = update.bind(id.uuid());
+    update.wheres.push(format!("id = {mark}"));
+    let statuses: Vec<String> = from.iter().map(|status| update.bind(status.as_str())).collect();
+    update.wheres.push(format!("status IN ({})", statuses.join(", ")));
+    require(&mut update, guard);
+    let sql = format!(
+        "UPDATE workspaces SET {} WHERE {} RETURNING generation",
+        update.sets.join(", "),
+        update.wheres.join(" AND ")
+    );
+    Statement::from_sql_and_values(tx.get_database_backend(), sql, update.values)
+}
+
+fn set_columns(update: &mut Update, change: &Change) {
     if let Some(NewUrl { url, assigned }) = &change.url {
         update.set("url", url.as_str());
         update.set("url_assigned", *assigned);
@@ -208,10 +223,10 @@ fn update_statement(
         update.set("inbound_secret", sealed.bytes.clone());
         update.set("inbound_secret_key", sealed.key_id.as_str());
     }
-    let mark = update.bind(id.uuid());
-    update.wheres.push(format!("id = {mark}"));
-    let statuses: Vec<String> = from.iter().map(|status| update.bind(status.as_str())).collect();
-    update.wheres.push(format!("status IN ({})", statuses.join(", ")));
+}
+
+/// The conditions beside the status.
+fn require(update: &mut Update, guard: Guard) {
     if let Some(generation) = guard.generation {
         let mark = update.bind(generation);
         update.wheres.push(format!("generation = {mark}"));
@@ -233,12 +248,6 @@ fn update_statement(
              AND p.last_beat_at > {mark})"
         ));
     }
-    let sql = format!(
-        "UPDATE workspaces SET {} WHERE {} RETURNING generation",
-        update.sets.join(", "),
-        update.wheres.join(" AND ")
-    );
-    Statement::from_sql_and_values(tx.get_database_backend(), sql, update.values)
 }
 
 async fn update_pulse(tx: &DatabaseTransaction, id: WorkspaceId, change: &Change) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ pub mod odd;
 mod openai;
 mod recorded;
 mod script;
+mod wire;
 
 use std::{
     collections::VecDeque,
@@ -41,7 +42,8 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use self::script::Ending;
 pub use self::{
     recorded::Recorded,
-    script::{Piece, Turn, Wire},
+    script::{Piece, Turn},
+    wire::Wire,
 };
 use crate::PATIENCE;
 

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use serde_json::Value;
 
-use super::script::Wire;
+use super::wire::Wire;
 
 /// One request.
 #[derive(Debug, Clone)]

@@ -4,15 +4,6 @@ use serde_json::Value;
 
 use super::odd::Odd;
 
-/// A protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wire {
-    /// OpenAI chat completions.
-    OpenAi,
-    /// Anthropic messages.
-    Anthropic,
-}
-
 /// Characters of one streamed piece.
 const FRAGMENT: usize = 5;
 

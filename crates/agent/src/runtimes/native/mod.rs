@@ -114,16 +114,10 @@ impl Native {
                 return Ok(finish(conversation, said.text, stop, tally));
             }
             if used_up {
-                let detail = format!(
-                    "the model kept asking for tools beyond the limit of {} calls",
-                    self.limits.tool_calls
-                );
-                return Err(TurnError::new(Category::Provider, detail));
+                return Err(self.too_many_calls());
             }
-            used_up = tally
-                .calls
-                .saturating_add(u32::try_from(said.calls.len()).unwrap_or(u32::MAX))
-                > self.limits.tool_calls;
+            let wanted = u32::try_from(said.calls.len()).unwrap_or(u32::MAX);
+            used_up = tally.calls.saturating_add(wanted) > self.limits.tool_calls;
             if !said.text.is_empty() {
                 tally.earlier.push_str(&said.text);
                 tally.earlier.push_str("\n\n");
@@ -135,6 +129,14 @@ impl Native {
             conversation.messages.push(Message::Assistant(readable(said)));
             conversation.messages.push(Message::Tool { results });
         }
+    }
+
+    fn too_many_calls(&self) -> TurnError {
+        let detail = format!(
+            "the model kept asking for tools beyond the limit of {} calls",
+            self.limits.tool_calls
+        );
+        TurnError::new(Category::Provider, detail)
     }
 
     /// Every call gets its result under its own id, in order: providers refuse conversations with gaps.

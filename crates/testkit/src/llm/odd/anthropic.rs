@@ -145,6 +145,7 @@ fn identity() -> Vec<Odd> {
 }
 
 /// What a call is given.
+// house: a table
 fn arguments() -> Vec<Odd> {
     let given = |name, block: Value, pieces: &[&str]| {
         let pieces: String = pieces.iter().map(|piece| input(json!(0), piece)).collect();
@@ -303,6 +304,7 @@ fn events() -> Vec<Odd> {
 }
 
 /// Where in an event things are.
+// house: a table
 fn shapes() -> Vec<Odd> {
     let said = json!([{"type": "text", "text": "hi"}]);
     vec![

@@ -76,6 +76,7 @@ pub(super) fn streams() -> Vec<Odd> {
 }
 
 /// Which call a piece belongs to.
+// house: a table
 fn identity() -> Vec<Odd> {
     let more = |index: Value, text: &str| json!([{"index": index, "function": {"arguments": text}}]);
     vec![
