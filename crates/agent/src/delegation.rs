@@ -9,6 +9,7 @@ use molecule_a2a::{
 use molecule_client::{A2aReply, ClientError};
 use molecule_core::{
     WorkspaceId,
+    activity::{ActivityStatus, ActivityType},
     text::{cut_bytes, preview},
 };
 pub use molecule_tools::DelegationError;
@@ -109,7 +110,7 @@ impl Delegator {
         let row = ReportActivity {
             summary: Some(cut_bytes(&format!("Delegating to {}: {task}", peer.name), SUMMARY_BYTES).to_owned()),
             request_body: Some(body.clone()),
-            ..self.row("a2a_send", peer)
+            ..self.row(ActivityType::A2aSend, peer)
         };
         self.platform.report(row).await;
     }
@@ -122,7 +123,7 @@ impl Delegator {
         };
         let row = ReportActivity {
             summary: Some(cut_bytes(&format!("{} {word}: {text}", peer.name), SUMMARY_BYTES).to_owned()),
-            status: Some(if result.is_ok() { "ok" } else { "error" }.to_owned()),
+            status: Some(ActivityStatus::of(result.is_err()).into()),
             error_detail: result
                 .as_ref()
                 .err()
@@ -130,14 +131,14 @@ impl Delegator {
             duration_ms: i64::try_from(took.as_millis()).ok(),
             request_body: Some(json!({ "task": task })),
             response_body: result.is_ok().then(|| json!({ "text": text })),
-            ..self.row("a2a_receive", peer)
+            ..self.row(ActivityType::A2aReceive, peer)
         };
         self.platform.report(row).await;
     }
 
-    fn row(&self, kind: &str, peer: &Peer) -> ReportActivity {
+    fn row(&self, kind: ActivityType, peer: &Peer) -> ReportActivity {
         ReportActivity {
-            activity_type: kind.to_owned(),
+            activity_type: kind.into(),
             method: Some("message/send".to_owned()),
             source_id: Some(self.platform.workspace().to_string()),
             target_id: Some(peer.id.to_string()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_client::{A2aOptions, A2aReply, Client, ClientError};
-use molecule_core::{WorkspaceId, credential::secrets_equal};
+use molecule_core::{DeliveryMode, WorkspaceId, credential::secrets_equal};
 use molecule_wire::{
     activity::{Notify, ReportActivity},
     registry::{Heartbeat, HeartbeatOk, Peer, Register, Registered, UpdateCard, raw},
@@ -140,7 +140,7 @@ impl Platform {
             id: self.workspace.to_string(),
             agent_card: raw(card),
             url: url.to_owned(),
-            delivery_mode: "push".to_owned(),
+            delivery_mode: DeliveryMode::Push.into(),
         };
         let answer = match self.client().register(&registration).await {
             Err(error) if error.status() == Some(401) && self.renew_token() => {
@@ -279,7 +279,7 @@ impl Platform {
     /// A row of this workspace's own feed. Best effort: failure is logged (RUN-41).
     pub async fn report(&self, row: ReportActivity) {
         if let Err(error) = self.client().report_activity(self.workspace, &row).await {
-            tracing::warn!(%error, kind = row.activity_type, "activity could not be reported");
+            tracing::warn!(%error, kind = %row.activity_type, "activity could not be reported");
         }
     }
 

@@ -6,8 +6,12 @@ use std::{
 };
 
 use axum::{Json as Answer, extract::State};
-use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits};
-use molecule_platform::activity::{ActivityFilter, FeedError, SourceFilter};
+use molecule_core::{
+    ActivityId, Timestamp, Word, WorkspaceId,
+    activity::{ActivityFilter, SourceFilter},
+    limits,
+};
+use molecule_platform::activity::FeedError;
 use molecule_wire::{
     ErrorBody, StatusBody,
     activity::{ActivityRow, Notify, ReportActivity},
@@ -70,7 +74,7 @@ fn filter_of(query: &Query, now: Timestamp) -> Result<ActivityFilter, ApiError> 
         .transpose()
         .map_err(|_| FeedError::CursorGone)?;
     Ok(ActivityFilter {
-        activity_type: query.get("type").map(str::to_owned),
+        activity_type: query.get("type").map(Word::from),
         source,
         peer,
         since: since.map(|span| now.minus(span)),

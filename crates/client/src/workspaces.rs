@@ -12,6 +12,7 @@ use molecule_wire::{
     },
 };
 use reqwest::Method;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{Client, ClientError};
@@ -173,14 +174,15 @@ fn patch_body(update: UpdateWorkspace) -> Map<String, Value> {
     body
 }
 
-fn put<T: Into<Value>>(body: &mut Map<String, Value>, key: &str, field: Patch<T>) {
+fn put<T: Serialize>(body: &mut Map<String, Value>, key: &str, field: Patch<T>) {
     match field {
         Patch::Absent => {}
         Patch::Null => {
             body.insert(key.to_owned(), Value::Null);
         }
         Patch::Value(value) => {
-            body.insert(key.to_owned(), value.into());
+            // Texts and numbers always are JSON.
+            body.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::vocabulary;
+use crate::{
+    ActivityId, Timestamp, WorkspaceId,
+    vocabulary::{Word, vocabulary},
+};
 
 /// Kind of an activity row (ACT-9).
 #[derive(
@@ -46,15 +49,84 @@ impl ActivityType {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How what a row tells of has ended. Agents may report other words of their own.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ActivityStatus {
+    /// Well.
+    Ok,
+    /// Badly.
+    Error,
+    /// Not yet: the row of a stream that still runs (D15).
+    InProgress,
+}
 
-    #[test]
-    fn spellings_round_trip() {
-        for kind in ActivityType::ALL {
-            assert_eq!(ActivityType::parse(kind.as_str()), Some(kind));
-            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
-        }
+vocabulary!(ActivityStatus);
+
+impl ActivityStatus {
+    /// Well, unless something failed.
+    #[must_use]
+    pub const fn of(failed: bool) -> Self {
+        if failed { Self::Error } else { Self::Ok }
     }
+}
+
+/// Which rows of a feed (ACT §1.2). All parts compose with AND.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActivityFilter {
+    /// Exact kind; an unknown one matches nothing.
+    pub activity_type: Option<Word<ActivityType>>,
+    /// People or agents.
+    pub source: Option<SourceFilter>,
+    /// Source or target is this workspace (ACT-20).
+    pub peer: Option<WorkspaceId>,
+    /// Recorded at or after.
+    pub since: Option<Timestamp>,
+    /// Recorded strictly before (ACT-22).
+    pub before: Option<Timestamp>,
+    /// Rows strictly after this row, oldest first (ACT-23).
+    pub after: Option<ActivityId>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// Who began it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceFilter {
+    /// No source workspace: a person on the canvas, or the system.
+    Canvas,
+    /// Another workspace.
+    Agent,
+}
+
+/// A file named in a message; bytes are never carried here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Attachment {
+    /// Where it is.
+    #[serde(default)]
+    pub uri: String,
+    /// What it is called.
+    #[serde(default)]
+    pub name: String,
+    /// Media type, if known.
+    #[serde(default, rename = "mimeType", skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Bytes, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }

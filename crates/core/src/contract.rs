@@ -7,6 +7,8 @@ use std::{collections::BTreeSet, num::NonZeroU16};
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::vocabulary;
+
 /// Variables that a backend sets for an agent.
 pub mod env {
     /// Id of the workspace (RUN-1).
@@ -132,7 +134,20 @@ impl Exit {
 }
 
 /// How much confinement the operator demands (D18). The agent applies it; the backend only hands the choice over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Sandbox {
     /// The agent refuses to run without it.
     Required,
@@ -143,32 +158,28 @@ pub enum Sandbox {
     Off,
 }
 
+vocabulary!(Sandbox);
+
 impl Sandbox {
-    /// Every mode.
-    pub const ALL: [Self; 3] = [Self::Required, Self::BestEffort, Self::Off];
-
-    /// Every spelling, in the order of [`Sandbox::ALL`].
-    pub const NAMES: [&'static str; 3] = [Self::Required.as_str(), Self::BestEffort.as_str(), Self::Off.as_str()];
-
-    /// The spelling of [`env::SANDBOX`].
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::BestEffort => "best-effort",
-            Self::Off => "off",
-        }
-    }
-
-    /// Exact parse.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
-    }
+    /// Every spelling of [`env::SANDBOX`], in the order of [`Sandbox::ALL`].
+    pub const NAMES: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 }
 
 /// What an operator may leave to the agents of a runtime that needs it, though the sandbox would take it (D32).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumCount,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Allowance {
     /// Unix sockets of other programs.
     UnixSockets,
@@ -176,19 +187,9 @@ pub enum Allowance {
     Terminals,
 }
 
+vocabulary!(Allowance);
+
 impl Allowance {
-    /// Every allowance.
-    pub const ALL: [Self; 2] = [Self::UnixSockets, Self::Terminals];
-
-    /// The spelling in [`env::SANDBOX_ALLOW`].
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnixSockets => "unix-sockets",
-            Self::Terminals => "terminals",
-        }
-    }
-
     /// The value of [`env::SANDBOX_ALLOW`].
     #[must_use]
     pub fn list(allowed: &BTreeSet<Self>) -> String {
@@ -201,7 +202,7 @@ impl Allowance {
     pub fn parse_list(text: &str) -> Option<BTreeSet<Self>> {
         text.split(',')
             .filter(|name| !name.is_empty())
-            .map(|name| Self::ALL.into_iter().find(|allowance| allowance.as_str() == name))
+            .map(Self::parse)
             .collect()
     }
 }
@@ -243,9 +244,7 @@ mod tests {
     #[test]
     fn sandbox_modes() {
         // D18
-        for (mode, name) in Sandbox::ALL.into_iter().zip(Sandbox::NAMES) {
-            assert_eq!(Sandbox::parse(name), Some(mode));
-        }
+        assert_eq!(Sandbox::NAMES, Sandbox::ALL.map(Sandbox::as_str));
         assert_eq!(Sandbox::parse("maybe"), None);
     }
 

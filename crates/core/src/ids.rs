@@ -82,6 +82,10 @@ id!(
     OrgTokenId
 );
 id!(
+    /// A row of the agents assigned to workspaces.
+    AgentId
+);
+id!(
     /// A signed-in browser.
     SessionId
 );
@@ -101,7 +105,7 @@ macro_rules! new_v4 { ($($name:ident),+) => { $(impl $name {
         Self(Uuid::new_v4())
     }
 })+ } }
-new_v4!(WorkspaceId, TokenId, OrgTokenId, SessionId);
+new_v4!(WorkspaceId, TokenId, OrgTokenId, AgentId, SessionId);
 
 impl WorkspaceId {
     /// First 12 characters, the part that container, volume and host names carry (PROV-59).

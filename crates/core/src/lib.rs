@@ -20,12 +20,13 @@ pub mod text;
 pub mod timestamp;
 pub mod trace;
 pub mod validate;
-mod vocabulary;
+pub mod vocabulary;
 
 pub use delivery::DeliveryMode;
 pub use event::EventType;
 pub use hierarchy::Lineage;
-pub use ids::{ActivityId, EventId, OrgTokenId, SessionId, TokenId, WorkspaceId};
+pub use ids::{ActivityId, AgentId, EventId, OrgTokenId, SessionId, TokenId, WorkspaceId};
 pub use runtime::Runtime;
 pub use status::{Facts, Trigger, WorkspaceStatus};
 pub use timestamp::Timestamp;
+pub use vocabulary::Word;

@@ -1,5 +1,7 @@
 //! Which provider serves a model slug (PROV-114).
 
+use crate::vocabulary::vocabulary;
+
 /// Variable that names the provider (PROV-109).
 pub const PROVIDER_VARIABLE: &str = "LLM_PROVIDER";
 /// Variable that says `derived` when the platform derived the provider from the model at creation. Absent when somebody
@@ -7,6 +9,20 @@ pub const PROVIDER_VARIABLE: &str = "LLM_PROVIDER";
 pub const PROVIDER_ORIGIN_VARIABLE: &str = "LLM_PROVIDER_ORIGIN";
 /// The one value of [`PROVIDER_ORIGIN_VARIABLE`].
 pub const PROVIDER_DERIVED: &str = "derived";
+
+/// Whether a person chose a stored value or the platform derived it (RUN-80a).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::EnumCount, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum Origin {
+    /// Chosen.
+    Set,
+    /// Derived, and free to be derived anew.
+    Derived,
+}
+
+vocabulary!(Origin);
 
 /// Provider named by the text before the first `/`; `None` without a `/` or for an unlisted prefix.
 /// Case-sensitive, as the image's own derivation is. A hint: the runtime may decide otherwise at boot.

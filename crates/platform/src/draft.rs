@@ -5,7 +5,10 @@ use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 
 use molecule_core::{
-    DeliveryMode, EventType, Runtime, WorkspaceId, WorkspaceStatus, limits::DEFAULT_TIER, validate::WorkspaceAccess,
+    DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus,
+    event::{Event, External, Online, Provisioning},
+    limits::DEFAULT_TIER,
+    validate::WorkspaceAccess,
 };
 use molecule_store::{
     StoreError,
@@ -14,9 +17,9 @@ use molecule_store::{
     tokens::NewToken,
     workspaces::{NewLayout, NewWorkspace},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{ground::Ground, lifecycle, provisioning::StartFiles};
+use crate::{ground::Ground, provisioning::StartFiles};
 
 /// What a workspace is, whoever runs it. What is left out has its default here and nowhere else.
 #[derive(Debug, Clone)]
@@ -97,24 +100,17 @@ impl Outline {
     /// What every workspace is announced with, before anything else is said of it: clients show one they have not heard
     /// of only then (LIFE-10, PROV-140, ACT-83).
     fn announced(&self, runtime: Runtime) -> NewEvent {
-        let mut payload = json!({ "name": self.name, "tier": self.tier(), "runtime": runtime });
-        let known = [
-            ("model", self.model.as_ref().map(|model| json!(model))),
-            ("template", self.template.as_ref().map(|template| json!(template))),
-            ("parent_id", self.parent.map(|parent| json!(parent))),
-            ("x", self.offset.map(|offset| json!(offset.x))),
-            ("y", self.offset.map(|offset| json!(offset.y))),
-        ];
-        for (key, value) in known {
-            if let Some(value) = value {
-                payload[key] = value;
-            }
-        }
-        NewEvent {
-            event: EventType::WorkspaceProvisioning,
-            workspace_id: self.id,
-            payload,
-        }
+        let said = Provisioning {
+            name: self.name.clone(),
+            tier: self.tier(),
+            runtime: runtime.into(),
+            model: self.model.clone(),
+            template: self.template.clone(),
+            parent_id: self.parent,
+            x: self.offset.map(|offset| offset.x),
+            y: self.offset.map(|offset| offset.y),
+        };
+        NewEvent::of(self.id, Event::WorkspaceProvisioning(said))
     }
 
     fn into_row(self, runtime: Runtime) -> NewWorkspace {
@@ -124,7 +120,7 @@ impl Outline {
             id: self.id,
             name: self.name,
             role: self.role.filter(|role| !role.is_empty()),
-            runtime: runtime.as_str().to_owned(),
+            runtime,
             status: WorkspaceStatus::Provisioning,
             parent_id: self.parent,
             template: self.template,
@@ -158,27 +154,27 @@ impl Draft {
     /// would defeat the default of external agents (LIFE-76).
     pub(crate) fn external(outline: Outline, contact: Contact) -> Self {
         let mut row = outline.into_row(Runtime::External);
-        let (id, name) = (row.id, row.name.clone());
+        let named = External::named(&row.name);
         let (status, event) = match contact {
             Contact::Awaited(token) => {
                 row.token = token;
-                (WorkspaceStatus::AwaitingAgent, lifecycle::awaiting_agent(id, &name))
+                (WorkspaceStatus::AwaitingAgent, Event::WorkspaceAwaitingAgent(named))
             }
             Contact::At(url) => {
                 row.url = url;
                 row.delivery_mode = row.delivery_mode.or(Some(DeliveryMode::Push));
-                let payload = json!({ "name": name, "external": true });
-                (WorkspaceStatus::Online, lifecycle::online(id, payload))
+                (WorkspaceStatus::Online, Event::WorkspaceOnline(Online::External(named)))
             }
             Contact::Registered { url, card, said } => {
-                let payload = json!({ "url": url, "agent_card": said });
-                row.url = url;
+                row.url.clone_from(&url);
                 row.agent_card = Some(card);
-                (WorkspaceStatus::Online, lifecycle::online(id, payload))
+                let agent_card = said;
+                let online = Online::Registered { url, agent_card };
+                (WorkspaceStatus::Online, Event::WorkspaceOnline(online))
             }
         };
         row.status = status;
-        row.events.push(event);
+        row.events.push(NewEvent::of(row.id, event));
         Self(row)
     }
 
@@ -204,6 +200,9 @@ impl Draft {
 
 #[cfg(test)]
 mod tests {
+    use molecule_core::EventType;
+    use serde_json::json;
+
     use super::*;
 
     fn outline() -> Outline {
@@ -211,7 +210,7 @@ mod tests {
     }
 
     fn names(draft: &Draft) -> Vec<EventType> {
-        draft.0.events.iter().map(|event| event.event).collect()
+        draft.0.events.iter().map(|event| event.event.kind()).collect()
     }
 
     #[test]
@@ -241,10 +240,9 @@ mod tests {
             let external = Draft::external(outline(), contact);
             assert_eq!(external.status(), status);
             assert_eq!(names(&external), [EventType::WorkspaceProvisioning, event]);
-            let payload = &external.0.events[0].payload;
             assert_eq!(
-                payload,
-                &json!({ "name": "A", "tier": DEFAULT_TIER, "runtime": "external" })
+                serde_json::to_value(&external.0.events[0].event).unwrap(),
+                json!({ "name": "A", "tier": DEFAULT_TIER, "runtime": "external" })
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use molecule_core::Word;
 use molecule_templates::{Catalogue, ModelEntry, ProviderEntry, TemplateConfig};
 use molecule_wire::templates::{self as wire, ImportTemplate, ImportedTemplate, TemplateSummary};
 
@@ -62,7 +63,7 @@ fn summary(id: String, config: TemplateConfig) -> TemplateSummary {
         name,
         description,
         tier,
-        runtime,
+        runtime: Word::from(runtime),
         model,
         models: runtime_config.models.into_iter().map(model_entry).collect(),
         required_env: runtime_config.required_env,

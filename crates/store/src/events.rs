@@ -1,12 +1,11 @@
 //! Recorded events: the outbox, read in `seq` order by one pump and newest first by `GET /events`.
 
-use molecule_core::{EventId, EventType, Timestamp, WorkspaceId};
+use molecule_core::{EventId, EventType, Timestamp, Word, WorkspaceId, event::Event};
 use molecule_db::now;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, Set, Statement,
 };
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, entities::event};
@@ -16,14 +15,20 @@ use crate::{Store, StoreError, entities::event};
 pub struct Seq(pub i64);
 
 /// An event about to be recorded with the change that causes it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// Catalogue name.
-    pub event: EventType,
     /// The subject.
     pub workspace_id: WorkspaceId,
-    /// Object, per catalogue.
-    pub payload: Value,
+    /// What happened, and what is said of it.
+    pub event: Event,
+}
+
+impl NewEvent {
+    /// About `workspace_id`.
+    #[must_use]
+    pub fn of(workspace_id: WorkspaceId, event: Event) -> Self {
+        Self { workspace_id, event }
+    }
 }
 
 /// A recorded event.
@@ -33,8 +38,8 @@ pub struct RecordedEvent {
     pub seq: Seq,
     /// Id on the wire.
     pub id: EventId,
-    /// Catalogue name; text, because rows outlive the catalogue of their time.
-    pub event: String,
+    /// Catalogue name; rows outlive the catalogue of their time.
+    pub event: Word<EventType>,
     /// The subject.
     pub workspace_id: Option<WorkspaceId>,
     /// JSON text.
@@ -86,11 +91,11 @@ pub(crate) async fn append(tx: &DatabaseTransaction, events: Vec<NewEvent>) -> R
         rows.push(event::ActiveModel {
             seq: Set(seq),
             id: Set(Uuid::now_v7()),
-            event_type: Set(new.event.as_str().to_owned()),
+            event_type: Set(new.event.kind().as_str().to_owned()),
             workspace_id: Set(Some(new.workspace_id.uuid())),
             agent_id: Set(None),
             target_id: Set(None),
-            payload: Set(molecule_core::text::storable(&new.payload.to_string()).into_owned()),
+            payload: Set(molecule_core::text::storable(&payload_text(&new.event)?).into_owned()),
             created_at: Set(at),
         });
     }
@@ -103,12 +108,19 @@ pub(crate) async fn append(tx: &DatabaseTransaction, events: Vec<NewEvent>) -> R
     Ok(last)
 }
 
+fn payload_text(event: &Event) -> Result<String, StoreError> {
+    serde_json::to_string(event).map_err(|error| StoreError::Corrupt {
+        column: "structure_events.payload",
+        value: format!("{:?}: {error}", event.kind()),
+    })
+}
+
 impl From<event::Model> for RecordedEvent {
     fn from(row: event::Model) -> Self {
         Self {
             seq: Seq(row.seq),
             id: EventId::from_uuid(row.id),
-            event: row.event_type,
+            event: Word::from(row.event_type),
             workspace_id: row.workspace_id.map(WorkspaceId::from_uuid),
             payload: row.payload,
             created_at: Timestamp::from_micros(row.created_at),

@@ -1,6 +1,9 @@
 //! Plans of the hot statements on both engines: their cost must grow with what they return, not with what is stored.
 
-use molecule_core::{ActivityId, Timestamp, WorkspaceId};
+use molecule_core::{
+    ActivityId, Timestamp, Word, WorkspaceId,
+    activity::{ActivityFilter, ActivityType},
+};
 use molecule_db::Engine;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value,
@@ -10,7 +13,7 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError,
-    activity::{ActivityFilter, Span, feed, prune},
+    activity::{Span, feed, prune},
     events::Seq,
     pulse::{self, Pulse},
     workspaces::{list_sql, peers_sql},
@@ -148,7 +151,7 @@ molecule_testkit::both_engines! {
         execute(&store, &outbound).await;
 
         let base = ActivityFilter { peer: Some(PEER), limit: 100, ..ActivityFilter::default() };
-        let kind = Some("a2a_receive".to_owned());
+        let kind = Some(ActivityType::A2aReceive.into());
         let instant = Some(Timestamp::from_micros(90_000));
         let cursor = Some(ActivityId::from_uuid(Uuid::nil()));
         let (after, until) = (Some(Seq(5)), Some(Seq(90_000)));
@@ -196,9 +199,9 @@ molecule_testkit::both_engines! {
         let window = Span { from: Some(Seq(50_000)), until: Some(Seq(60_000)), ..Span::default() };
         // Within a narrow span, or for a workspace that wrote half of the log, PostgreSQL may as well walk the log.
         for (workspace, index) in [(busy, &[][..]), (quiet, &["activity_logs_feed"])] {
-            for kind in [None, Some("a2a_receive"), Some("error")] {
+            for kind in [None, Some(ActivityType::A2aReceive), Some(ActivityType::Error)] {
                 for span in [whole, recent, window] {
-                    let activity_type = kind.map(str::to_owned);
+                    let activity_type = kind.map(Word::from);
                     let filter = ActivityFilter { activity_type, limit: 100, ..ActivityFilter::default() };
                     let statement = store.db().backend().build(&feed(workspace, &filter, span));
                     for plan in plans(&store, &statement).await {

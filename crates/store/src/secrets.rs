@@ -1,6 +1,6 @@
 //! Secrets, sealed by the caller: the store never sees a plaintext (D5).
 
-use molecule_core::{Timestamp, WorkspaceId};
+use molecule_core::{Timestamp, WorkspaceId, model::Origin};
 use molecule_db::now;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set, sea_query::OnConflict,
@@ -29,29 +29,6 @@ impl std::fmt::Debug for Sealed {
             .field("version", &self.version)
             .field("key_id", &self.key_id)
             .finish_non_exhaustive()
-    }
-}
-
-/// Whether a person chose the value or the platform derived it (RUN-80a).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Chosen.
-    Set,
-    /// Derived, and free to be derived anew.
-    Derived,
-}
-
-impl Origin {
-    /// Every origin.
-    pub const ALL: [Self; 2] = [Self::Set, Self::Derived];
-
-    /// The stored spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Derived => "derived",
-        }
     }
 }
 
@@ -90,11 +67,7 @@ impl From<workspace_secret::Model> for SecretRow {
                 version: row.encryption_version,
                 key_id: row.key_id,
             },
-            origin: if row.origin == Origin::Derived.as_str() {
-                Origin::Derived
-            } else {
-                Origin::Set
-            },
+            origin: Origin::parse(&row.origin).unwrap_or(Origin::Set),
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         }

@@ -1,6 +1,10 @@
 //! Activity feed and messages to the user (`activity.md` §1).
 
-use molecule_core::{ActivityId, Timestamp, WorkspaceId};
+pub use molecule_core::activity::Attachment;
+use molecule_core::{
+    ActivityId, Timestamp, Word, WorkspaceId,
+    activity::{ActivityStatus, ActivityType},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +18,8 @@ pub struct ActivityRow {
     /// Whose feed it belongs to.
     pub workspace_id: WorkspaceId,
     /// Kind.
-    pub activity_type: String,
+    #[schema(value_type = String)]
+    pub activity_type: Word<ActivityType>,
     /// Who began it; null means a person on the canvas or the system.
     pub source_id: Option<WorkspaceId>,
     /// Who received it.
@@ -26,7 +31,8 @@ pub struct ActivityRow {
     /// How long it took, milliseconds.
     pub duration_ms: Option<i64>,
     /// `ok`, `error`, …
-    pub status: String,
+    #[schema(value_type = String)]
+    pub status: Word<ActivityStatus>,
     /// Why it failed.
     pub error_detail: Option<String>,
     /// When it was recorded.
@@ -50,7 +56,8 @@ pub struct ActivityRow {
 pub struct ReportActivity {
     /// Kind; one of the reportable ones.
     #[serde(default)]
-    pub activity_type: String,
+    #[schema(value_type = String)]
+    pub activity_type: Word<ActivityType>,
     /// Free word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -65,7 +72,8 @@ pub struct ReportActivity {
     pub source_id: Option<String>,
     /// Default `ok`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub status: Option<Word<ActivityStatus>>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<String>,
@@ -96,21 +104,4 @@ pub struct Notify {
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable)]
     pub attachments: Vec<Attachment>,
-}
-
-/// A file named in a message; bytes are never carried here.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Attachment {
-    /// Where it is.
-    #[serde(default)]
-    pub uri: String,
-    /// What it is called.
-    #[serde(default)]
-    pub name: String,
-    /// Media type, if known.
-    #[serde(default, rename = "mimeType", skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<String>,
-    /// Bytes, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
 }

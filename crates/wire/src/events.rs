@@ -1,6 +1,6 @@
-//! Events as sockets and `GET /events` carry them (`activity.md` §2).
+//! Events as sockets and `GET /events` carry them (`activity.md` §2). What each says is [`molecule_core::event`].
 
-use molecule_core::{EventId, Timestamp, WorkspaceId};
+use molecule_core::{EventId, EventType, Timestamp, Word, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,7 +8,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventEnvelope {
     /// Catalogue name.
-    pub event: String,
+    #[schema(value_type = String)]
+    pub event: Word<EventType>,
     /// The subject; empty when there is none.
     pub workspace_id: String,
     /// When it happened.
@@ -24,7 +25,8 @@ pub struct EventRow {
     /// The event.
     pub id: EventId,
     /// Catalogue name.
-    pub event_type: String,
+    #[schema(value_type = String)]
+    pub event_type: Word<EventType>,
     /// The subject.
     pub workspace_id: Option<WorkspaceId>,
     /// Depends on the event.

@@ -1,6 +1,6 @@
 //! Org templates and import (`provisioning.md` §12), workspace templates (§9).
 
-use molecule_core::WorkspaceId;
+use molecule_core::{Runtime, Word, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +16,8 @@ pub struct ImportOrg {
     pub template: Option<Value>,
     /// Run every managed workspace of the template on this runtime instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub runtime: Option<Word<Runtime>>,
     /// What happens when there are root workspaces of the names that the template's have.
     #[serde(default, skip_serializing_if = "IfExists::is_default")]
     pub if_exists: IfExists,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
+use molecule_core::{DeliveryMode, Word, WorkspaceId, WorkspaceStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
@@ -24,8 +24,8 @@ pub struct Register {
     pub url: String,
     /// `push`, `poll` or empty.
     #[serde(default, deserialize_with = "null_is_default")]
-    #[schema(nullable)]
-    pub delivery_mode: String,
+    #[schema(value_type = String, nullable)]
+    pub delivery_mode: Word<DeliveryMode>,
 }
 
 /// 200 of register (REG-35).

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use molecule_core::{Runtime, Word};
 use serde::{Deserialize, Serialize};
 
 /// One row of `GET /templates` (PROV-100).
@@ -16,7 +17,8 @@ pub struct TemplateSummary {
     /// Privilege and size class.
     pub tier: i64,
     /// Runtime name as written.
-    pub runtime: String,
+    #[schema(value_type = String)]
+    pub runtime: Word<Runtime>,
     /// Top-level `model`, else `runtime_config.model`.
     pub model: String,
     /// Models to choose from.

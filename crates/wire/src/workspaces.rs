@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
+use molecule_core::{DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,7 +28,8 @@ pub struct CreateWorkspace {
     pub model: Option<String>,
     /// Engine; empty or unknown means `claude-code`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub runtime: Option<Word<Runtime>>,
     /// Nothing is provisioned; the agent connects by itself.
     #[serde(default, deserialize_with = "null_is_default")]
     #[schema(nullable)]
@@ -38,13 +39,15 @@ pub struct CreateWorkspace {
     pub url: Option<String>,
     /// `push` or `poll`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery_mode: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub delivery_mode: Option<Word<DeliveryMode>>,
     /// Host directory to mount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_dir: Option<String>,
     /// `none`, `read_only` or `read_write`; the last two need `workspace_dir`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workspace_access: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub workspace_access: Option<Word<WorkspaceAccess>>,
     /// Parent in the org chart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
@@ -181,9 +184,10 @@ pub struct WorkspaceView {
     /// Seconds the agent has been up.
     pub uptime_seconds: i64,
     /// Engine.
-    pub runtime: String,
+    #[schema(value_type = String)]
+    pub runtime: Word<Runtime>,
     /// `push`, `poll` or null (LIFE OP-18).
-    pub delivery_mode: Option<String>,
+    pub delivery_mode: Option<DeliveryMode>,
     /// Canvas position.
     pub x: f64,
     /// Canvas position.
@@ -252,7 +256,7 @@ pub struct UpdateWorkspace {
     /// New runtime, used from the next start on; it cannot become `external` or cease to be. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub runtime: Patch<String>,
+    pub runtime: Patch<Word<Runtime>>,
     /// New mounted directory; null or "" clears. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -260,7 +264,7 @@ pub struct UpdateWorkspace {
     /// New access to it. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub workspace_access: Patch<String>,
+    pub workspace_access: Patch<Word<WorkspaceAccess>>,
     /// Idle minutes until hibernation; null or ≤0 is off. Admin only (D4).
     #[serde(default)]
     #[schema(value_type = Option<i32>)]

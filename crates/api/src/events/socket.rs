@@ -336,7 +336,10 @@ mod tests {
         task::{Context, Poll},
     };
 
-    use molecule_core::{EventType, limits};
+    use molecule_core::{
+        event::{Beat, Event},
+        limits,
+    };
     use tokio::sync::mpsc;
 
     use super::*;
@@ -408,7 +411,11 @@ mod tests {
 
     fn publish(state: &ApiState, number: usize) {
         let events = &state.platform().events;
-        events.live(EventType::WorkspaceHeartbeat, WorkspaceId::random(), || number);
+        let beat = Beat {
+            active_tasks: i64::try_from(number).unwrap(),
+            uptime_seconds: 0,
+        };
+        events.live(WorkspaceId::random(), || Event::WorkspaceHeartbeat(beat));
     }
 
     fn number(message: &Message) -> u64 {
@@ -416,7 +423,7 @@ mod tests {
             panic!("{message:?}")
         };
         let event: serde_json::Value = serde_json::from_str(text).unwrap();
-        event["payload"].as_u64().unwrap()
+        event["payload"]["active_tasks"].as_u64().unwrap()
     }
 
     #[tokio::test]

@@ -50,7 +50,7 @@ pub(super) async fn settle(
 /// Those that run here: a secret reaches an agent by its environment, so that it starts anew.
 fn affected(items: &[WorkspaceListItem], owner: Option<WorkspaceId>) -> Vec<&WorkspaceListItem> {
     let runs = |item: &&WorkspaceListItem| {
-        item.workspace.runtime != Runtime::External.as_str()
+        item.workspace.runtime != Runtime::External
             && matches!(
                 item.workspace.status,
                 WorkspaceStatus::Online | WorkspaceStatus::Degraded | WorkspaceStatus::Provisioning
@@ -117,7 +117,7 @@ mod tests {
         let mut idle = item("Idle", None);
         idle.workspace.active_tasks = 0;
         let mut external = item("Elsewhere", None);
-        external.workspace.runtime = "external".into();
+        external.workspace.runtime = Runtime::External.into();
         let mut failed = item("Failed", None);
         failed.workspace.status = WorkspaceStatus::Failed;
         let items = [item("Busy", None), idle, external, failed];

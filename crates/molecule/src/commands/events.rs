@@ -63,7 +63,7 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
         None => None,
     };
     let mut recorded = client.list_events(only).await?;
-    recorded.retain(|row| args.kind.is_none_or(|kind| row.event_type == kind.as_str()));
+    recorded.retain(|row| args.kind.is_none_or(|kind| row.event_type == kind));
     recorded.truncate(args.last.into());
     // The server answers newest first; people read the other way.
     recorded.reverse();
@@ -80,7 +80,7 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
         let workspace = row.workspace_id.map_or_else(String::new, |id| id.to_string());
         let line = Line {
             at: time(row.created_at),
-            kind: &row.event_type,
+            kind: row.event_type.as_str(),
             workspace,
             payload: &row.payload,
         };
@@ -148,9 +148,9 @@ async fn follow(
 }
 
 fn wanted(event: &EventEnvelope, args: &EventsArgs, only: Option<WorkspaceId>) -> bool {
-    let of_kind = args.kind.is_none_or(|kind| event.event == kind.as_str());
+    let of_kind = args.kind.is_none_or(|kind| event.event == kind);
     // Heartbeats are news only to those who ask for them.
-    let asked = args.kind.is_some() || event.event != "WORKSPACE_HEARTBEAT";
+    let asked = args.kind.is_some() || event.event != EventType::WorkspaceHeartbeat;
     of_kind && asked && only.is_none_or(|id| event.workspace_id == id.to_string())
 }
 
@@ -162,7 +162,7 @@ fn show(event: &EventEnvelope, names: &BTreeMap<String, String>, out: &mut Outpu
     print(
         &Line {
             at: time(event.timestamp),
-            kind: &event.event,
+            kind: event.event.as_str(),
             workspace,
             payload: &event.payload,
         },

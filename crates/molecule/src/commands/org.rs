@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use molecule_client::{Client, ClientError, StatusError};
+use molecule_core::Word;
 use molecule_wire::orgs::{ImportOrg, ImportedOrg, MissingEnv};
 use serde_json::Value;
 
@@ -102,7 +103,7 @@ async fn import(args: ImportArgs, client: &Client, out: &mut Output) -> Result<(
     let request = ImportOrg {
         dir: args.template,
         template,
-        runtime: args.runtime,
+        runtime: args.runtime.map(Word::from),
         model: args.model,
         ..ImportOrg::default()
     };

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use molecule_client::Client;
-use molecule_core::{WorkspaceId, WorkspaceStatus, text::preview};
+use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus, text::preview};
 use molecule_wire::workspaces::{RestartWorkspace, WorkspaceListItem, WorkspaceView};
 
 use self::create::CreateArgs;
@@ -115,7 +115,7 @@ async fn list(client: &Client, out: &mut Output) -> Result<()> {
             [
                 format!("{}{}", "  ".repeat(depth), item.workspace.name),
                 item.workspace.status.to_string(),
-                item.workspace.runtime.clone(),
+                item.workspace.runtime.to_string(),
                 what_it_does(item),
                 item.workspace.id.to_string(),
             ]
@@ -210,7 +210,7 @@ fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
         ("id", view.id.to_string()),
         ("role", or_empty(&view.role)),
         ("status", view.status.to_string()),
-        ("runtime", view.runtime.clone()),
+        ("runtime", view.runtime.to_string()),
         ("tier", view.tier.to_string()),
         ("parent", view.parent_id.map_or_else(String::new, |id| id.to_string())),
         (
@@ -219,7 +219,10 @@ fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
         ),
         ("uptime", format!("{} s", view.uptime_seconds)),
         ("error rate", format!("{:.0} %", view.last_error_rate * 100.0)),
-        ("delivery", or_empty(&view.delivery_mode)),
+        (
+            "delivery",
+            view.delivery_mode.map_or("", DeliveryMode::as_str).to_owned(),
+        ),
         ("url", view.url.clone()),
     ]
 }
@@ -304,7 +307,7 @@ pub(crate) mod tests {
                 max_concurrent_tasks: 2,
                 last_error_rate: 0.25,
                 uptime_seconds: 60,
-                runtime: "echo".to_owned(),
+                runtime: molecule_core::Runtime::Echo.into(),
                 delivery_mode: None,
                 x: 0.0,
                 y: 0.0,

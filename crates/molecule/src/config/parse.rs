@@ -57,6 +57,14 @@ pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     whole(text).map(|number| Duration::from_millis(number.into()))
 }
 
+/// Bytes, given in MiB.
+pub(super) fn mebibytes(text: &str, least: usize) -> Result<usize, String> {
+    match text.parse::<u32>().map(|number| number as usize) {
+        Ok(number) if number >= least => Ok(number << 20),
+        _ => Err(format!("expected a whole number of MiB, {least} or more")),
+    }
+}
+
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),

@@ -110,7 +110,7 @@ settings! {
     /// Which backend runs workspaces (D12).
     BACKEND = Setting::new("backend", "MOLECULE_BACKEND", Choice(&["auto", "control-plane", "kubernetes", "docker", "process", "none"]), "auto", "What runs the workspaces").flag();
     /// Sandbox of process agents (D18).
-    SANDBOX = Setting::new("sandbox", "MOLECULE_SANDBOX", Choice(&Sandbox::NAMES), "best-effort", "Sandbox of process agents: refuse to start without one, use it where the kernel has it, or none").flag();
+    SANDBOX = Setting::new("sandbox", "MOLECULE_SANDBOX", Choice(Sandbox::NAMES), "best-effort", "Sandbox of process agents: refuse to start without one, use it where the kernel has it, or none").flag();
     /// Unix sockets in the sandbox (D32).
     SANDBOX_UNIX_SOCKETS = Setting::new("sandbox_unix_sockets", "MOLECULE_SANDBOX_UNIX_SOCKETS", List, "", "Runtimes whose sandboxed agents may connect to Unix sockets of other programs, such as exec; those lead out of the sandbox");
     /// Terminals in the sandbox (D32).

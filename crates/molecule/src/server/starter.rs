@@ -81,7 +81,7 @@ impl Starter {
         }
         let request = ImportOrg {
             dir: Some(STARTER.to_owned()),
-            runtime: Some(self.choice.runtime.as_str().to_owned()),
+            runtime: Some(self.choice.runtime.into()),
             model: self.choice.model,
             ..ImportOrg::default()
         };

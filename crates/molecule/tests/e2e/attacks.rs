@@ -58,7 +58,7 @@ impl Attacker {
         let workspace = CreateWorkspace {
             name: "Attacker".to_owned(),
             template: Some("attacker".to_owned()),
-            runtime: Some("exec".to_owned()),
+            runtime: Some("exec".into()),
             tier: Some(2),
             ..CreateWorkspace::default()
         };

@@ -10,7 +10,7 @@ use crate::server::{Site, eventually, message};
 async fn workspace(client: &Client, runtime: &str, status: WorkspaceStatus) -> WorkspaceId {
     let request = CreateWorkspace {
         name: format!("Logged {runtime}"),
-        runtime: Some(runtime.to_owned()),
+        runtime: Some(runtime.into()),
         ..CreateWorkspace::default()
     };
     let id = client.create_workspace(&request).await.unwrap().id;

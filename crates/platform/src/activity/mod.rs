@@ -1,19 +1,19 @@
 //! The activity log as a service: record, announce, report, notify, read.
 
 use molecule_core::{
-    ActivityId, EventType, Timestamp, WorkspaceId, WorkspaceStatus,
-    activity::ActivityType,
+    ActivityId, Timestamp, Word, WorkspaceId, WorkspaceStatus,
+    activity::{ActivityFilter, ActivityStatus, ActivityType},
+    event::{ActivityLogged, AgentMessage, Event},
     limits,
     text::{Quoted, preview},
 };
-pub use molecule_store::activity::{ActivityFilter, FeedError, SourceFilter};
 use molecule_store::{
-    Store, StoreError,
-    activity::{Activity, ActivityWriter, Durability, Finished, NewActivity, OPEN},
+    Store, StoreError, activity as stored,
+    activity::{Activity, ActivityWriter, Durability, Finished, NewActivity},
 };
-use molecule_wire::activity::{ActivityRow, Notify, ReportActivity};
+use molecule_wire::activity::{ActivityRow, Attachment, Notify, ReportActivity};
 use serde::Serialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use crate::{events::Events, ground::Ground};
 
@@ -60,33 +60,41 @@ pub enum ActivityError {
     Store(#[from] StoreError),
 }
 
-/// What `ACTIVITY_LOGGED` says of a row: previews, and never its bodies (ACT-104).
-#[derive(Serialize)]
-struct Logged {
-    activity_type: &'static str,
-    method: Option<String>,
-    summary: Option<String>,
-    status: String,
-    source_id: Option<WorkspaceId>,
-    target_id: Option<WorkspaceId>,
-    duration_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_trace: Option<Box<RawValue>>,
+/// Why a feed could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The cursor row is unknown, pruned or another workspace's; indistinguishable (ACT-26).
+    #[error("since_id cursor not found")]
+    CursorGone,
+    /// The query failed.
+    #[error("query failed")]
+    Store(#[from] StoreError),
 }
 
-impl Logged {
-    fn of(row: &NewActivity) -> Self {
-        let text = |text: &str| preview(text, limits::EVENT_TEXT_CHARS, "…");
-        Self {
-            activity_type: row.activity_type.as_str(),
-            method: row.method.as_deref().map(text),
-            summary: row.summary.as_deref().map(text),
-            status: text(&row.status),
-            source_id: row.source_id,
-            target_id: row.target_id,
-            duration_ms: row.duration_ms,
-            tool_trace: row.tool_trace.as_deref().and_then(trace_of),
+impl From<stored::FeedError> for FeedError {
+    fn from(error: stored::FeedError) -> Self {
+        match error {
+            stored::FeedError::CursorGone => Self::CursorGone,
+            stored::FeedError::Store(cause) => Self::Store(cause),
         }
+    }
+}
+
+/// What is announced of a row: previews (ACT-104).
+fn logged(row: &NewActivity) -> ActivityLogged {
+    let text = |text: &str| preview(text, limits::EVENT_TEXT_CHARS, "…");
+    ActivityLogged {
+        activity_type: row.activity_type,
+        method: row.method.as_deref().map(text),
+        summary: row.summary.as_deref().map(text),
+        status: match &row.status {
+            Word::Known(status) => (*status).into(),
+            Word::Other(other) => Word::Other(text(other)),
+        },
+        source_id: row.source_id,
+        target_id: row.target_id,
+        duration_ms: row.duration_ms,
+        tool_trace: row.tool_trace.as_deref().and_then(trace_of),
     }
 }
 
@@ -142,12 +150,12 @@ impl ActivityLog {
     /// The row is not stored, and nothing was announced.
     pub async fn record(&self, row: NewActivity, durability: Durability) -> Result<(), StoreError> {
         let workspace = row.workspace_id;
-        let announced = self.events.has_listeners() && row.status != OPEN;
+        let announced = self.events.has_listeners() && row.status != ActivityStatus::InProgress;
         // Taken before the row moves into the writer, and only if somebody listens.
-        let announcement = announced.then(|| Logged::of(&row));
+        let announcement = announced.then(|| logged(&row));
         self.writer.record(row, durability).await?;
         match announcement {
-            Some(logged) => self.announce(workspace, logged),
+            Some(said) => self.announce(workspace, said),
             None => self.events.heard(workspace),
         }
         Ok(())
@@ -159,17 +167,17 @@ impl ActivityLog {
     /// # Errors
     /// The row keeps its first state.
     pub async fn finish(&self, id: ActivityId, what: NewActivity, finished: Finished) -> Result<(), StoreError> {
-        let logged = Logged {
-            status: finished.status.clone(),
+        let said = ActivityLogged {
+            status: finished.status.into(),
             duration_ms: finished.duration_ms,
             tool_trace: finished.tool_trace.as_deref().and_then(trace_of),
-            ..Logged::of(&what)
+            ..logged(&what)
         };
         if !self.store.finish_activity(id, finished).await? {
             tracing::warn!(activity = %id, workspace = %what.workspace_id, "a stream ended whose row is not open");
             return Ok(());
         }
-        self.announce(what.workspace_id, logged);
+        self.announce(what.workspace_id, said);
         Ok(())
     }
 
@@ -188,8 +196,8 @@ impl ActivityLog {
         Ok(())
     }
 
-    fn announce(&self, workspace: WorkspaceId, logged: Logged) {
-        self.events.live(EventType::ActivityLogged, workspace, || logged);
+    fn announce(&self, workspace: WorkspaceId, said: ActivityLogged) {
+        self.events.live(workspace, || Event::ActivityLogged(said));
     }
 
     /// Rows of a feed (ACT §1.2).
@@ -209,7 +217,9 @@ impl ActivityLog {
         if report.activity_type.is_empty() {
             return Err(ActivityError::BadRequest);
         }
-        let kind = ActivityType::parse(&report.activity_type)
+        let kind = report
+            .activity_type
+            .known()
             .filter(|kind| kind.is_reportable())
             .ok_or(ActivityError::BadType)?;
         if let Some(source) = report.source_id.as_deref().filter(|source| !source.is_empty())
@@ -235,7 +245,7 @@ impl ActivityLog {
             status: report
                 .status
                 .filter(|status| !status.is_empty())
-                .unwrap_or_else(|| "ok".to_owned()),
+                .unwrap_or(ActivityStatus::Ok.into()),
             error_detail: report.error_detail,
             ..NewActivity::new(workspace, kind)
         };
@@ -255,15 +265,20 @@ impl ActivityLog {
         let row = row
             .filter(|row| row.status != WorkspaceStatus::Removed)
             .ok_or(ActivityError::NotFound)?;
-        self.events.live(EventType::AgentMessage, workspace, || {
-            agent_message(&row.name, workspace, &notify)
+        let body = said_to_user(&notify);
+        self.events.live(workspace, || {
+            Event::AgentMessage(AgentMessage {
+                message: notify.message.clone(),
+                workspace_id: workspace,
+                name: row.name,
+                attachments: notify.attachments.clone(),
+            })
         });
-        let response = response_of(&notify);
         let new = NewActivity {
             target_id: Some(workspace),
             method: Some("notify".to_owned()),
             summary: Some(format!("Agent message: {}", preview(&notify.message, 80, "…"))),
-            response_body: Some(response.to_string().into()),
+            response_body: Some(body.into()),
             ..NewActivity::new(workspace, ActivityType::A2aReceive)
         };
         // No ACTIVITY_LOGGED for this row (ACT-55).
@@ -277,13 +292,21 @@ impl ActivityLog {
 /// The texts of a report are bounded; its bodies are by the request's own limit.
 fn check_lengths(report: &ReportActivity) -> Result<(), ActivityError> {
     let texts = [
-        ("method", &report.method, limits::REPORT_WORD_BYTES),
-        ("status", &report.status, limits::REPORT_WORD_BYTES),
-        ("summary", &report.summary, limits::REPORT_TEXT_BYTES),
-        ("error_detail", &report.error_detail, limits::REPORT_TEXT_BYTES),
+        ("method", report.method.as_deref(), limits::REPORT_WORD_BYTES),
+        (
+            "status",
+            report.status.as_ref().map(Word::as_str),
+            limits::REPORT_WORD_BYTES,
+        ),
+        ("summary", report.summary.as_deref(), limits::REPORT_TEXT_BYTES),
+        (
+            "error_detail",
+            report.error_detail.as_deref(),
+            limits::REPORT_TEXT_BYTES,
+        ),
     ];
     for (field, text, limit) in texts {
-        if text.as_ref().is_some_and(|text| text.len() > limit) {
+        if text.is_some_and(|text| text.len() > limit) {
             return Err(ActivityError::TooLong { field, limit });
         }
     }
@@ -320,25 +343,35 @@ fn check_notify(notify: &Notify) -> Result<(), ActivityError> {
     Ok(())
 }
 
-fn agent_message(name: &str, workspace: WorkspaceId, notify: &Notify) -> Value {
-    let mut payload = json!({ "message": notify.message, "workspace_id": workspace, "name": name });
-    if !notify.attachments.is_empty() {
-        payload["attachments"] = json!(notify.attachments);
-    }
-    payload
+/// What the row keeps of a message (ACT-54).
+#[derive(Serialize)]
+struct Said<'a> {
+    result: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<FilePart>,
 }
 
-/// What the row keeps of a message (ACT-54).
-fn response_of(notify: &Notify) -> Value {
-    let mut response = json!({ "result": notify.message });
-    if !notify.attachments.is_empty() {
-        let part = |attachment: &molecule_wire::activity::Attachment| {
-            let mut file = attachment.clone();
-            file.mime_type = file.mime_type.filter(|mime| !mime.is_empty());
-            file.size = file.size.filter(|size| *size != 0);
-            json!({ "kind": "file", "file": file })
-        };
-        response["parts"] = notify.attachments.iter().map(part).collect();
+/// A file named in a message, as A2A has it.
+#[derive(Serialize)]
+struct FilePart {
+    kind: &'static str,
+    file: Attachment,
+}
+
+impl FilePart {
+    fn of(attachment: &Attachment) -> Self {
+        let mut file = attachment.clone();
+        file.mime_type = file.mime_type.filter(|mime| !mime.is_empty());
+        file.size = file.size.filter(|size| *size != 0);
+        Self { kind: "file", file }
     }
-    response
+}
+
+fn said_to_user(notify: &Notify) -> String {
+    let said = Said {
+        result: &notify.message,
+        parts: notify.attachments.iter().map(FilePart::of).collect(),
+    };
+    // Texts and numbers always are JSON.
+    serde_json::to_string(&said).unwrap_or_default()
 }

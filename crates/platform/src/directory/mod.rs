@@ -58,7 +58,7 @@ impl From<RouteRow> for Route {
         Self {
             id: row.id,
             name: row.name.into(),
-            runtime: Runtime::parse(&row.runtime),
+            runtime: row.runtime.known(),
             status: row.status,
             parent: row.parent_id,
             url: row.url.into(),

@@ -1,18 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 
-use molecule_core::{Timestamp, WorkspaceId};
+use molecule_core::{Timestamp, WorkspaceId, event};
 use molecule_store::changes::Follower;
 use parking_lot::Mutex;
-use serde::Serialize;
-
-/// What a heartbeat says to whoever watches (ACT-103).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct BeatPayload {
-    /// Tasks in progress.
-    pub active_tasks: i64,
-    /// Age of the agent's process.
-    pub uptime_seconds: i64,
-}
 
 /// Heartbeats that have not been shown yet: the latest of each workspace, in the order in which the workspaces first beat
 /// (D34).
@@ -31,7 +21,7 @@ struct Pending {
 pub(super) struct Beat {
     pub(super) workspace: WorkspaceId,
     pub(super) at: Timestamp,
-    pub(super) payload: BeatPayload,
+    pub(super) payload: event::Beat,
 }
 
 impl Beats {
@@ -78,7 +68,7 @@ mod tests {
         Beat {
             workspace,
             at: Timestamp::default(),
-            payload: BeatPayload {
+            payload: event::Beat {
                 active_tasks: 0,
                 uptime_seconds,
             },

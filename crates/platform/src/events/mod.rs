@@ -3,7 +3,6 @@
 mod beats;
 mod bus;
 
-pub use beats::BeatPayload;
 pub use bus::{Missed, Subscription};
 
 use std::{
@@ -13,7 +12,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use molecule_core::{EventType, Timestamp, WorkspaceId, limits};
+use molecule_core::{
+    EventType, Timestamp, WorkspaceId,
+    event::{self, Event},
+    limits,
+};
 use molecule_store::{
     Store, StoreError,
     events::{RecordedEvent, Seq},
@@ -134,22 +137,24 @@ impl Events {
         self.inner.bus.subscribe()
     }
 
-    /// Publishes an event that is not recorded. `payload` is built only if somebody listens.
-    pub fn live<P: Serialize>(&self, event: EventType, workspace: WorkspaceId, payload: impl FnOnce() -> P) {
-        debug_assert!(!event.is_recorded(), "{event:?} belongs in the outbox");
+    /// Publishes an event that is not recorded. It is built only if somebody listens.
+    pub fn live(&self, workspace: WorkspaceId, event: impl FnOnce() -> Event) {
         self.touch(workspace);
         if !self.has_listeners() {
             return;
         }
-        match Frame::new(event.as_str(), Some(workspace), now(), payload()) {
+        let event = event();
+        let kind = event.kind();
+        debug_assert!(!kind.is_recorded(), "{kind:?} belongs in the outbox");
+        match Frame::new(kind.as_str(), Some(workspace), now(), event) {
             Ok(frame) => self.publish(frame),
-            Err(error) => tracing::error!(%error, ?event, "event payload is not JSON"),
+            Err(error) => tracing::error!(%error, ?kind, "event payload is not JSON"),
         }
     }
 
     /// Takes a heartbeat. It counts as a sign of life at once (REG-54, ACT-74); whoever watches is shown the latest of
     /// each workspace within about a second, or less often where many watch many (D34).
-    pub fn beat(&self, workspace: WorkspaceId, payload: BeatPayload) {
+    pub fn beat(&self, workspace: WorkspaceId, payload: event::Beat) {
         self.touch(workspace);
         if self.has_listeners() {
             self.inner.beats.put(Beat {
@@ -234,20 +239,20 @@ impl Events {
 
     fn relay(&self, event: RecordedEvent) {
         if let Some(id) = event.workspace_id {
-            self.tell(id, &event.event);
+            self.tell(id, event.event.known());
         }
         let frame = RawValue::from_string(event.payload)
-            .and_then(|payload| Frame::new(&event.event, event.workspace_id, event.created_at, payload));
+            .and_then(|payload| Frame::new(event.event.as_str(), event.workspace_id, event.created_at, payload));
         match frame {
             Ok(frame) => self.publish(frame),
-            Err(error) => tracing::error!(%error, event = event.event, "recorded payload is not JSON"),
+            Err(error) => tracing::error!(%error, event = %event.event, "recorded payload is not JSON"),
         }
     }
 
     /// Also of what another process changed.
-    fn tell(&self, workspace: WorkspaceId, event: &str) {
+    fn tell(&self, workspace: WorkspaceId, event: Option<EventType>) {
         let changes = self.inner.store.changes();
-        if event == EventType::WorkspaceRemoved.as_str() {
+        if event == Some(EventType::WorkspaceRemoved) {
             changes.gone(workspace);
         } else {
             changes.changed(workspace);

@@ -1,16 +1,14 @@
 //! The one door through which a workspace changes its status.
 
-mod facts;
-mod recorded;
+mod announce;
+mod ask;
 
-pub use facts::Ask;
-pub use recorded::{awaiting_agent, card_updated, degraded, offline, online, provision_failed, provisioning};
+pub use ask::{Ask, Cause};
 
-use molecule_core::{Facts, Runtime, Trigger, WorkspaceId, WorkspaceStatus, status};
+use molecule_core::{Facts, Runtime, Trigger, Word, WorkspaceId, WorkspaceStatus, status};
 use molecule_store::{
     StoreError,
-    events::NewEvent,
-    workspaces::{Change, Guard, Moved, Transition, Workspace},
+    workspaces::{Change, Moved, Transition, Workspace},
 };
 
 use crate::{ground::Ground, pulses::Pulses};
@@ -44,19 +42,14 @@ impl Lifecycle {
     }
 
     /// Applies `ask.trigger` to a workspace: reads it, decides with [`status::next`], and writes with a
-    /// compare-and-set together with `events`. `None`: the trigger changes nothing here, or the workspace is unknown;
-    /// then no event was recorded (LIFE-36). Returns once the event was published.
+    /// compare-and-set together with the events that follow from it. `None`: the trigger changes nothing here, or the
+    /// workspace is unknown; then no event was recorded (LIFE-36). Returns once the event was published.
     ///
     /// # Errors
     /// The transition could not be stored. It is logged and counted here (LIFE-8, LIFE-8a); callers must not report
     /// success.
-    pub async fn apply(
-        &self,
-        id: WorkspaceId,
-        ask: Ask,
-        events: impl Fn(&Workspace, WorkspaceStatus) -> Vec<NewEvent>,
-    ) -> Result<Option<Applied>, StoreError> {
-        match self.attempt(id, &ask, events).await {
+    pub async fn apply(&self, id: WorkspaceId, ask: Ask) -> Result<Option<Applied>, StoreError> {
+        match self.attempt(id, &ask).await {
             Ok(applied) => {
                 if let Some(applied) = &applied {
                     self.settle(id, &ask.change, applied).await;
@@ -71,12 +64,7 @@ impl Lifecycle {
         }
     }
 
-    async fn attempt(
-        &self,
-        id: WorkspaceId,
-        ask: &Ask,
-        events: impl Fn(&Workspace, WorkspaceStatus) -> Vec<NewEvent>,
-    ) -> Result<Option<Applied>, StoreError> {
+    async fn attempt(&self, id: WorkspaceId, ask: &Ask) -> Result<Option<Applied>, StoreError> {
         for _ in 0..RACES {
             let Some(before) = self.ground.store.workspace(id).await? else {
                 return Ok(None);
@@ -104,7 +92,7 @@ impl Lifecycle {
                 to,
                 change: ask.change.clone(),
                 guard: ask.guard,
-                events: events(&before, to),
+                events: announce::events(ask, &before, to),
             };
             if let Some(moved) = self.ground.store.transition(transition).await? {
                 return Ok(Some(Applied { before, to, moved }));
@@ -136,18 +124,6 @@ impl Lifecycle {
 
 /// Nothing is provisioned for this runtime.
 #[must_use]
-pub fn is_external(runtime: &str) -> bool {
-    runtime == Runtime::External.as_str()
-}
-
-/// What a change that leads nowhere carries.
-impl From<Trigger> for Ask {
-    fn from(trigger: Trigger) -> Self {
-        Self {
-            trigger,
-            facts: Facts::default(),
-            change: Change::default(),
-            guard: Guard::default(),
-        }
-    }
+pub fn is_external(runtime: &Word<Runtime>) -> bool {
+    *runtime == Runtime::External
 }

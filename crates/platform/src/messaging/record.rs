@@ -4,26 +4,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use molecule_a2a::{Normalised, reply::Reply};
-use molecule_core::{ActivityId, EventType, activity::ActivityType, limits, text::preview};
+use molecule_core::{
+    ActivityId,
+    activity::{ActivityStatus, ActivityType},
+    event::{Answered, Event},
+    limits,
+    text::preview,
+};
 use molecule_store::{
     DbErrorKind, StoreError,
     activity::{Durability, Finished, NewActivity, SharedText},
     now,
 };
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{BodyFailure, Caller, Messenger, PushFailure, call::Call, reply::Upstream};
 use crate::directory::Route;
-
-/// What `A2A_RESPONSE` says (ACT-105).
-#[derive(Serialize)]
-struct Answered<'a> {
-    /// Null if it is long: the caller has it, and the feed.
-    response_body: Option<&'a RawValue>,
-    method: String,
-    duration_ms: Option<i64>,
-}
 
 fn millis(took: Duration) -> Option<i64> {
     i64::try_from(took.as_millis()).ok()
@@ -73,7 +69,7 @@ impl Messenger {
                 response_body: Some(json_text(&upstream.body)),
                 tool_trace: trace.map(|trace| trace.get().to_owned()),
                 duration_ms: millis(took),
-                status: if error.is_some() { "error" } else { "ok" }.to_owned(),
+                status: ActivityStatus::of(error.is_some()).into(),
                 error_detail: error.map(str::to_owned),
                 ..row(call.caller, &call.route, &call.request)
             };
@@ -102,15 +98,18 @@ impl Messenger {
         let (status, summary) = if delivered {
             let method = &call.request.method;
             (
-                "ok",
+                ActivityStatus::Ok,
                 format!("{method} → {}, its answer could not be read: {detail}", call.route.name),
             )
         } else {
-            ("error", format!("A2A request to {} failed: {detail}", call.route.name))
+            (
+                ActivityStatus::Error,
+                format!("A2A request to {} failed: {detail}", call.route.name),
+            )
         };
         let new = NewActivity {
             duration_ms: millis(took),
-            status: status.to_owned(),
+            status: status.into(),
             error_detail: Some(detail.to_owned()),
             summary: Some(summary),
             ..row(call.caller, &call.route, &call.request)
@@ -124,7 +123,7 @@ impl Messenger {
             return None;
         }
         let new = NewActivity {
-            status: molecule_store::activity::OPEN.to_owned(),
+            status: ActivityStatus::InProgress.into(),
             ..row(call.caller, &call.route, &call.request)
         };
         let id = new.id;
@@ -147,7 +146,7 @@ impl Messenger {
                 response_body: reply.map(json_text),
                 tool_trace: trace.map(|trace| trace.get().to_owned()),
                 duration_ms: millis(took),
-                status: if failure.is_some() { "error" } else { "ok" }.to_owned(),
+                status: ActivityStatus::of(failure.is_some()),
                 error_detail: failure.map(|failure| failure.describe().to_owned()),
             };
             let what = row(call.caller, &call.route, &call.request);
@@ -174,15 +173,15 @@ impl Messenger {
     fn announce_reply(&self, call: &Call, body: &Bytes, took: Duration) {
         match call.caller {
             Caller::Person if call.record => {
-                self.inner
-                    .events
-                    .live(EventType::A2aResponse, call.route.id, || Answered {
+                self.inner.events.live(call.route.id, || {
+                    Event::A2aResponse(Answered {
                         response_body: (body.len() <= limits::EVENT_BODY_BYTES)
                             .then(|| serde_json::from_slice(body).ok())
                             .flatten(),
                         method: preview(&call.request.method, limits::EVENT_TEXT_CHARS, "…"),
                         duration_ms: millis(took),
-                    });
+                    })
+                });
             }
             Caller::Workspace(id) => {
                 self.inner.outbound.lock().insert(id, now());

@@ -1,12 +1,8 @@
 use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus, limits, runtime::Allowlist};
-use molecule_store::{
-    StoreError,
-    secrets::{NewSecret, Origin},
-    workspaces::NewLayout,
-};
+use molecule_core::{Runtime, Word, WorkspaceId, WorkspaceStatus, limits, model::Origin, runtime::Allowlist};
+use molecule_store::{StoreError, secrets::NewSecret, workspaces::NewLayout};
 use molecule_templates::{
     Catalogue,
     orgs::{
@@ -350,12 +346,10 @@ fn left_out(plan: &OrgPlan) -> Option<String> {
 }
 
 fn overrides(request: &ImportOrg) -> Result<ImportOverrides, ImportError> {
-    let runtime = match request.runtime.as_deref().filter(|runtime| !runtime.is_empty()) {
-        None => None,
-        Some(name) => Some(Runtime::parse(name).ok_or_else(|| ImportError::BadRuntime(name.to_owned()))?),
-    };
+    let runtime = request.runtime.as_ref().map(Word::said).transpose();
+    let runtime = runtime.map_err(|name| ImportError::BadRuntime(name.to_owned()))?;
     Ok(ImportOverrides {
-        runtime,
+        runtime: runtime.flatten(),
         model: request.model.clone().filter(|model| !model.is_empty()),
     })
 }

@@ -19,7 +19,7 @@ use super::{
     slots::{Cycle, Slot},
 };
 use crate::{
-    lifecycle::{self, Applied, Ask},
+    lifecycle::{Applied, Ask},
     supervise::panic_text,
 };
 
@@ -200,10 +200,7 @@ impl Provisioner {
             restart: true,
             ..ask.change.clone()
         };
-        self.inner
-            .lifecycle
-            .apply(id, ask.change(change), |row, _| vec![lifecycle::provisioning(row)])
-            .await
+        self.inner.lifecycle.apply(id, ask.change(change)).await
     }
 
     /// After a panic the row must not stay in `provisioning` (LIFE-198).

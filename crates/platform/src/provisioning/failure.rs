@@ -1,17 +1,16 @@
 use std::time::Duration;
 
 use molecule_backends::BackendError;
-use molecule_core::{Trigger, WorkspaceId, limits};
+use molecule_core::{Trigger, WorkspaceId, event::FailureDetail, limits};
 use molecule_store::{
     StoreError,
     workspaces::{Change, NewUrl},
 };
-use serde_json::{Map, Value, json};
 
 use super::Provisioner;
 use crate::{
     credentials::InboundError,
-    lifecycle::{self, Ask},
+    lifecycle::{Ask, Cause},
     secrets::SecretError,
 };
 
@@ -86,10 +85,10 @@ fn missing_text(names: &[String]) -> String {
 
 impl StartFailure {
     /// What the event carries beside `error` (ACT-90).
-    fn payload(&self) -> Map<String, Value> {
+    fn detail(&self) -> FailureDetail {
         match self {
-            Self::MissingEnv(names) => Map::from_iter([("missing".to_owned(), json!(names))]),
-            _ => Map::new(),
+            Self::MissingEnv(names) => FailureDetail::MissingEnv { missing: names.clone() },
+            _ => FailureDetail::None {},
         }
     }
 }
@@ -98,16 +97,17 @@ impl Provisioner {
     /// The one failure path of starts (PROV-34): status, `last_sample_error` and event, only from `provisioning` and
     /// only for this incarnation. Has a deadline of its own; if even that fails, it is logged (LIFE-54).
     pub(super) async fn mark_failed(&self, id: WorkspaceId, generation: i64, failure: &StartFailure) {
-        let text = failure.to_string();
         tracing::error!(workspace = %id, generation, failure = ?failure, "workspace start failed");
         let change = Change {
-            sample_error: Some(text.clone()),
+            sample_error: Some(failure.to_string()),
             url: Some(NewUrl::none()),
             ..Change::default()
         };
-        let ask = Ask::from(Trigger::StartFailed).change(change).generation(generation);
-        let event = |_: &_, _| vec![lifecycle::provision_failed(id, &text, failure.payload())];
-        let write = self.inner.lifecycle.apply(id, ask, event);
+        let ask = Ask::from(Trigger::StartFailed)
+            .change(change)
+            .generation(generation)
+            .cause(Cause::Failure(failure.detail()));
+        let write = self.inner.lifecycle.apply(id, ask);
         match tokio::time::timeout(limits::FAILURE_RECORD_DEADLINE, write).await {
             // A failed write was logged and counted by the lifecycle.
             Ok(_) => {}

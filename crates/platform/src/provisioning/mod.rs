@@ -16,7 +16,7 @@ pub use recover::{RecoverError, Recovered};
 use std::{fmt, ops::Deref, sync::Arc};
 
 use molecule_backends::{Backend, Console, Exit};
-use molecule_core::{Runtime, WorkspaceId, runtime::Allowlist};
+use molecule_core::{Runtime, Word, WorkspaceId, runtime::Allowlist};
 use molecule_templates::{Catalogue, ProvisionTimeouts};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -143,11 +143,11 @@ impl Provisioner {
 
     /// Resolves a stored runtime; unknown names become the default and are logged (LIFE-4).
     #[must_use]
-    pub fn runtime(&self, stored: &str) -> Runtime {
-        let resolved = self.inner.allowlist.resolve(stored);
+    pub fn runtime(&self, stored: &Word<Runtime>) -> Runtime {
+        let resolved = self.inner.allowlist.resolve(stored.as_str());
         if resolved.unknown {
             tracing::warn!(
-                runtime = %molecule_core::text::Quoted(stored), used = %resolved.runtime, "unknown runtime"
+                runtime = %molecule_core::text::Quoted(stored.as_str()), used = %resolved.runtime, "unknown runtime"
             );
         }
         resolved.runtime

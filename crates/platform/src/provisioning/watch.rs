@@ -3,17 +3,24 @@
 use std::time::Duration;
 
 use molecule_backends::{Exit, Running};
-use molecule_core::{Timestamp, Trigger, WorkspaceId, WorkspaceStatus};
+use molecule_core::{
+    Timestamp, Trigger, WorkspaceId, WorkspaceStatus,
+    event::{FailureDetail, FailureSource},
+};
 use molecule_store::{
     StoreError, now,
     workspaces::{Change, Guard, NewUrl, Workspace},
 };
-use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Provisioner, StartFailure, crashes::Sequel, pipeline::declared, slots::Turn};
+use super::{
+    Provisioner, StartFailure,
+    crashes::Sequel,
+    pipeline::declared,
+    slots::Turn,
+};
 use crate::{
-    lifecycle::{self, Ask, is_external},
+    lifecycle::{Ask, Cause, is_external},
     supervise::Beat,
 };
 
@@ -84,27 +91,21 @@ impl Provisioner {
         self.inner.instances.ended_of(id, generation);
         let reason = declared(reason);
         let sequel = self.inner.crashes.sequel(id);
-        let (trigger, text) = match sequel {
-            Sequel::Restart(_) => (Trigger::InstanceGone, format!("agent stopped: {reason}")),
-            Sequel::GiveUp(ends) => (Trigger::CrashLoop, crash_loop_text(ends, reason)),
+        let (trigger, text, cause) = match sequel {
+            Sequel::Restart(_) => (Trigger::InstanceGone, format!("agent stopped: {reason}"), Cause::Plain),
+            Sequel::GiveUp(ends) => (
+                Trigger::CrashLoop,
+                crash_loop_text(ends, reason),
+                Cause::crash_loop(ends),
+            ),
         };
         let change = Change {
             url: Some(NewUrl::none()),
-            sample_error: Some(text.clone()),
+            sample_error: Some(text),
             ..Change::default()
         };
-        let ask = Ask::from(trigger).change(change).generation(generation);
-        let event = |row: &Workspace, _| match sequel {
-            Sequel::Restart(_) => lifecycle::offline(row),
-            Sequel::GiveUp(ends) => {
-                let more = Map::from_iter([
-                    ("source".to_owned(), json!("crash_loop")),
-                    ("ends".to_owned(), json!(ends)),
-                ]);
-                vec![lifecycle::provision_failed(id, &text, more)]
-            }
-        };
-        if matches!(self.inner.lifecycle.apply(id, ask, event).await, Ok(Some(_))) {
+        let ask = Ask::from(trigger).change(change).generation(generation).cause(cause);
+        if matches!(self.inner.lifecycle.apply(id, ask).await, Ok(Some(_))) {
             self.inner.crashes.count(id);
             match sequel {
                 Sequel::Restart(pause) => self.auto_restart_after(id, pause),
@@ -149,24 +150,23 @@ impl Provisioner {
         let text = format!(
             "provisioning timed out after {secs} s: {started}the agent never called /registry/register; see its logs"
         );
-        let more = Map::from_iter([
-            ("timeout_secs".to_owned(), json!(secs)),
-            ("runtime".to_owned(), json!(row.runtime)),
-            ("source".to_owned(), json!("provision_timeout_sweep")),
-        ]);
+        let cause = Cause::Failure(FailureDetail::TimedOut {
+            timeout_secs: secs,
+            runtime: row.runtime.clone(),
+            source: FailureSource::ProvisionTimeoutSweep,
+        });
         let guard = Guard {
             unchanged_since: Some(now().minus(deadline)),
             generation: Some(row.generation),
             ..Guard::default()
         };
         let change = Change {
-            sample_error: Some(text.clone()),
+            sample_error: Some(text),
             url: Some(NewUrl::none()),
             ..Change::default()
         };
-        let ask = Ask::from(Trigger::StartFailed).change(change).guard(guard);
-        let event = |_: &_, _| vec![lifecycle::provision_failed(row.id, &text, more.clone())];
-        let failed = matches!(self.inner.lifecycle.apply(row.id, ask, event).await, Ok(Some(_)));
+        let ask = Ask::from(Trigger::StartFailed).change(change).guard(guard).cause(cause);
+        let failed = matches!(self.inner.lifecycle.apply(row.id, ask).await, Ok(Some(_)));
         if failed {
             // Whatever is half started would only come back as a stranger.
             self.stop_failed(row.id, row.generation).await;

@@ -1,19 +1,17 @@
-use molecule_core::{DeliveryMode, EventType, Facts, TokenId, Trigger, WorkspaceId, WorkspaceStatus, limits, status};
-use molecule_store::{
-    StoreError, now,
-    pulse::Pulse,
-    workspaces::{Change, Workspace},
+use molecule_core::{
+    DeliveryMode, Facts, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
+    event::{self, Event},
+    limits, status,
 };
+use molecule_store::{StoreError, now, pulse::Pulse, workspaces::Change};
 use molecule_wire::registry::Heartbeat;
 use secrecy::SecretString;
-use serde_json::json;
 
 use super::Registry;
 use crate::{
     credentials::{ClaimError, GateRefusal, Identity},
     directory::Route,
-    events::BeatPayload,
-    lifecycle::{self, Ask},
+    lifecycle::{Ask, Cause},
 };
 
 /// Why a beat was refused (REG-50).
@@ -90,13 +88,16 @@ impl Registry {
         let current_task = pulse.current_task.clone();
         let difference = self.inner.pulses.take(pulse, &route.current_task);
         if difference.task_changed {
-            let payload = || json!({ "current_task": current_task, "active_tasks": active_tasks });
-            self.inner.events.live(EventType::TaskUpdated, id, payload);
+            let said = event::TaskUpdated {
+                current_task,
+                active_tasks,
+            };
+            self.inner.events.live(id, || Event::TaskUpdated(said));
         }
         // On every beat: it keeps the idle timer of calls in flight alive (REG-54).
         self.inner.events.beat(
             id,
-            BeatPayload {
+            event::Beat {
                 active_tasks,
                 uptime_seconds,
             },
@@ -123,24 +124,11 @@ impl Registry {
             })
             .generation(route.generation)
             // The route may be younger than the proof: a restart in between revoked the token that was shown (D17).
-            .token(token);
-        let events = |row: &Workspace, to: WorkspaceStatus| {
-            vec![match (row.status, to) {
-                (_, WorkspaceStatus::Degraded) if facts.wedged => lifecycle::degraded(
-                    row.id,
-                    json!({ "runtime_state": "wedged", "sample_error": sample_error }),
-                ),
-                (_, WorkspaceStatus::Degraded) => lifecycle::degraded(
-                    row.id,
-                    json!({ "error_rate": facts.error_rate, "sample_error": sample_error }),
-                ),
-                (WorkspaceStatus::Provisioning | WorkspaceStatus::AwaitingAgent, _) => {
-                    lifecycle::online(row.id, json!({ "recovered_from": row.status }))
-                }
-                _ => lifecycle::online(row.id, json!({})),
-            }]
-        };
-        let applied = self.inner.lifecycle.apply(route.id, ask, events).await?;
+            .token(token)
+            .cause(Cause::Beat {
+                sample_error: sample_error.to_owned(),
+            });
+        let applied = self.inner.lifecycle.apply(route.id, ask).await?;
         match token {
             Some(token) if applied.is_none() && !self.inner.store.is_unrevoked(token).await? => {
                 Err(GateRefusal::Invalid.into())

@@ -1,19 +1,25 @@
 use futures_util::future::BoxFuture;
-use molecule_core::{DeliveryMode, TokenId, Trigger, WorkspaceId, credential::PlainToken, netguard::Refusal};
+use molecule_core::{
+    DeliveryMode, TokenId, Trigger, WorkspaceId,
+    credential::PlainToken,
+    event::{CardUpdated, Event},
+    netguard::Refusal,
+};
 use molecule_store::{
     StoreError,
+    events::NewEvent,
     workspaces::{Change, NewUrl, Workspace},
 };
 use molecule_wire::registry::{Raw, Register, UpdateCard};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Registry;
 use crate::{
     credentials::{ClaimError, GateRefusal, Identity},
     dial,
     draft::{Contact, Draft, Outline},
-    lifecycle::{self, Ask, is_external},
+    lifecycle::{Ask, Cause, is_external},
 };
 
 /// Why a registration was refused (REG §3).
@@ -94,14 +100,11 @@ impl Registry {
         if request.agent_card.get() == "null" {
             return Err(RegisterError::BadRequest);
         }
-        let said = match request.delivery_mode.as_str() {
-            "" => None,
-            text => Some(DeliveryMode::parse(text).ok_or(RegisterError::BadMode)?),
-        };
+        let said = request.delivery_mode.said().map_err(|_| RegisterError::BadMode)?;
         let row = self.inner.store.workspace(id).await?;
         self.admit(id, row.as_ref().map(|row| row.status), identity).await?;
         let card = Card::read(&request.agent_card)?;
-        let runtime = row.as_ref().and_then(|row| molecule_core::Runtime::parse(&row.runtime));
+        let runtime = row.as_ref().and_then(|row| row.runtime.known());
         let mode = DeliveryMode::resolve(said, row.as_ref().and_then(|row| row.delivery_mode), runtime);
         let url = self.effective_url(row.as_ref(), mode, &request.url).await?;
         if row.as_ref().is_some_and(|row| !is_external(&row.runtime)) {
@@ -137,7 +140,8 @@ impl Registry {
         let row = row.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
         self.admit(id, Some(row.status), identity).await?;
         let card = Card::read(&request.agent_card)?;
-        let event = lifecycle::card_updated(id, &card.said);
+        let said = CardUpdated { agent_card: card.said };
+        let event = NewEvent::of(id, Event::AgentCardUpdated(said));
         let seq = self.inner.store.set_agent_card(id, card.text, event).await?;
         let seq = seq.ok_or(RegisterError::Refused(GateRefusal::Invalid))?;
         self.inner.events.passed(seq).await;
@@ -197,16 +201,9 @@ impl Registry {
         let ask = Ask::from(Trigger::Registered)
             .change(change)
             .generation(row.generation)
-            .token(token);
-        // An assigned address was stored after `row` was read: when the start settled.
-        let event = |now: &Workspace, _| {
-            let shown = url.as_ref().map_or(&now.url, |url| &url.url);
-            vec![lifecycle::online(
-                now.id,
-                json!({ "url": shown, "agent_card": card.said }),
-            )]
-        };
-        if self.inner.lifecycle.apply(row.id, ask, event).await?.is_some() {
+            .token(token)
+            .cause(Cause::Registration(card.said.clone()));
+        if self.inner.lifecycle.apply(row.id, ask).await?.is_some() {
             return Ok(());
         }
         // Paused or hibernated: the agent is remembered, the status stays (OP-3). Removed or restarted since: nothing

@@ -10,10 +10,7 @@ use molecule_store::{
 use serde::Serialize;
 
 use super::Registry;
-use crate::{
-    lifecycle::{self, Ask},
-    pulses::Flushed,
-};
+use crate::{lifecycle::Ask, pulses::Flushed};
 
 /// Statuses that the sweep looks at: those in which an agent answers, and the one from which a restart leads back.
 const SWEPT: [WorkspaceStatus; 3] = [
@@ -184,11 +181,7 @@ impl Registry {
             ..Guard::default()
         };
         let ask = Ask::from(Trigger::ContactLost).change(change).guard(guard);
-        let applied = self
-            .inner
-            .lifecycle
-            .apply(row.id, ask, |row, _| lifecycle::offline(row))
-            .await?;
+        let applied = self.inner.lifecycle.apply(row.id, ask).await?;
         if applied.is_some() {
             self.inner.provisioner.auto_restart(row.id);
         }

@@ -5,12 +5,12 @@ use std::{
 
 use molecule_core::{
     WorkspaceId, limits,
-    model::{PROVIDER_VARIABLE as PROVIDER_KEY, derive_provider},
+    model::{Origin, PROVIDER_VARIABLE as PROVIDER_KEY, derive_provider},
     validate::{self, InvalidField},
 };
 use molecule_store::{
     Store, StoreError,
-    secrets::{NewSecret, Origin, Sealed, SecretRow},
+    secrets::{NewSecret, Sealed, SecretRow},
 };
 use molecule_wire::secrets::SecretView;
 use secrecy::{ExposeSecret, SecretString};

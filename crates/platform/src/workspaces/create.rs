@@ -2,15 +2,13 @@ use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 use molecule_core::{
-    DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus,
+    Runtime, Word, WorkspaceId, WorkspaceStatus,
+    model::Origin,
     netguard::Refusal,
     validate::{self, WorkspaceAccess},
+    vocabulary::Vocabulary,
 };
-use molecule_store::{
-    StoreError,
-    secrets::{NewSecret, Origin},
-    workspaces::NewLayout,
-};
+use molecule_store::{StoreError, secrets::NewSecret, workspaces::NewLayout};
 use molecule_templates::{CreateSource, choose_create};
 use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
 use serde_json::json;
@@ -164,10 +162,7 @@ impl Workspaces {
             return Err(CreateError::BadPayload);
         }
         let name = check_fields(request)?;
-        let delivery_mode = match request.delivery_mode.as_deref().filter(|mode| !mode.is_empty()) {
-            None => None,
-            Some(mode) => Some(DeliveryMode::parse(mode).ok_or(CreateError::BadMode)?),
-        };
+        let delivery_mode = said(request.delivery_mode.as_ref()).ok_or(CreateError::BadMode)?;
         let (workspace_dir, workspace_access) = check_mount(request)?;
         let parent_id = self.check_parent(request).await?;
         let (runtime, model, source) = self.resolve_template(request)?;
@@ -239,8 +234,9 @@ impl Workspaces {
         let runtime = if request.external {
             Runtime::External
         } else {
-            let text = asked(&request.runtime).or(defaults.runtime).unwrap_or_default();
-            self.inner.provisioner.runtime(&text)
+            let asked = request.runtime.clone().filter(|runtime| !runtime.is_empty());
+            let runtime = asked.or(defaults.runtime.map(Word::from)).unwrap_or_default();
+            self.inner.provisioner.runtime(&runtime)
         };
         let model = asked(&request.model).or(defaults.model);
         let source = choose_create(catalogue, template.as_deref(), runtime).map_err(|_| CreateError::BadTemplate)?;
@@ -286,11 +282,16 @@ fn check_fields(request: &CreateWorkspace) -> Result<&str, CreateError> {
     let bad = |error| bad_field(&error);
     let name = validate::name(&request.name).map_err(bad)?;
     validate::role(request.role.as_deref().unwrap_or_default()).map_err(bad)?;
-    validate::runtime(request.runtime.as_deref().unwrap_or_default()).map_err(bad)?;
+    validate::runtime(request.runtime.as_ref().map_or("", Word::as_str)).map_err(bad)?;
     if request.budget_limit.is_some_and(|limit| limit < 0) {
         return Err(CreateError::BadBudget);
     }
     Ok(name)
+}
+
+/// A word that may be left out or empty. `None`: it is not of its vocabulary.
+fn said<T: Vocabulary>(word: Option<&Word<T>>) -> Option<Option<T>> {
+    word.map_or(Some(None), |word| word.said().ok())
 }
 
 fn check_mount(request: &CreateWorkspace) -> Result<(Option<PathBuf>, WorkspaceAccess), CreateError> {
@@ -298,10 +299,8 @@ fn check_mount(request: &CreateWorkspace) -> Result<(Option<PathBuf>, WorkspaceA
         None => None,
         Some(dir) => Some(validate::workspace_dir(dir).ok_or(CreateError::BadDirectory)?),
     };
-    let access = match request.workspace_access.as_deref().filter(|access| !access.is_empty()) {
-        None => WorkspaceAccess::None,
-        Some(access) => WorkspaceAccess::parse(access).ok_or(CreateError::BadAccess)?,
-    };
+    let access = said(request.workspace_access.as_ref()).ok_or(CreateError::BadAccess)?;
+    let access = access.unwrap_or_default();
     if access != WorkspaceAccess::None && dir.is_none() {
         return Err(CreateError::BadAccess);
     }

@@ -1,6 +1,6 @@
 use molecule_core::{
-    WorkspaceId, WorkspaceStatus,
-    validate::{self, InvalidField, WorkspaceAccess},
+    Runtime, Word, WorkspaceId, WorkspaceStatus,
+    validate::{self, InvalidField},
 };
 use molecule_store::{StoreError, workspaces::WorkspacePatch};
 use molecule_wire::{
@@ -85,7 +85,7 @@ impl Workspaces {
     }
 
     /// The kind of a row never changes, so that it may be read ahead of the write.
-    async fn check_runtime_kind(&self, id: WorkspaceId, runtime: &str) -> Result<(), PatchError> {
+    async fn check_runtime_kind(&self, id: WorkspaceId, runtime: &Word<Runtime>) -> Result<(), PatchError> {
         let row = self.inner.store.workspace(id).await.map_err(PatchError::Store)?;
         match row {
             None => Err(PatchError::NotFound),
@@ -142,15 +142,15 @@ fn validated(request: UpdateWorkspace) -> Result<WorkspacePatch, PatchError> {
     let role = request.role.into_option();
     validate::role(role.iter().flatten().next().map(String::as_str).unwrap_or_default())?;
     // As the allowlist reads it.
-    let runtime = required(request.runtime)?.map(|runtime| runtime.trim().to_owned());
-    validate::runtime(runtime.as_deref().unwrap_or_default())?;
+    let runtime = required(request.runtime)?.map(|runtime| Word::from(runtime.as_str().trim()));
+    validate::runtime(runtime.as_ref().map_or("", Word::as_str))?;
     let position = match (required(request.x)?, required(request.y)?) {
         (Some(x), Some(y)) if x.is_finite() && y.is_finite() => Some((x, y)),
         _ => None,
     };
     let access = match required(request.workspace_access)? {
         None => None,
-        Some(access) => Some(WorkspaceAccess::parse(&access).ok_or(PatchError::BadAccess)?),
+        Some(access) => Some(access.known().ok_or(PatchError::BadAccess)?),
     };
     Ok(WorkspacePatch {
         name,

@@ -116,8 +116,10 @@ impl Workspaces {
 
     fn view(&self, row: &Workspace) -> WorkspaceView {
         let provisioner = &self.inner.provisioner;
-        let runtime = molecule_core::Runtime::parse(&row.runtime);
-        let declared = runtime.and_then(|runtime| provisioner.timeouts().declared(runtime));
+        let declared = row
+            .runtime
+            .known()
+            .and_then(|runtime| provisioner.timeouts().declared(runtime));
         WorkspaceView {
             id: row.id,
             name: row.name.clone(),
@@ -131,7 +133,7 @@ impl Workspaces {
             last_error_rate: row.error_rate,
             uptime_seconds: row.uptime_seconds,
             runtime: row.runtime.clone(),
-            delivery_mode: row.delivery_mode.map(|mode| mode.as_str().to_owned()),
+            delivery_mode: row.delivery_mode,
             x: row.x,
             y: row.y,
             collapsed: row.collapsed,

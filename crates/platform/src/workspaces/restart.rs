@@ -91,7 +91,7 @@ impl Workspaces {
             apply_template: request.apply_template,
             rebuild_config: request.rebuild_config,
             name: &row.name,
-            runtime: &row.runtime,
+            runtime: row.runtime.as_str(),
         };
         let source = choose_restart(&asked, &self.inner.allowlist, &sources);
         let files = match source.dir() {

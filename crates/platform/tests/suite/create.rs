@@ -8,7 +8,7 @@ use crate::common::*;
 fn named(name: &str) -> CreateWorkspace {
     CreateWorkspace {
         name: name.to_owned(),
-        runtime: Some("echo".to_owned()),
+        runtime: Some("echo".into()),
         ..CreateWorkspace::default()
     }
 }
@@ -29,9 +29,9 @@ const BAD: &[Bad] = &[
     ("invalid workspace fields", |r| r.role = Some("a\u{1b}[0m".to_owned())),
     ("invalid workspace fields", |r| r.role = Some("r".repeat(1001))),
     ("invalid workspace fields", |r| r.model = Some("m".repeat(101))),
-    ("invalid workspace fields", |r| r.runtime = Some("r\n".to_owned())),
+    ("invalid workspace fields", |r| r.runtime = Some("r\n".into())),
     ("delivery_mode must be 'push' or 'poll'", |r| {
-        r.delivery_mode = Some("pigeon".to_owned());
+        r.delivery_mode = Some("pigeon".into());
     }), // LIFE-5, LIFE-63
     ("invalid template", |r| r.template = Some("../escape".to_owned())), // LIFE-64
     ("invalid template", |r| {
@@ -49,10 +49,10 @@ const BAD: &[Bad] = &[
         r.workspace_dir = Some("/etc/x".to_owned());
     }),
     ("invalid workspace access", |r| {
-        r.workspace_access = Some("sometimes".to_owned());
+        r.workspace_access = Some("sometimes".into());
     }),
     ("invalid workspace access", |r| {
-        r.workspace_access = Some("read_only".to_owned());
+        r.workspace_access = Some("read_only".into());
     }),
     ("budget_limit must not be negative", |r| r.budget_limit = Some(-1)),
     ("parent_id does not name a workspace", |r| {
@@ -361,7 +361,7 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let request = CreateWorkspace {
             name: "Laptop".to_owned(),
-            runtime: Some("external".to_owned()),
+            runtime: Some("external".into()),
             url: Some("http://localhost:9/".to_owned()),
             ..CreateWorkspace::default()
         };

@@ -83,7 +83,7 @@ both_engines! {
         let id = harness.online("Lead").await;
         let activity = &harness.platform.activity;
         let report = |kind: &str, source: Option<String>| ReportActivity {
-            activity_type: kind.to_owned(),
+            activity_type: kind.into(),
             source_id: source,
             summary: Some("did it".to_owned()),
             ..ReportActivity::default()
@@ -171,7 +171,7 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
         let report = ReportActivity {
-            activity_type: "agent_log".to_owned(),
+            activity_type: "agent_log".into(),
             summary: Some("é".repeat(limits::REPORT_TEXT_BYTES / 2)),
             ..ReportActivity::default()
         };
@@ -194,7 +194,7 @@ both_engines! {
         let id = harness.online("Lead").await;
         let activity = &harness.platform.activity;
         let report = ReportActivity {
-            activity_type: "agent_log".to_owned(),
+            activity_type: "agent_log".into(),
             ..ReportActivity::default()
         };
         let (word, text) = (Some("x".repeat(256)), Some("x".repeat(65_537)));
@@ -208,7 +208,7 @@ both_engines! {
             ),
             (
                 ReportActivity {
-                    status: word,
+                    status: word.map(Into::into),
                     ..report.clone()
                 },
                 "status exceeds 255 bytes",

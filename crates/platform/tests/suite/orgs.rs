@@ -20,7 +20,7 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let request = ImportOrg {
             dir: Some("starter".to_owned()),
-            runtime: Some("echo".to_owned()),
+            runtime: Some("echo".into()),
             model: Some("anthropic/claude".to_owned()),
             ..ImportOrg::default()
         };
@@ -164,7 +164,7 @@ both_engines! {
         let harness = Harness::without_backend(&url).await;
         let request = ImportOrg {
             dir: Some("starter".to_owned()),
-            runtime: Some("echo".to_owned()),
+            runtime: Some("echo".into()),
             ..ImportOrg::default()
         };
         let imported = harness.platform.orgs.import(request).await.unwrap();
@@ -249,7 +249,7 @@ both_engines! {
         let harness = Harness::new(&url).await;
         let starter = |runtime: Option<&str>| ImportOrg {
             dir: Some("starter".to_owned()),
-            runtime: runtime.map(str::to_owned),
+            runtime: runtime.map(Into::into),
             ..ImportOrg::default()
         };
         let missing = async |request| match harness.platform.orgs.import(request).await {
@@ -334,7 +334,7 @@ both_engines! {
             "provide 'dir' or 'template'"
         );
         let runtime = ImportOrg {
-            runtime: Some("langgraph".to_owned()),
+            runtime: Some("langgraph".into()),
             ..dir("starter")
         };
         assert_eq!(import(runtime).await, "unknown runtime: langgraph");

@@ -1,8 +1,11 @@
 //! What an earlier server left behind (D17, D19).
 
-use molecule_core::{ActivityId, activity::ActivityType};
+use molecule_core::{
+    ActivityId,
+    activity::{ActivityStatus, ActivityType},
+};
 use molecule_platform::provisioning::{Recovered, StartPlan};
-use molecule_store::activity::{Durability, NewActivity, OPEN};
+use molecule_store::activity::{Durability, NewActivity};
 use molecule_testkit::{backend::ScriptedBackend, both_engines};
 
 use crate::common::*;
@@ -25,7 +28,7 @@ async fn succeeded_by(first: Harness, url: &str, backend: ScriptedBackend) -> (H
 /// Records the row of a stream that has begun.
 async fn open_stream(harness: &Harness, workspace: WorkspaceId) -> ActivityId {
     let row = NewActivity {
-        status: OPEN.to_owned(),
+        status: ActivityStatus::InProgress.into(),
         ..NewActivity::new(workspace, ActivityType::A2aReceive)
     };
     let id = row.id;
@@ -57,7 +60,7 @@ both_engines! {
         second.platform.begin().await.unwrap();
         let rows = second.feed(id).await;
         let status = |id| rows.iter().find(|row| row.id == id).map(|row| row.status.as_str());
-        assert_eq!((status(left), status(own)), (Some("error"), Some(OPEN)));
+        assert_eq!((status(left), status(own)), (Some("error"), Some("in_progress")));
     }
 
     async fn a_running_instance_is_adopted(url: String) {

@@ -16,7 +16,7 @@ fn register(id: impl std::fmt::Display) -> Register {
         id: id.to_string(),
         agent_card: raw(&json!({ "name": "agent" })),
         url: String::new(),
-        delivery_mode: String::new(),
+        delivery_mode: "".into(),
     }
 }
 
@@ -76,7 +76,7 @@ both_engines! {
         );
         // The mode is judged before the gate, the URL after it: a stranger causes no lookup.
         let mode = Register {
-            delivery_mode: "pigeon".to_owned(),
+            delivery_mode: "pigeon".into(),
             ..register(id)
         };
         assert!(matches!(
@@ -84,7 +84,7 @@ both_engines! {
             Err(RegisterError::BadMode)
         ));
         let push = Register {
-            delivery_mode: "push".to_owned(),
+            delivery_mode: "push".into(),
             url: "http://127.0.0.1/".to_owned(),
             ..register(id)
         };
@@ -115,7 +115,7 @@ both_engines! {
         assert_eq!(harness.row(id).await.delivery_mode, Some(DeliveryMode::Poll));
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
         let push = Register {
-            delivery_mode: "push".to_owned(),
+            delivery_mode: "push".into(),
             url: "http://localhost:9/".to_owned(),
             ..register(id)
         };
@@ -124,7 +124,7 @@ both_engines! {
             DeliveryMode::Push
         );
         let said_nothing = Register {
-            delivery_mode: String::new(),
+            delivery_mode: "".into(),
             ..push
         };
         let reply = registry.register(&identity, said_nothing).await.unwrap();
@@ -203,7 +203,7 @@ both_engines! {
             ("http://0x7f000001/", "url points to a blocked address range (loopback)"), // SEC-171
         ] {
             let push = Register {
-                delivery_mode: "push".to_owned(),
+                delivery_mode: "push".into(),
                 url: bad.to_owned(),
                 ..register(id)
             };
@@ -223,14 +223,14 @@ both_engines! {
         let (id, identity) = awaiting(&harness, "Laptop").await;
         let registry = &harness.platform.registry;
         let push = Register {
-            delivery_mode: "push".to_owned(),
+            delivery_mode: "push".into(),
             url: "http://localhost:9/".to_owned(),
             ..register(id)
         };
         registry.register(&identity, push).await.unwrap();
         for address in ["remote://no-inbound", "http://169.254.0.1:1/", ""] {
             let poll = Register {
-                delivery_mode: "poll".to_owned(),
+                delivery_mode: "poll".into(),
                 url: address.to_owned(),
                 ..register(id)
             };
@@ -301,7 +301,7 @@ both_engines! {
         assert_eq!(harness.store.workspace(id).await.unwrap(), None);
 
         let poll = Register {
-            delivery_mode: "poll".to_owned(),
+            delivery_mode: "poll".into(),
             ..register(id)
         };
         let reply = registry.register(&admin(), poll).await.unwrap();
@@ -345,7 +345,7 @@ both_engines! {
             "required mode: {refused:?}"
         );
         let poll = Register {
-            delivery_mode: "poll".to_owned(),
+            delivery_mode: "poll".into(),
             ..register(id)
         };
         let first = registry.register(&anonymous(), poll.clone()).await.unwrap();
@@ -891,7 +891,7 @@ mod guard {
             let harness = under(&url, open).await;
             let (id, identity) = awaiting(&harness, "Laptop").await;
             let names = [agent.reported_url(), agent.url(), format!("http://[::ffff:127.0.0.1]:{port}/agent")];
-            let push = |url: &str| Register { delivery_mode: "push".to_owned(), url: url.to_owned(), ..register(id) };
+            let push = |url: &str| Register { delivery_mode: "push".into(), url: url.to_owned(), ..register(id) };
             for name in &names {
                 harness.platform.registry.register(&identity, push(name)).await.unwrap();
                 harness.ask(id, "x").await.unwrap();

@@ -82,7 +82,7 @@ both_engines! {
             id: id.to_string(),
             agent_card: raw(&json!({ "name": "old" })),
             url: String::new(),
-            delivery_mode: String::new(),
+            delivery_mode: "".into(),
         };
         let refused = harness.platform.registry.register(&proven, again).await;
         assert!(
@@ -546,7 +546,7 @@ both_engines! {
             id: id.to_string(),
             agent_card: raw(&json!({})),
             url: String::new(),
-            delivery_mode: String::new(),
+            delivery_mode: "".into(),
         };
         match harness.platform.registry.register(&old, register).await {
             Ok(reply) => assert!(

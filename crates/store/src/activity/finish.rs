@@ -1,11 +1,8 @@
-use molecule_core::{ActivityId, text::storable};
+use molecule_core::{ActivityId, activity::ActivityStatus, text::storable};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::SharedText;
 use crate::{Store, StoreError, entities::activity};
-
-/// Status of a row whose stream has not ended (D15).
-pub const OPEN: &str = "in_progress";
 
 /// How a row that was recorded early ended.
 #[derive(Debug, Clone)]
@@ -16,8 +13,8 @@ pub struct Finished {
     pub tool_trace: Option<String>,
     /// How long it took, milliseconds.
     pub duration_ms: Option<i64>,
-    /// `ok` or `error`.
-    pub status: String,
+    /// Well or badly.
+    pub status: ActivityStatus,
     /// Why it failed.
     pub error_detail: Option<String>,
 }
@@ -35,10 +32,10 @@ impl Store {
             .col_expr(Column::ResponseBody, Expr::value(body))
             .col_expr(Column::ToolTrace, Expr::value(text(finished.tool_trace)))
             .col_expr(Column::DurationMs, Expr::value(finished.duration_ms))
-            .col_expr(Column::Status, Expr::value(finished.status))
+            .col_expr(Column::Status, Expr::value(finished.status.as_str()))
             .col_expr(Column::ErrorDetail, Expr::value(text(finished.error_detail)))
             .filter(Column::Id.eq(id.uuid()))
-            .filter(Column::Status.eq(OPEN));
+            .filter(Column::Status.eq(ActivityStatus::InProgress.as_str()));
         self.db
             .tx(|tx| Box::pin(async move { Ok(update.exec(tx).await?.rows_affected > 0) }))
             .await
@@ -52,13 +49,16 @@ impl Store {
     pub async fn close_interrupted_activity(&self) -> Result<u64, StoreError> {
         use activity::Column;
         let update = activity::Entity::update_many()
-            .col_expr(Column::Status, Expr::value("error"))
+            .col_expr(Column::Status, Expr::value(ActivityStatus::Error.as_str()))
             .col_expr(
                 Column::ErrorDetail,
                 Expr::value("interrupted: the server stopped before the reply ended"),
             )
             // Spelled out: as a parameter the condition of the partial index would not be recognised.
-            .filter(Expr::cust(format!("status = '{OPEN}'")));
+            .filter(Expr::cust(format!(
+                "status = '{}'",
+                ActivityStatus::InProgress.as_str()
+            )));
         self.db
             .tx(|tx| Box::pin(async move { Ok(update.exec(tx).await?.rows_affected) }))
             .await

@@ -6,8 +6,8 @@ mod retention;
 mod text;
 mod writer;
 
-pub use finish::{Finished, OPEN};
-pub use query::{ActivityFilter, FeedError, SourceFilter};
+pub use finish::Finished;
+pub use query::FeedError;
 #[cfg(test)]
 pub(crate) use query::{Span, feed};
 pub use retention::Pruned;
@@ -16,7 +16,10 @@ pub(crate) use retention::prune;
 pub use text::SharedText;
 pub use writer::{ActivityWriter, Durability};
 
-use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType};
+use molecule_core::{
+    ActivityId, Timestamp, Word, WorkspaceId,
+    activity::{ActivityStatus, ActivityType},
+};
 
 /// A row about to be recorded.
 #[derive(Debug, Clone)]
@@ -36,7 +39,7 @@ pub struct NewActivity {
     /// JSON text, stored as it is.
     pub tool_trace: Option<String>,
     pub duration_ms: Option<i64>,
-    pub status: String,
+    pub status: Word<ActivityStatus>,
     pub error_detail: Option<String>,
 }
 
@@ -56,7 +59,7 @@ impl NewActivity {
             response_body: None,
             tool_trace: None,
             duration_ms: None,
-            status: "ok".to_owned(),
+            status: ActivityStatus::Ok.into(),
             error_detail: None,
         }
     }
@@ -76,7 +79,7 @@ pub struct Activity {
     pub seq: crate::events::Seq,
     pub id: ActivityId,
     pub workspace_id: WorkspaceId,
-    pub activity_type: String,
+    pub activity_type: Word<ActivityType>,
     pub source_id: Option<WorkspaceId>,
     pub target_id: Option<WorkspaceId>,
     pub method: Option<String>,
@@ -85,7 +88,7 @@ pub struct Activity {
     pub response_body: Option<String>,
     pub tool_trace: Option<String>,
     pub duration_ms: Option<i64>,
-    pub status: String,
+    pub status: Word<ActivityStatus>,
     pub error_detail: Option<String>,
     pub created_at: Timestamp,
 }

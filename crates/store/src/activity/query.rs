@@ -1,4 +1,9 @@
-use molecule_core::{ActivityId, Timestamp, WorkspaceId, limits, text::storable};
+use molecule_core::{
+    ActivityId, Timestamp, Word, WorkspaceId,
+    activity::{ActivityFilter, SourceFilter},
+    limits,
+    text::storable,
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Select,
@@ -7,34 +12,6 @@ use sea_orm::{
 
 use super::Activity;
 use crate::{Store, StoreError, entities::activity, events::Seq};
-
-/// Which rows of a feed (ACT §1.2). All parts compose with AND.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActivityFilter {
-    /// Exact kind; an unknown one matches nothing.
-    pub activity_type: Option<String>,
-    /// People or agents.
-    pub source: Option<SourceFilter>,
-    /// Source or target is this workspace (ACT-20).
-    pub peer: Option<WorkspaceId>,
-    /// Recorded at or after.
-    pub since: Option<Timestamp>,
-    /// Recorded strictly before (ACT-22).
-    pub before: Option<Timestamp>,
-    /// Rows strictly after this row, oldest first (ACT-23).
-    pub after: Option<ActivityId>,
-    /// At most so many.
-    pub limit: u64,
-}
-
-/// Who began it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceFilter {
-    /// No source workspace: a person on the canvas, or the system.
-    Canvas,
-    /// Another workspace.
-    Agent,
-}
 
 /// Why a feed could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +30,7 @@ impl From<activity::Model> for Activity {
             seq: Seq(row.seq),
             id: ActivityId::from_uuid(row.id),
             workspace_id: WorkspaceId::from_uuid(row.workspace_id),
-            activity_type: row.activity_type,
+            activity_type: Word::from(row.activity_type),
             source_id: row.source_id.map(WorkspaceId::from_uuid),
             target_id: row.target_id.map(WorkspaceId::from_uuid),
             method: row.method,
@@ -62,7 +39,7 @@ impl From<activity::Model> for Activity {
             response_body: row.response_body,
             tool_trace: row.tool_trace,
             duration_ms: row.duration_ms,
-            status: row.status,
+            status: Word::from(row.status),
             error_detail: row.error_detail,
             created_at: Timestamp::from_micros(row.created_at),
         }
@@ -128,7 +105,7 @@ fn confined(workspace: WorkspaceId, filter: &ActivityFilter, span: Span) -> Sele
     let kind = filter
         .activity_type
         .as_ref()
-        .map(|kind| Column::ActivityType.eq(storable(kind).into_owned()));
+        .map(|kind| Column::ActivityType.eq(storable(kind.as_str()).into_owned()));
     let source = filter.source.map(|source| match source {
         SourceFilter::Canvas => Column::SourceId.is_null(),
         SourceFilter::Agent => Column::SourceId.is_not_null(),

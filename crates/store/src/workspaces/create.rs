@@ -1,4 +1,4 @@
-use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess};
+use molecule_core::{DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess};
 use molecule_db::now;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, Set};
 
@@ -19,7 +19,7 @@ pub struct NewWorkspace {
     pub name: String,
     pub role: Option<String>,
     pub tier: i32,
-    pub runtime: String,
+    pub runtime: Runtime,
     pub status: WorkspaceStatus,
     pub parent_id: Option<WorkspaceId>,
     pub template: Option<String>,
@@ -73,7 +73,7 @@ async fn insert(tx: &DatabaseTransaction, new: NewWorkspace) -> Result<Seq, Stor
         name: Set(storable(&new.name).into_owned()),
         role: Set(new.role.map(|role| storable(&role).into_owned())),
         tier: Set(new.tier),
-        runtime: Set(new.runtime),
+        runtime: Set(new.runtime.as_str().to_owned()),
         status: Set(new.status.as_str().to_owned()),
         parent_id: Set(new.parent_id.map(WorkspaceId::uuid)),
         forwarded_to: Set(None),

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use molecule_core::{DeliveryMode, Timestamp, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
+use molecule_core::{DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ pub struct Workspace {
     pub name: String,
     pub role: Option<String>,
     pub tier: i32,
-    pub runtime: String,
+    pub runtime: Word<Runtime>,
     pub status: WorkspaceStatus,
     pub parent_id: Option<WorkspaceId>,
     pub awareness_namespace: String,
@@ -53,7 +53,7 @@ pub struct Workspace {
 pub struct RouteRow {
     pub id: WorkspaceId,
     pub name: String,
-    pub runtime: String,
+    pub runtime: Word<Runtime>,
     pub status: WorkspaceStatus,
     pub parent_id: Option<WorkspaceId>,
     pub url: String,
@@ -186,7 +186,7 @@ impl TryFrom<FullRow> for Workspace {
             name: row.name,
             role: row.role,
             tier: row.tier,
-            runtime: row.runtime,
+            runtime: Word::from(row.runtime),
             parent_id: row.parent_id.map(WorkspaceId::from_uuid),
             awareness_namespace: row.awareness_namespace,
             template: row.template,
@@ -224,7 +224,7 @@ impl TryFrom<RouteModel> for RouteRow {
         Ok(Self {
             id: WorkspaceId::from_uuid(row.id),
             name: row.name,
-            runtime: row.runtime,
+            runtime: Word::from(row.runtime),
             status: parse_status(&row.status)?,
             parent_id: row.parent_id.map(WorkspaceId::from_uuid),
             url: row.url,

@@ -1,10 +1,12 @@
-use molecule_core::{EventType, WorkspaceId, WorkspaceStatus};
+use molecule_core::{
+    WorkspaceId, WorkspaceStatus,
+    event::{self, Event},
+};
 use molecule_db::now;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, Statement, Value,
 };
-use serde_json::json;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -90,20 +92,19 @@ async fn remove(tx: &DatabaseTransaction, root: WorkspaceId) -> Result<Option<Re
     let changed = mark_removed(tx, &scope).await?;
     tokens::revoke_all(tx, &changed).await?;
     let changed: HashSet<WorkspaceId> = changed.into_iter().collect();
-    let removed_event = |id, payload| NewEvent {
-        event: EventType::WorkspaceRemoved,
-        workspace_id: id,
-        payload,
+    let removed_event = |id, cascade_deleted| {
+        let payload = event::Removed { cascade_deleted };
+        NewEvent::of(id, Event::WorkspaceRemoved(payload))
     };
     // Only rows that changed have an event (LIFE-36).
     let mut records: Vec<NewEvent> = below
         .iter()
         .filter(|row| changed.contains(&row.id))
-        .map(|row| removed_event(row.id, json!({})))
+        .map(|row| removed_event(row.id, None))
         .collect();
     let cascade = u64::try_from(records.len()).unwrap_or(u64::MAX);
     if changed.contains(&root) {
-        records.push(removed_event(root, json!({ "cascade_deleted": cascade })));
+        records.push(removed_event(root, Some(cascade)));
     }
     let seq = events::append(tx, records).await?;
     Ok(Some(Removed { seq, scope, cascade }))

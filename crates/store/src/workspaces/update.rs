@@ -1,4 +1,6 @@
-use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess};
+use molecule_core::{
+    DeliveryMode, Runtime, Word, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess,
+};
 use molecule_db::now;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set,
@@ -21,7 +23,7 @@ pub struct WorkspacePatch {
     pub role: Option<Option<String>>,
     pub tier: Option<i32>,
     pub parent_id: Option<Option<WorkspaceId>>,
-    pub runtime: Option<String>,
+    pub runtime: Option<Word<Runtime>>,
     pub workspace_dir: Option<Option<String>>,
     pub workspace_access: Option<WorkspaceAccess>,
     pub hibernation_idle_minutes: Option<Option<i32>>,
@@ -173,7 +175,11 @@ async fn apply(tx: &DatabaseTransaction, id: WorkspaceId, patch: WorkspacePatch)
             .map(|v| (Column::Role, Expr::value(v.map(|v| storable(&v).into_owned())))),
     );
     columns.extend(patch.tier.map(|v| (Column::Tier, Expr::value(v))));
-    columns.extend(patch.runtime.map(|v| (Column::Runtime, Expr::value(v))));
+    columns.extend(
+        patch
+            .runtime
+            .map(|v| (Column::Runtime, Expr::value(v.as_str().to_owned()))),
+    );
     columns.extend(patch.workspace_dir.map(|v| (Column::WorkspaceDir, Expr::value(v))));
     columns.extend(
         patch

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use molecule_core::{ActivityId, Timestamp, WorkspaceId, activity::ActivityType, limits};
+use molecule_core::{
+    ActivityId, Timestamp, Word, WorkspaceId,
+    activity::{ActivityFilter, ActivityType, SourceFilter},
+    limits,
+};
 use molecule_store::{
     Store,
-    activity::{Activity, ActivityFilter, ActivityWriter, Durability, FeedError, NewActivity, SourceFilter},
+    activity::{Activity, ActivityWriter, Durability, FeedError, NewActivity},
 };
 use sea_orm::prelude::Uuid;
 
@@ -181,7 +185,7 @@ molecule_testkit::both_engines! {
                     ] {
                         for after in cursors {
                             for limit in [0, 3, 1_000] {
-                                let activity_type = kind.map(str::to_owned);
+                                let activity_type = kind.map(Word::from);
                                 let filter = ActivityFilter {
                                     activity_type,
                                     source,
@@ -244,7 +248,7 @@ molecule_testkit::both_engines! {
     async fn a_kind_that_cannot_be_stored(url: String) {
         let world = world(&url).await;
         let filter = ActivityFilter {
-            activity_type: Some("\0".to_owned()),
+            activity_type: Some(Word::from("\0")),
             ..all()
         };
         assert!(ids(&world, &filter).await.is_empty());

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use molecule_core::{ActivityId, DeliveryMode, Timestamp, WorkspaceId, activity::ActivityType};
+use molecule_core::{
+    ActivityId, DeliveryMode, Timestamp, WorkspaceId,
+    activity::{ActivityFilter, ActivityStatus, ActivityType},
+};
 use molecule_store::{
     Store,
-    activity::{Activity, ActivityFilter, ActivityWriter, Durability, FeedError, Finished, NewActivity, OPEN},
+    activity::{Activity, ActivityWriter, Durability, FeedError, Finished, NewActivity},
     now,
     workspaces::NewWorkspace,
 };
@@ -22,7 +25,7 @@ async fn record(store: &Store, rows: Vec<NewActivity>) {
 
 fn open_row(workspace: WorkspaceId) -> NewActivity {
     NewActivity {
-        status: OPEN.to_owned(),
+        status: ActivityStatus::InProgress.into(),
         ..NewActivity::new(workspace, ActivityType::A2aReceive)
     }
 }
@@ -36,12 +39,12 @@ async fn row(store: &Store, workspace: WorkspaceId, id: ActivityId) -> Activity 
     rows.into_iter().find(|row| row.id == id).unwrap()
 }
 
-fn finished(status: &str, body: &str) -> Finished {
+fn finished(status: ActivityStatus, body: &str) -> Finished {
     Finished {
         response_body: Some(body.to_owned().into()),
         tool_trace: None,
         duration_ms: Some(7),
-        status: status.to_owned(),
+        status,
         error_detail: None,
     }
 }
@@ -55,7 +58,7 @@ molecule_testkit::both_engines! {
         let id = new.id;
         record(&store, vec![new]).await;
         let begun = row(&store, workspace, id).await;
-        assert!(store.finish_activity(id, finished("ok", "\"a\0\"")).await.unwrap());
+        assert!(store.finish_activity(id, finished(ActivityStatus::Ok, "\"a\0\"")).await.unwrap());
         let ended = row(&store, workspace, id).await;
         assert_eq!((ended.status.as_str(), ended.duration_ms), ("ok", Some(7)));
         assert_eq!(ended.response_body.as_deref(), Some("\"a\u{fffd}\"")); // ACT-5
@@ -64,7 +67,7 @@ molecule_testkit::both_engines! {
             (begun.seq, begun.created_at),
             "ACT-32: it keeps its place"
         );
-        assert!(!store.finish_activity(id, finished("error", "late")).await.unwrap());
+        assert!(!store.finish_activity(id, finished(ActivityStatus::Error, "late")).await.unwrap());
         assert_eq!(row(&store, workspace, id).await, ended);
     }
 

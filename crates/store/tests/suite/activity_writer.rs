@@ -6,10 +6,13 @@ use std::sync::{
 };
 
 use futures_util::future::join_all;
-use molecule_core::{ActivityId, EventType, WorkspaceId, activity::ActivityType};
+use molecule_core::{
+    ActivityId, EventType, WorkspaceId,
+    activity::{ActivityFilter, ActivityStatus, ActivityType},
+};
 use molecule_store::{
     DbErrorKind, Store,
-    activity::{Activity, ActivityFilter, ActivityWriter, Durability, NewActivity},
+    activity::{Activity, ActivityWriter, Durability, NewActivity},
     events::Seq,
 };
 use molecule_testkit::PATIENCE;
@@ -91,7 +94,7 @@ molecule_testkit::both_engines! {
             response_body: Some("null".to_owned().into()),
             tool_trace: Some("[ 1 ]".to_owned()),
             duration_ms: Some(i64::MAX),
-            status: "error".to_owned(),
+            status: ActivityStatus::Error.into(),
             error_detail: Some("e".to_owned()),
             ..NewActivity::new(workspace, ActivityType::Delegation)
         };
@@ -141,7 +144,7 @@ molecule_testkit::both_engines! {
             response_body: Some(r#""\ud800 \u0000""#.to_owned().into()),
             tool_trace: Some(text.to_owned()),
             error_detail: Some(text.to_owned()),
-            status: text.to_owned(),
+            status: text.into(),
             ..NewActivity::new(workspace, ActivityType::A2aReceive)
         };
         writer.record(odd, Durability::Process).await.unwrap();
@@ -150,7 +153,7 @@ molecule_testkit::both_engines! {
         assert_eq!((&stored.method, &stored.request_body), (&clean, &clean));
         assert_eq!((&stored.tool_trace, &stored.error_detail), (&clean, &clean));
         assert_eq!(
-            (Some(stored.status), stored.summary.as_deref()),
+            (Some(stored.status.to_string()), stored.summary.as_deref()),
             (clean, Some("\u{fffd}"))
         );
         assert_eq!(stored.response_body.as_deref(), Some(r#""\ud800 \u0000""#));

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use molecule_core::activity::ActivityType;
+use molecule_core::activity::{ActivityFilter, ActivityType};
 use molecule_store::{
-    activity::{ActivityFilter, ActivityWriter, Durability, NewActivity},
+    activity::{ActivityWriter, Durability, NewActivity},
     now,
     pulse::Pulse,
 };

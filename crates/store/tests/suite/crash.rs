@@ -5,10 +5,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use molecule_core::{EventType, WorkspaceId, activity::ActivityType};
+use molecule_core::{
+    EventType, WorkspaceId,
+    activity::{ActivityFilter, ActivityType},
+};
 use molecule_store::{
     Store, StoreError,
-    activity::{ActivityFilter, ActivityWriter, Durability, NewActivity},
+    activity::{ActivityWriter, Durability, NewActivity},
     events::Seq,
 };
 use sea_orm::{ConnectionTrait, prelude::Uuid};

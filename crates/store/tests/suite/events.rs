@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use molecule_core::{EventType, WorkspaceId, WorkspaceStatus};
+use molecule_core::{
+    EventType, WorkspaceId, WorkspaceStatus,
+    event::{CardUpdated, Event, Removed},
+};
 use molecule_store::{
     Store, StoreError,
     events::{NewEvent, RecordedEvent, Seq},
@@ -39,11 +42,9 @@ molecule_testkit::both_engines! {
         assert_eq!(store.record_events(Vec::new()).await.unwrap(), Seq(0));
         let (a, b) = (WorkspaceId::random(), WorkspaceId::random());
         // ACT-4, ACT-5: payloads are JSON whatever is in them; the subject need not exist.
-        let payload = json!({ "name": "a \"b\" \\ \u{1}\0 \u{1f980}", "z": 1, "a": [null] });
-        let rich = NewEvent {
-            payload: payload.clone(),
-            ..event(EventType::WorkspaceProvisioning, a)
-        };
+        let payload = json!({ "agent_card": { "name": "a \"b\" \\ \u{1}\0 \u{1f980}", "z": 1, "a": [null] } });
+        let card: CardUpdated = serde_json::from_value(payload.clone()).unwrap();
+        let rich = NewEvent::of(a, Event::AgentCardUpdated(card));
         let seq = store
             .record_events(vec![rich, event(EventType::WorkspaceOnline, b)])
             .await
@@ -172,15 +173,15 @@ molecule_testkit::both_engines! {
     async fn a_long_list_is_recorded_whole(url: String) {
         let store = open(&url).await;
         let many: Vec<_> = (0..1_500)
-            .map(|n| NewEvent {
-                payload: json!({ "n": n }),
-                ..event(EventType::WorkspaceRemoved, WorkspaceId::random())
+            .map(|n| {
+                let cascade_deleted = Some(n);
+                NewEvent::of(WorkspaceId::random(), Event::WorkspaceRemoved(Removed { cascade_deleted }))
             })
             .collect();
         assert_eq!(store.record_events(many).await.unwrap(), Seq(1_500));
         let rows = store.events_after(Seq(0), 2_000).await.unwrap();
         for (n, row) in rows.iter().enumerate() {
-            assert_eq!(row.payload, format!(r#"{{"n":{n}}}"#));
+            assert_eq!(row.payload, format!(r#"{{"cascade_deleted":{n}}}"#));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use molecule_core::{DeliveryMode, EventType, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
+use molecule_core::{DeliveryMode, EventType, Runtime, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
 use molecule_store::{
     Store, StoreError,
     workspaces::{Change, NewLayout, NewUrl, NewWorkspace, StartPlan, WorkspacePatch},
@@ -54,7 +54,7 @@ molecule_testkit::both_engines! {
             role: Some(None),
             tier: Some(4),
             parent_id: Some(None),
-            runtime: Some("native".to_owned()),
+            runtime: Some(Runtime::Native.into()),
             workspace_dir: Some(None),
             workspace_access: Some(WorkspaceAccess::ReadWrite),
             hibernation_idle_minutes: Some(None),

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use WorkspaceStatus::{Offline, Online, Removed};
-use molecule_core::{WorkspaceId, WorkspaceStatus, activity::ActivityType, credential::TokenHash};
+use molecule_core::{
+    WorkspaceId, WorkspaceStatus,
+    activity::{ActivityFilter, ActivityType},
+    credential::TokenHash,
+};
 use molecule_store::{
     Engine, StoreError,
-    activity::{ActivityFilter, ActivityWriter, Durability, NewActivity},
+    activity::{ActivityWriter, Durability, NewActivity},
     events::Seq,
     org_tokens::NewOrgToken,
     workspaces::{NewWorkspace, WorkspacePatch},

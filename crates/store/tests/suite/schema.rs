@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use molecule_core::{DeliveryMode, WorkspaceStatus, validate::WorkspaceAccess};
+use molecule_core::{DeliveryMode, WorkspaceStatus, model::Origin, validate::WorkspaceAccess};
 use molecule_db::Db;
-use molecule_store::{DbError, Engine, Store, secrets::Origin, workspaces::NewWorkspace};
+use molecule_store::{DbError, Engine, Store, workspaces::NewWorkspace};
 
 use crate::support::{at_once, column, count, create, describe, execute, open};
 

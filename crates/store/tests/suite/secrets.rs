@@ -1,9 +1,9 @@
 //! Secrets and the Config tab's documents.
 
-use molecule_core::{WorkspaceId, WorkspaceStatus};
+use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus, model::Origin};
 use molecule_store::{
     DbErrorKind,
-    secrets::{NewSecret, Origin, Sealed},
+    secrets::{NewSecret, Sealed},
     workspaces::NewWorkspace,
 };
 use serde_json::json;
@@ -72,13 +72,13 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let (a, b) = (create(&store, "a", None).await, create(&store, "b", None).await);
         for (name, status, runtime) in [
-            ("paused", WorkspaceStatus::Paused, "echo"),
-            ("removed", WorkspaceStatus::Removed, "echo"),
-            ("external", WorkspaceStatus::Online, "external"),
+            ("paused", WorkspaceStatus::Paused, Runtime::Echo),
+            ("removed", WorkspaceStatus::Removed, Runtime::Echo),
+            ("external", WorkspaceStatus::Online, Runtime::External),
         ] {
             let new = NewWorkspace {
                 status,
-                runtime: runtime.to_owned(),
+                runtime,
                 ..describe(name)
             };
             store.create_workspace(new).await.unwrap();

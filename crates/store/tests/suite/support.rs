@@ -1,10 +1,16 @@
 //! What the tests share: short ways to arrange rows and to look behind the store's back.
 
-use molecule_core::{EventType, WorkspaceId, WorkspaceStatus, credential::TokenHash, validate::WorkspaceAccess};
+use molecule_core::{
+    EventType, Runtime, WorkspaceId, WorkspaceStatus,
+    credential::TokenHash,
+    event::{self, Event},
+    model::Origin,
+    validate::WorkspaceAccess,
+};
 use molecule_store::{
     Engine, Store, StoreError,
     events::NewEvent,
-    secrets::{NewSecret, Origin, Sealed},
+    secrets::{NewSecret, Sealed},
     tokens::NewToken,
     workspaces::{Change, Guard, NewLayout, NewWorkspace, Transition},
 };
@@ -26,7 +32,7 @@ pub(crate) fn describe(name: &str) -> NewWorkspace {
         name: name.to_owned(),
         role: None,
         tier: 2,
-        runtime: "echo".to_owned(),
+        runtime: Runtime::Echo,
         status: WorkspaceStatus::Online,
         parent_id: None,
         template: None,
@@ -56,12 +62,26 @@ pub(crate) async fn create(store: &Store, name: &str, parent: Option<WorkspaceId
     id
 }
 
-pub(crate) fn event(event: EventType, workspace_id: WorkspaceId) -> NewEvent {
-    NewEvent {
-        event,
-        workspace_id,
-        payload: json!({}),
-    }
+/// An event of that name, of which nothing in particular is said.
+pub(crate) fn event(kind: EventType, id: WorkspaceId) -> NewEvent {
+    use event::{CardUpdated, FailureDetail, Nothing, Online, ProvisionFailed, Provisioning, Removed};
+    let event = match kind {
+        EventType::WorkspaceProvisioning => Event::WorkspaceProvisioning(Provisioning::default()),
+        EventType::WorkspaceOnline => Event::WorkspaceOnline(Online::Recovered(Nothing {})),
+        EventType::WorkspaceOffline => Event::WorkspaceOffline(Nothing {}),
+        EventType::WorkspaceDegraded => Event::WorkspaceDegraded(event::Degraded::Erring {
+            error_rate: 1.0,
+            sample_error: String::new(),
+        }),
+        EventType::WorkspaceRemoved => Event::WorkspaceRemoved(Removed::default()),
+        EventType::WorkspaceProvisionFailed => Event::WorkspaceProvisionFailed(ProvisionFailed {
+            error: String::new(),
+            detail: FailureDetail::None {},
+        }),
+        EventType::AgentCardUpdated => Event::AgentCardUpdated(CardUpdated { agent_card: json!({}) }),
+        kind => panic!("{kind:?} is not recorded, or not made here yet"),
+    };
+    NewEvent::of(id, event)
 }
 
 pub(crate) fn sealed(text: &str) -> Sealed {
@@ -111,7 +131,7 @@ pub(crate) async fn recorded(store: &Store) -> Vec<(String, WorkspaceId)> {
         .await
         .unwrap();
     rows.into_iter()
-        .map(|row| (row.event, row.workspace_id.unwrap()))
+        .map(|row| (row.event.to_string(), row.workspace_id.unwrap()))
         .collect()
 }
 

@@ -4,8 +4,8 @@
 //! two external workspaces that polled, a managed one that failed for want of a backend, a removed one, secrets, an org
 //! token and a message.
 
-use molecule_core::{WorkspaceStatus, credential::TokenHash};
-use molecule_store::{Engine, Store, activity::ActivityFilter};
+use molecule_core::{WorkspaceStatus, activity::ActivityFilter, credential::TokenHash};
+use molecule_store::{Engine, Store};
 
 use crate::support::{column, create};
 

@@ -1,11 +1,12 @@
 //! Creation and the plain reads.
 
 use molecule_core::{
-    DeliveryMode, EventType, WorkspaceId, WorkspaceStatus, credential::TokenHash, validate::WorkspaceAccess,
+    DeliveryMode, EventType, WorkspaceId, WorkspaceStatus, credential::TokenHash, model::Origin,
+    validate::WorkspaceAccess,
 };
 use molecule_store::{
     StoreError,
-    secrets::{NewSecret, Origin},
+    secrets::NewSecret,
     workspaces::{NewLayout, NewWorkspace},
 };
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use anyhow::Result;
 use clap::Args;
 use molecule_client::Client;
-use molecule_core::{Runtime, validate::WorkspaceAccess};
+use molecule_core::{Runtime, Word, validate::WorkspaceAccess};
 use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
 
 use super::wait_online;
@@ -124,14 +124,15 @@ async fn request(args: CreateArgs, client: &Client) -> Result<CreateWorkspace> {
     // A directory that nobody may use would be as good as none.
     let access = args
         .access
-        .or_else(|| dir.is_some().then(|| WorkspaceAccess::ReadWrite.as_str().to_owned()));
+        .map(Word::from)
+        .or_else(|| dir.is_some().then(|| WorkspaceAccess::ReadWrite.into()));
     Ok(CreateWorkspace {
         name: args.name,
         role: args.role,
         template: args.template,
         tier: args.tier,
         model: args.model,
-        runtime: runtime.map(|runtime| runtime.as_str().to_owned()),
+        runtime: runtime.map(Word::from),
         external: args.external,
         url: args.agent_url,
         workspace_dir: dir.map(|path| path.to_string_lossy().into_owned()),

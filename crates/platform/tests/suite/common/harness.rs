@@ -2,18 +2,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use molecule_backends::Backend;
-use molecule_core::{WorkspaceId, WorkspaceStatus, netguard::Policy, runtime::Allowlist};
+use molecule_core::{WorkspaceId, WorkspaceStatus, activity::ActivityFilter, netguard::Policy, runtime::Allowlist};
 use molecule_platform::{
     Config, Paths, Platform, Setup,
     credentials::{Identity, Principal},
     messaging::{Delivered, Message, MessagingError},
     secrets::Keyring,
 };
-use molecule_store::{
-    Store,
-    activity::{Activity, ActivityFilter},
-    workspaces::Workspace,
-};
+use molecule_store::{Store, activity::Activity, workspaces::Workspace};
 use molecule_testkit::{PATIENCE, backend::ScriptedBackend};
 use molecule_wire::{
     registry::{Heartbeat, Register, raw},
@@ -140,7 +136,7 @@ impl Harness {
     pub(crate) async fn started_below(&self, name: &str, parent: Option<WorkspaceId>) -> WorkspaceId {
         let request = CreateWorkspace {
             name: name.to_owned(),
-            runtime: Some("echo".to_owned()),
+            runtime: Some("echo".into()),
             parent_id: parent.map(|parent| parent.to_string()),
             ..CreateWorkspace::default()
         };
@@ -180,7 +176,7 @@ impl Harness {
             .unwrap();
         let token = created.connection.unwrap().auth_token;
         let register = Register {
-            delivery_mode: "poll".to_owned(),
+            delivery_mode: "poll".into(),
             ..registration(created.id)
         };
         self.platform
@@ -278,7 +274,7 @@ impl Harness {
         events.reverse();
         events
             .into_iter()
-            .map(|event| (event.event_type, event.payload))
+            .map(|event| (event.event_type.to_string(), event.payload))
             .collect()
     }
 
@@ -399,7 +395,7 @@ fn registration(id: WorkspaceId) -> Register {
         id: id.to_string(),
         agent_card: raw(&json!({ "name": "agent", "version": "1.0.0" })),
         url: String::new(),
-        delivery_mode: String::new(),
+        delivery_mode: "".into(),
     }
 }
 

@@ -182,7 +182,7 @@ fn model(seq: i64, at: i64, row: NewActivity) -> activity::ActiveModel {
         response_body: Set(body(row.response_body)),
         tool_trace: Set(text(row.tool_trace)),
         duration_ms: Set(row.duration_ms),
-        status: Set(storable(&row.status).into_owned()),
+        status: Set(storable(row.status.as_str()).into_owned()),
         error_detail: Set(text(row.error_detail)),
         idempotency_key: Set(None::<String>),
         created_at: Set(at),

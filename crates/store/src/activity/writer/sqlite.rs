@@ -136,7 +136,7 @@ fn insert(tx: &Transaction<'_>, batch: &[Job]) -> rusqlite::Result<()> {
             row.response_body.as_deref().map(storable),
             row.tool_trace.as_deref().map(storable),
             row.duration_ms,
-            storable(&row.status),
+            storable(row.status.as_str()),
             row.error_detail.as_deref().map(storable),
             at + offset,
         ])?;
