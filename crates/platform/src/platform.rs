@@ -138,7 +138,7 @@ impl Platform {
         let library = Arc::new(OrgLibrary::new(paths.orgs));
         let allowlist = Arc::new(allowlist);
         let timeouts = Arc::new(ProvisionTimeouts::new((*catalogue).clone(), config.provision_timeout));
-        let instances = LiveInstances::new(backend.clone());
+        let instances = LiveInstances::new(backend.clone(), ground.changes());
         let provisioner = Provisioner::new(provisioning::Parts {
             ground: ground.clone(),
             lifecycle: lifecycle.clone(),

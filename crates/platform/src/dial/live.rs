@@ -18,6 +18,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use molecule_backends::{Backend, Running};
 use molecule_core::WorkspaceId;
+use molecule_store::changes::{Changes, Follower};
 use parking_lot::RwLock;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
@@ -98,15 +99,17 @@ impl Life {
 }
 
 impl LiveInstances {
-    /// Of a backend; none lives yet.
+    /// Of a backend; none lives yet. An instance of a removed workspace is not dialled any more, whether or not it could
+    /// be stopped.
     #[must_use]
-    pub fn new(backend: Option<Arc<dyn Backend>>) -> Self {
-        let inner = Inner {
+    pub fn new(backend: Option<Arc<dyn Backend>>, changes: &Changes) -> Self {
+        let inner = Arc::new(Inner {
             backend,
             tls: Connector::tls(),
             by_workspace: RwLock::default(),
-        };
-        Self { inner: Arc::new(inner) }
+        });
+        changes.follow(&inner);
+        Self { inner }
     }
 
     /// An instance was started or adopted. One without an address cannot be dialled.
@@ -142,10 +145,7 @@ impl LiveInstances {
 
     /// Whatever runs for the workspace has ended or is about to be ended.
     pub fn ended(&self, workspace: WorkspaceId) {
-        let ended = self.inner.by_workspace.write().remove(&workspace);
-        if let Some(instance) = ended {
-            instance.life.ended.store(true, Ordering::Release);
-        }
+        self.inner.forget(workspace);
     }
 
     /// The instance of that generation has ended.
@@ -169,6 +169,21 @@ impl LiveInstances {
             .get(&workspace)
             .filter(|instance| instance.life.generation == generation);
         instance.cloned().ok_or(NotLive)
+    }
+}
+
+impl Inner {
+    fn forget(&self, workspace: WorkspaceId) {
+        if let Some(instance) = self.by_workspace.write().remove(&workspace) {
+            instance.life.ended.store(true, Ordering::Release);
+        }
+    }
+}
+
+// Not `PerWorkspace`: who holds an instance has to see that it is forgotten.
+impl Follower for Inner {
+    fn gone(&self, workspace: WorkspaceId) {
+        self.forget(workspace);
     }
 }
 
@@ -217,7 +232,8 @@ mod tests {
     async fn an_instance_that_was_replaced_is_dialled_no_more() {
         // D32: though another one of the same generation runs by now.
         let backend = ScriptedBackend::default();
-        let instances = LiveInstances::new(Some(Arc::new(backend.clone())));
+        let changes = Changes::default();
+        let instances = LiveInstances::new(Some(Arc::new(backend.clone())), &changes);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let id = WorkspaceId::random();
@@ -235,5 +251,24 @@ mod tests {
         assert!(instances.find(id, 0).is_ok());
         instances.ended_of(id, 0);
         assert!(instances.find(id, 0).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_instance_of_a_removed_workspace_is_dialled_no_more() {
+        // LIFE-106: though its stop has failed, and though somebody has found it already.
+        let backend = ScriptedBackend::default();
+        let changes = Changes::default();
+        let instances = LiveInstances::new(Some(Arc::new(backend.clone())), &changes);
+        let (gone, stays) = (WorkspaceId::random(), WorkspaceId::random());
+        for id in [gone, stays] {
+            backend.leave_behind(id, 0, "http://127.0.0.1:1/");
+            instances.began(id, 0, Some("http://127.0.0.1:1/"));
+        }
+        let found = instances.find(gone, 0).unwrap();
+        changes.changed(gone);
+        assert!(found.life.goes_on().await);
+        changes.gone(gone);
+        assert!(instances.find(gone, 0).is_err() && !found.life.goes_on().await);
+        assert!(instances.find(stays, 0).is_ok());
     }
 }

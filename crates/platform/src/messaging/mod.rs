@@ -21,12 +21,11 @@ pub use failure::{BodyFailure, PushFailure};
 pub use flights::Crowded;
 pub use frames::{FrameStream, ReaderTooSlow};
 
-use std::{collections::HashMap, fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use molecule_a2a::NormaliseError;
-use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus, limits};
+use molecule_core::{Timestamp, WorkspaceStatus, limits};
 use molecule_store::{StoreError, activity::ActivityWriter};
-use parking_lot::Mutex;
 
 use self::{
     flights::{Bounds, Flights},
@@ -37,6 +36,7 @@ use crate::{
     credentials::{Credentials, InboundSecrets},
     dial::{Dialer, LiveInstances, NotLive},
     ground::Ground,
+    kept::PerWorkspace,
     provisioning::Provisioner,
     pulses::{Overrides, Pulses},
 };
@@ -128,7 +128,7 @@ struct Inner {
     log: ActivityLog,
     dialer: Dialer,
     /// When workspaces last reached another one, flushed with the pulses.
-    outbound: Mutex<HashMap<WorkspaceId, Timestamp>>,
+    outbound: PerWorkspace<Timestamp>,
     /// Holds the replies that are in memory at once to a limit (D15).
     memory: ReplyMemory,
     /// Bounds the calls that are under way at once.
@@ -172,7 +172,7 @@ impl Messenger {
         let inner = Inner {
             log: ActivityLog::new(&parts.ground, parts.writer.clone()),
             dialer: Dialer::new(parts.config.netguard, parts.instances.clone()),
-            outbound: Mutex::default(),
+            outbound: PerWorkspace::new(parts.ground.changes()),
             memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),
             flights: Flights::new(Bounds {
                 all: parts.config.a2a_in_flight,
