@@ -24,6 +24,8 @@ pub trait LogControl: Send + Sync {
 pub struct ApiConfig {
     /// Limits of requests.
     pub rates: Rates,
+    /// Memory for their bodies.
+    pub bodies: Bodies,
     /// `CORS_ORIGINS`, trimmed; `None` when unset, which in required mode means nobody (D2) and in open mode the two
     /// local development origins (SEC-202).
     pub cors_origins: Option<Vec<String>>,
@@ -50,6 +52,7 @@ impl Default for ApiConfig {
             log: None,
             trusted_proxies: Vec::new(),
             rates: Rates::default(),
+            bodies: Bodies::default(),
             cors_origins: None,
             metrics_public: false,
             metrics: None,
@@ -70,12 +73,34 @@ impl std::fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiConfig")
             .field("rates", &self.rates)
+            .field("bodies", &self.bodies)
             .field("cors_origins", &self.cors_origins)
             .field("trusted_proxies", &self.trusted_proxies)
             .field("metrics_public", &self.metrics_public)
             .field("org_id", &self.org_id)
             .field("test_tokens", &self.test_tokens)
             .finish_non_exhaustive()
+    }
+}
+
+/// Memory for request bodies, bytes (D33).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bodies {
+    /// All together; at least [`limits::JSON_BODY_BYTES`], or the longest body is never taken.
+    pub all: usize,
+    /// Of one admin credential; at least the same.
+    pub of_admin: usize,
+    /// Of agents and strangers together. One of them gets a quarter, in which [`limits::WORKSPACE_BODY_BYTES`] fit.
+    pub of_guests: usize,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self {
+            all: limits::BODIES_BYTES,
+            of_admin: limits::ADMIN_BODIES_BYTES,
+            of_guests: limits::GUEST_BODIES_BYTES,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ mod workspaces;
 
 pub use ipnet::IpNet;
 
-pub use config::{ApiConfig, LogControl, Rates};
+pub use config::{ApiConfig, Bodies, LogControl, Rates};
 pub use route::{Class, Route, Verb};
 pub use routes::ROUTES;
 

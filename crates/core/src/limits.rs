@@ -33,11 +33,13 @@ pub const CARD_BODY_BYTES: usize = 1 << 20;
 pub const JSON_BODY_BYTES: usize = 32 << 20;
 /// Bytes of a JSON body on a route that workspaces or strangers may call (D33).
 pub const WORKSPACE_BODY_BYTES: usize = 2 << 20;
-/// Bytes of request bodies that the server holds at once (D33).
+/// Bytes of request bodies that the server holds at once; default of `MOLECULE_BODIES_MEMORY_MB` (D33).
 pub const BODIES_BYTES: usize = 96 << 20;
-/// Of those, what one admin credential may take up: room for the longest body and half of another.
+/// Of those, what one admin credential may take up: room for the longest body and half of another. Default of
+/// `MOLECULE_ADMIN_BODIES_MEMORY_MB`.
 pub const ADMIN_BODIES_BYTES: usize = 48 << 20;
-/// Of those, what agents and strangers may take up together; one of them gets a quarter of it.
+/// Of those, what agents and strangers may take up together; one of them gets a quarter of it. Default of
+/// `MOLECULE_GUEST_BODIES_MEMORY_MB`.
 pub const GUEST_BODIES_BYTES: usize = 64 << 20;
 /// Hops of an ancestor walk that decides communication (LIFE-40).
 pub const COMMUNICATION_WALK_HOPS: usize = 32;

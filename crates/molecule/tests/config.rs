@@ -52,6 +52,7 @@ fn defaults_are_the_limits_of_the_specification() {
     assert!(config.trusted_proxies.is_empty());
     assert_eq!(config.credential_rate, limits::CREDENTIAL_RATE);
     assert_eq!(config.sockets_per_credential, limits::SOCKETS_PER_CREDENTIAL);
+    assert_eq!(config.bodies, molecule_api::Bodies::default());
     assert_eq!(config.a2a_idle_timeout, limits::A2A_IDLE_TIMEOUT);
     assert_eq!(config.a2a_header_timeout, limits::A2A_HEADER_TIMEOUT);
     assert_eq!(config.remote_stale_after, limits::REMOTE_STALE_AFTER);
@@ -90,6 +91,51 @@ fn problems_of_form_hide_none_of_content() {
     assert!(
         told.iter().any(|problem| problem.starts_with("m.toml:3: auth")),
         "{told:?}"
+    );
+}
+
+// D33: whoever may send the longest body of a route gets it in, and a part is no more than the whole.
+#[test]
+fn memory_for_bodies_holds_the_longest() {
+    let of = |all, admin, guests| {
+        env(&[
+            ("MOLECULE_BODIES_MEMORY_MB", all),
+            ("MOLECULE_ADMIN_BODIES_MEMORY_MB", admin),
+            ("MOLECULE_GUEST_BODIES_MEMORY_MB", guests),
+        ])
+    };
+    let bodies = load(&of("32", "32", "8")).unwrap().config.bodies;
+    assert_eq!(
+        (bodies.all, bodies.of_admin, bodies.of_guests),
+        (32 << 20, 32 << 20, 8 << 20)
+    );
+    let refused = |all, admin, guests, told: &str| {
+        let all = problems(&of(all, admin, guests));
+        assert!(all.len() == 1 && all[0].contains(told), "{told}: {all:?}");
+    };
+    refused(
+        "256",
+        "31",
+        "8",
+        "MOLECULE_ADMIN_BODIES_MEMORY_MB: expected a whole number of MiB, 32 or more",
+    );
+    refused(
+        "256",
+        "32",
+        "7",
+        "MOLECULE_GUEST_BODIES_MEMORY_MB: expected a whole number of MiB, 8 or more",
+    );
+    refused(
+        "256",
+        "257",
+        "8",
+        "expected no more than bodies_memory_mb, which is 256 MiB",
+    );
+    refused(
+        "40",
+        "32",
+        "64",
+        "MOLECULE_GUEST_BODIES_MEMORY_MB: expected no more than bodies_memory_mb",
     );
 }
 

@@ -11,7 +11,6 @@ use std::{
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use molecule_core::limits;
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,6 +18,7 @@ use tokio::{
 };
 
 use super::Holder;
+use crate::config::Bodies;
 
 /// Bytes that any body may have without a share: heartbeats and most messages, which go on whatever others send.
 const UNRESERVED: usize = 16 << 10;
@@ -71,20 +71,20 @@ pub(crate) struct BodyMemory {
     /// What agents and strangers may take up together, so that the operator always has the rest.
     guests: Arc<Semaphore>,
     own: Mutex<HashMap<Holder, Weak<Semaphore>>>,
-}
-
-impl Default for BodyMemory {
-    fn default() -> Self {
-        let pool = |bytes: usize| Arc::new(Semaphore::new(bytes / 1024));
-        Self {
-            all: pool(limits::BODIES_BYTES),
-            guests: pool(limits::GUEST_BODIES_BYTES),
-            own: Mutex::default(),
-        }
-    }
+    sizes: Bodies,
 }
 
 impl BodyMemory {
+    pub(crate) fn new(sizes: Bodies) -> Self {
+        let pool = |bytes: usize| Arc::new(Semaphore::new(bytes / 1024));
+        Self {
+            all: pool(sizes.all),
+            guests: pool(sizes.of_guests),
+            own: Mutex::default(),
+            sizes,
+        }
+    }
+
     /// Reads a body of at most `limit` bytes for `holder`. One that announces more is not read at all.
     pub(crate) async fn read(&self, body: Body, limit: usize, holder: Holder) -> Result<Taken, Unreadable> {
         let hint = HttpBody::size_hint(&body);
@@ -134,8 +134,8 @@ impl BodyMemory {
             return pool;
         }
         let bytes = match holder {
-            Holder::Admin(_) | Holder::Local => limits::ADMIN_BODIES_BYTES,
-            Holder::Workspace(_) | Holder::Address(_) => limits::GUEST_BODIES_BYTES / 4,
+            Holder::Admin(_) | Holder::Local => self.sizes.of_admin,
+            Holder::Workspace(_) | Holder::Address(_) => self.sizes.of_guests / 4,
         };
         let pool = Arc::new(Semaphore::new(bytes / 1024));
         own.insert(holder, Arc::downgrade(&pool));
@@ -245,6 +245,7 @@ mod tests {
     use std::io::Error;
 
     use futures_util::{FutureExt, StreamExt, stream};
+    use molecule_core::limits;
 
     use super::*;
 
@@ -264,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn bodies_have_a_limit() {
         // SEC-190
-        let memory = BodyMemory::default();
+        let memory = BodyMemory::new(Bodies::default());
         for limit in [10, UNRESERVED + 10] {
             assert_eq!(read(&memory, Body::from(vec![0; limit]), limit).await, Ok(limit));
             let announced = read(&memory, Body::from(vec![0; limit + 1]), limit).await;
@@ -285,7 +286,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_trickling_body_is_given_up_in_the_end() {
-        let memory = BodyMemory::default();
+        let memory = BodyMemory::new(Bodies::default());
         let begun = Instant::now();
         assert_eq!(read(&memory, stalled(MIB), 2 * MIB).await, Err(Unreadable::TooSlow));
         assert_eq!(begun.elapsed(), BODY_LIMIT, "while there is memory it may stall");
@@ -294,7 +295,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stalled_body_gives_way_to_others() {
         // D33
-        let memory = BodyMemory::default();
+        let memory = BodyMemory::new(Bodies::default());
         let begun = Instant::now();
         let most = limits::GUEST_BODIES_BYTES / 4 / (2 * MIB);
         let mut bodies: Vec<_> = (0..most)
@@ -324,7 +325,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_gets_no_memory_is_told() {
         // D33
-        let memory = BodyMemory::default();
+        let memory = BodyMemory::new(Bodies::default());
         let begun = Instant::now();
         let held: Vec<_> = std::iter::from_fn(|| memory.reserve(AGENT, 2 * MIB).now_or_never().flatten()).collect();
         assert_eq!(held.len(), limits::GUEST_BODIES_BYTES / 4 / (2 * MIB));
@@ -343,7 +344,7 @@ mod tests {
     #[tokio::test]
     async fn a_share_lasts_as_long_as_its_body_and_what_was_made_of_it() {
         // D33
-        let memory = BodyMemory::default();
+        let memory = BodyMemory::new(Bodies::default());
         let left = || memory.all.available_permits();
         let before = left();
         let Taken { bytes, share } = memory.read(Body::from(vec![0; MIB]), MIB, AGENT).await.unwrap();
@@ -362,7 +363,7 @@ mod tests {
     #[tokio::test]
     async fn guests_leave_room_for_the_operator() {
         // D33
-        let memory = BodyMemory::default();
+        let memory = BodyMemory::new(Bodies::default());
         let take = |holder, bytes| memory.reserve(holder, bytes).now_or_never().flatten();
         let guests: Vec<_> = (0..1_000)
             .map_while(|of| take(Holder::Workspace(of), 2 * MIB))

@@ -56,7 +56,7 @@ impl Limits {
             credentials: Windows::new(rates.credential, limits::RATE_WINDOW),
             mints: Windows::new(rates.org_token_mints, HOUR),
             seats: Seats::new(rates.sockets),
-            bodies: BodyMemory::default(),
+            bodies: BodyMemory::new(config.bodies),
         }
     }
 }

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use molecule_api::IpNet;
+use molecule_api::{Bodies, IpNet};
 use molecule_backends::process::TierLimits;
-use molecule_core::{Runtime, contract::Sandbox};
+use molecule_core::{Runtime, contract::Sandbox, limits};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
@@ -133,6 +133,8 @@ pub struct ServerConfig {
     pub credential_rate: u32,
     /// Open event sockets per credential.
     pub sockets_per_credential: u32,
+    /// Memory for request bodies.
+    pub bodies: Bodies,
     /// Silence limit of a message.
     pub a2a_idle_timeout: Duration,
     /// Header limit of external agents.
@@ -281,6 +283,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         rate_limit: read.value(&s::RATE_LIMIT, parse::positive),
         credential_rate: read.value(&s::CREDENTIAL_RATE, parse::whole),
         sockets_per_credential: read.value(&s::SOCKETS_PER_CREDENTIAL, parse::whole),
+        bodies: bodies(&mut read),
         a2a_idle_timeout: read.value(&s::A2A_IDLE_TIMEOUT, parse::seconds),
         a2a_header_timeout: read.value(&s::A2A_HEADER_TIMEOUT, parse::seconds),
         a2a_in_flight: unlimited_if_zero(read.value(&s::A2A_IN_FLIGHT, parse::whole)),
@@ -363,7 +366,6 @@ fn agent_binary(read: &mut Reader<'_>) -> PathBuf {
     }
 }
 
-/// SEC-170. A word that is not known must not relax anything: it counts as `self-hosted`, whatever `org_id` is.
 /// What a bound of 0 stands for. Half of what fits: semaphores and sums of it need room.
 fn unlimited_if_zero(bound: u32) -> usize {
     match bound {
@@ -372,6 +374,7 @@ fn unlimited_if_zero(bound: u32) -> usize {
     }
 }
 
+/// SEC-170. A word that is not known must not relax anything: it counts as `self-hosted`, whatever `org_id` is.
 fn saas(read: &mut Reader<'_>, has_org: bool) -> bool {
     let given = read.variable(s::DEPLOY_MODE.env).is_some();
     match read.optional(&s::DEPLOY_MODE, text) {
@@ -406,6 +409,30 @@ fn tier_limits(read: &mut Reader<'_>) -> BTreeMap<i32, TierLimits> {
         }
     }
     limits
+}
+
+/// A part of memory is of the whole, and whoever has one can send the longest body that is theirs.
+fn bodies(read: &mut Reader<'_>) -> Bodies {
+    let longest = |bytes: usize| move |text: &str| parse::mebibytes(text, bytes >> 20);
+    let bodies = Bodies {
+        all: read.value(&s::BODIES_MEMORY_MB, longest(limits::JSON_BODY_BYTES)),
+        of_admin: read.value(&s::ADMIN_BODIES_MEMORY_MB, longest(limits::JSON_BODY_BYTES)),
+        of_guests: read.value(&s::GUEST_BODIES_MEMORY_MB, longest(4 * limits::WORKSPACE_BODY_BYTES)),
+    };
+    for (setting, part) in [
+        (&s::ADMIN_BODIES_MEMORY_MB, bodies.of_admin),
+        (&s::GUEST_BODIES_MEMORY_MB, bodies.of_guests),
+    ] {
+        if part > bodies.all {
+            let text = format!(
+                "expected no more than {}, which is {} MiB",
+                s::BODIES_MEMORY_MB.key,
+                bodies.all >> 20
+            );
+            read.problem(setting, text);
+        }
+    }
+    bodies
 }
 
 fn check_together(read: &mut Reader<'_>, config: &ServerConfig) {

@@ -153,6 +153,12 @@ settings! {
     CREDENTIAL_RATE = Setting::new("credential_rate", "MOLECULE_CREDENTIAL_RATE", Integer, "6000", "Requests per minute of one valid credential; 0 is no limit");
     /// Sockets per credential (D10).
     SOCKETS_PER_CREDENTIAL = Setting::new("sockets_per_credential", "MOLECULE_SOCKETS_PER_CREDENTIAL", Integer, "64", "Event sockets that one credential may hold open at once; 0 is no limit");
+    /// Memory for request bodies (D33).
+    BODIES_MEMORY_MB = Setting::new("bodies_memory_mb", "MOLECULE_BODIES_MEMORY_MB", Integer, "96", "Memory for request bodies that are being read or worked on, all together, MiB; at least 32. What finds no room within 10 s is answered with 503");
+    /// Memory for the request bodies of one admin credential (D33).
+    ADMIN_BODIES_MEMORY_MB = Setting::new("admin_bodies_memory_mb", "MOLECULE_ADMIN_BODIES_MEMORY_MB", Integer, "48", "Of bodies_memory_mb, what one admin credential may take up, MiB; at least 32, the longest body");
+    /// Memory for the request bodies of agents and strangers (D33).
+    GUEST_BODIES_MEMORY_MB = Setting::new("guest_bodies_memory_mb", "MOLECULE_GUEST_BODIES_MEMORY_MB", Integer, "64", "Of bodies_memory_mb, what agents and strangers may take up together, MiB; at least 8. One of them gets a quarter of it");
     /// Silence limit (A2A-65).
     A2A_IDLE_TIMEOUT = Setting::new("a2a_idle_timeout_seconds", "A2A_IDLE_TIMEOUT_SECONDS", Integer, "300", "Silence after which a message counts as met by a busy agent, seconds").lenient();
     /// Header limit (A2A-64, D13).

@@ -145,6 +145,7 @@ fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle) -> Resul
             sockets: config.sockets_per_credential,
             ..Rates::default()
         },
+        bodies: config.bodies,
         cors_origins: config.cors_origins.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
         metrics_public: config.metrics_public,

@@ -15,8 +15,9 @@ use crate::{
 };
 
 /// Why a workspace did not start. `Display` is what users read: generic for internal causes, whose texts carry paths
-/// and worse (PROV-35, LIFE-57); the causes go to the log.
-#[derive(Debug, thiserror::Error)]
+/// and worse (PROV-35, LIFE-57); the causes go to the log. As `&'static str` it is the outcome that is counted.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum StartFailure {
     /// LIFE-49: names every remedy.
     #[error(
@@ -84,6 +85,11 @@ fn missing_text(names: &[String]) -> String {
 }
 
 impl StartFailure {
+    /// The outcome that is counted.
+    pub(super) fn label(&self) -> &'static str {
+        self.into()
+    }
+
     /// What the event carries beside `error` (ACT-90).
     fn detail(&self) -> FailureDetail {
         match self {
@@ -131,6 +137,7 @@ mod tests {
             StartFailure::Undecryptable { workspace: false }.to_string(),
             "failed to decrypt global secret"
         );
+        assert_eq!(StartFailure::MissingEnv(Vec::new()).label(), "missing_env");
         let none = StartFailure::NoBackend.to_string();
         assert!(none.contains("Docker daemon") && none.contains("control-plane"));
     }

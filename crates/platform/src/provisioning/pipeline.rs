@@ -1,6 +1,12 @@
 //! The start pipeline (PROV §2), the same for every backend.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use molecule_backends::{Backend, BackendError, ConfigFile, Started, WorkspaceSpec};
@@ -22,7 +28,7 @@ use super::{Provisioner, StartFailure, StartFiles, StartPlan, slots::Slot};
 use crate::{credentials::InboundError, secrets::SecretError, supervise::panic_text};
 
 /// How long a registration waits for the start that led to it.
-const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Provisioner {
     /// Runs one start under the slot, unless the workspace has moved on from that incarnation: deadline, cancellation
@@ -46,7 +52,10 @@ impl Provisioner {
         tracing::info!(
             workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
         );
-        match self.attempt(&row, slot, &starting.cancel).await {
+        let begun = Instant::now();
+        let outcome = self.attempt(&row, slot, &starting.cancel).await;
+        tally(outcome.label(), begun.elapsed());
+        match outcome {
             Outcome::Started(started) => self.settle(&row, started).await,
             Outcome::Cancelled => {
                 tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
@@ -395,6 +404,23 @@ enum Outcome {
     Started(Started),
     Cancelled,
     Failed(StartFailure),
+}
+
+impl Outcome {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "started",
+            Self::Cancelled => "cancelled",
+            Self::Failed(failure) => failure.label(),
+        }
+    }
+}
+
+/// Counts a start that has ended, by how; the time it waited for its turn is part of it.
+pub(super) fn tally(outcome: &'static str, took: Duration) {
+    metrics::counter!("molecule_starts_total", "outcome" => outcome).increment(1);
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    metrics::counter!("molecule_start_milliseconds_total", "outcome" => outcome).increment(millis);
 }
 
 /// Names in the in-memory `config.yaml` that are absent or empty (PROV-24). Template directories are not checked: their

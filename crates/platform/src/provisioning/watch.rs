@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Provisioner, StartFailure,
     crashes::Sequel,
-    pipeline::declared,
+    pipeline::{declared, tally},
     slots::Turn,
 };
 use crate::{
@@ -168,6 +168,7 @@ impl Provisioner {
         let ask = Ask::from(Trigger::StartFailed).change(change).guard(guard).cause(cause);
         let failed = matches!(self.inner.lifecycle.apply(row.id, ask).await, Ok(Some(_)));
         if failed {
+            tally("never_registered", deadline);
             // Whatever is half started would only come back as a stranger.
             self.stop_failed(row.id, row.generation).await;
         }

@@ -214,6 +214,8 @@ impl Beat {
 }
 
 fn conclude<E: Failure>(name: &'static str, status: &mut LoopStatus, at: Timestamp, outcome: Result<(), E>) {
+    let ended = outcome.as_ref().err().map_or("ok", E::class).replace(' ', "_");
+    metrics::counter!("molecule_job_runs_total", "job" => name, "outcome" => ended).increment(1);
     match outcome {
         Ok(()) => {
             status.last_success_at = Some(at);
