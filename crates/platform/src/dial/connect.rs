@@ -41,7 +41,7 @@ pub(crate) enum ResolveError {
 /// The connection was there, the TLS handshake failed or took too long.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS handshake failed")]
-pub(crate) struct TlsError(#[source] BoxError);
+pub(crate) struct TlsError(#[source] pub(crate) BoxError);
 
 /// Connects to agents, over TLS where the URL says so.
 #[derive(Debug, Clone)]

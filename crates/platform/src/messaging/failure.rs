@@ -157,3 +157,31 @@ fn failure_of(cause: &(dyn std::error::Error + 'static), connecting: bool) -> Op
         kind => TransportFailure::of_io(kind),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use molecule_core::netguard::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_what_it_is() {
+        // A2A-62, A2A-64, A2A-87
+        use TransportFailure::{ConnectTimeout, Dns, Refused, Tls};
+        let of = |cause: &(dyn std::error::Error + 'static)| failure_of(cause, true);
+        assert_eq!(of(&NotLive), Some(PushFailure::NotLive));
+        assert_eq!(of(&TlsError("no".into())), Some(PushFailure::Transport(Tls)));
+        assert_eq!(of(&ResolveError::Refused(Refusal::Own)), Some(PushFailure::NotRoutable));
+        let unresolvable = ResolveError::Unresolvable(ErrorKind::NotFound.into());
+        assert_eq!(of(&unresolvable), Some(PushFailure::Transport(Dns)));
+        for (kind, failure) in [
+            (ErrorKind::TimedOut, ConnectTimeout),
+            (ErrorKind::ConnectionRefused, Refused),
+        ] {
+            assert_eq!(of(&Error::from(kind)), Some(PushFailure::Transport(failure)));
+        }
+        assert_eq!(of(&std::fmt::Error), None);
+    }
+}
