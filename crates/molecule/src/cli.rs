@@ -7,14 +7,8 @@ use clap_complete::Shell;
 
 use crate::{
     commands::{
-        backup::{BackupArgs, RestoreArgs},
-        cancel::CancelArgs,
-        events::EventsArgs,
-        org::OrgCommand,
-        secret::SecretCommand,
-        send::SendArgs,
-        token::TokenCommand,
-        ws::WsCommand,
+        cancel::CancelArgs, events::EventsArgs, org::OrgCommand, secret::SecretCommand, send::SendArgs,
+        token::TokenCommand, ws::WsCommand,
     },
     config::{Flags, settings},
 };
@@ -143,6 +137,40 @@ pub struct SandboxTrialArgs {
     /// Files and directories that must stay closed
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write, such as molecule.backup; it must not exist
+    pub file: PathBuf,
+    /// Put the admin token and the key of stored secrets into it: whoever reads the file can read every secret then
+    #[arg(long)]
+    pub with_keys: bool,
+    /// What of the server's settings says where its data is.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The file that `molecule backup` wrote
+    pub file: PathBuf,
+    /// Set aside what the data directory holds; tables of a PostgreSQL database are dropped
+    #[arg(long)]
+    pub replace: bool,
+    /// What of the server's settings says where its data is.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where a server's data is.
+#[derive(Debug, Default, Args)]
+pub struct Place {
+    /// Configuration file of the server [env: MOLECULE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `config`.

@@ -115,6 +115,8 @@ impl Platform {
         Box::pin(Self::build_inner(setup))
     }
 
+    /// Who is handed what.
+    // house: a table
     async fn build_inner(setup: Setup) -> Result<Self, BuildError> {
         let Setup {
             config,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Args;
 use molecule_platform::secrets::Keyring;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -11,7 +10,7 @@ use serde_json::json;
 use crate::{
     backup::{self, BackupError, Database, Found, Manifest, Source},
     boot::{DataDir, stored_secrets_key},
-    cli::{Global, ServerArgs},
+    cli::{BackupArgs, Global, Place, RestoreArgs, ServerArgs},
     config::{ServerConfig, Sources, load},
     exit::CliError,
     output::Output,
@@ -20,40 +19,6 @@ use crate::{
 
 /// How many files that could not be read are named.
 const NAMED: usize = 10;
-
-/// Arguments of `backup`.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    /// The file to write, such as molecule.backup; it must not exist
-    file: PathBuf,
-    /// Put the admin token and the key of stored secrets into it: whoever reads the file can read every secret then
-    #[arg(long)]
-    with_keys: bool,
-    /// What of the server's settings says where its data is.
-    #[command(flatten)]
-    place: Place,
-}
-
-/// Arguments of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    /// The file that `molecule backup` wrote
-    file: PathBuf,
-    /// Set aside what the data directory holds; tables of a PostgreSQL database are dropped
-    #[arg(long)]
-    replace: bool,
-    /// What of the server's settings says where its data is.
-    #[command(flatten)]
-    place: Place,
-}
-
-/// Where a server's data is.
-#[derive(Debug, Default, Args)]
-pub struct Place {
-    /// Configuration file of the server [env: MOLECULE_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
 
 impl Place {
     fn load(&self, global: &Global) -> Result<(ServerConfig, Database)> {

@@ -3,6 +3,7 @@
 //! [`settings::ALL`] lists every setting. [`load`] reads them all, reports every problem at once and returns the typed
 //! [`ServerConfig`] with the origin of each value.
 
+mod bounds;
 mod file;
 mod parse;
 mod problem;
