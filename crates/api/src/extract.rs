@@ -8,7 +8,7 @@ use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, Collected};
 use molecule_core::WorkspaceId;
 use molecule_platform::{credentials::Identity, workspaces::StateAnswer};
-use molecule_wire::{activity, auth, ops, orgs, registry, secrets, templates, workspaces};
+use molecule_wire::{activity, auth, canvas, ops, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
@@ -47,6 +47,9 @@ impl Payload for auth::Login {}
 impl Payload for auth::MintOrgToken {}
 impl Payload for auth::BuyTicket {}
 impl Payload for ops::LogFilter {}
+impl Payload for canvas::Viewport {
+    const INVALID: &'static str = "invalid viewport data";
+}
 
 /// A JSON object. `Content-Type` is not looked at.
 #[derive(Debug)]

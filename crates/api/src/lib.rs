@@ -8,6 +8,7 @@ mod a2a;
 mod activity;
 mod artifacts;
 mod auth;
+mod canvas;
 mod config;
 mod error;
 mod events;

@@ -15,7 +15,7 @@ use utoipa::{
 };
 
 use crate::{
-    a2a, activity, artifacts, auth, events, ops, orgs, pages, registry,
+    a2a, activity, artifacts, auth, canvas, events, ops, orgs, pages, registry,
     route::{Class, Route, Verb},
     routes::ROUTES,
     secrets, settings, templates, tokens, workspaces,
@@ -90,6 +90,8 @@ use crate::{
         templates::import,
         orgs::templates,
         orgs::import,
+        canvas::viewport,
+        canvas::set_viewport,
         events::list,
         events::of_workspace,
         events::open,

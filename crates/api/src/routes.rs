@@ -8,7 +8,7 @@ use molecule_core::limits;
 use molecule_wire::auth::TicketPurpose;
 
 use crate::{
-    a2a, activity, artifacts, auth, events,
+    a2a, activity, artifacts, auth, canvas, events,
     guard::GuardLayer,
     ops, orgs, pages, registry,
     route::{Class, Route, Verb},
@@ -113,6 +113,9 @@ routes! {
     Get "/org/tokens" Admin => tokens::list_org;
     Post "/org/tokens" Admin => tokens::mint_org;
     Delete "/org/tokens/{tokenId}" Admin => tokens::revoke_org;
+
+    Get "/canvas/viewport" Topology => canvas::viewport;
+    Put "/canvas/viewport" Topology => canvas::set_viewport;
 
     Get "/events" Admin => events::list;
     Get "/events/{workspaceId}" Admin => events::of_workspace;

@@ -16,6 +16,7 @@
 mod a2a;
 mod activity;
 mod call;
+mod canvas;
 mod error;
 mod events;
 mod models;

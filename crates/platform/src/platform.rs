@@ -16,6 +16,7 @@ use molecule_templates::{Catalogue, ProvisionTimeouts, orgs::OrgLibrary};
 
 use crate::{
     activity::ActivityLog,
+    canvas::Canvas,
     config::Config,
     credentials::{Credentials, InboundSecrets},
     dial::LiveInstances,
@@ -91,6 +92,7 @@ pub struct Platform {
     pub orgs: Orgs,
     pub templates: Templates,
     pub history: EventHistory,
+    pub canvas: Canvas,
     pub provisioner: Provisioner,
     ground: Ground,
     pub(crate) writer: ActivityWriter,
@@ -196,6 +198,7 @@ impl Platform {
             activity: ActivityLog::new(&ground, writer.clone()),
             settings: Settings::new(secrets.clone(), provisioner.clone()),
             history: EventHistory::new(ground.store.clone()),
+            canvas: Canvas::new(ground.store.clone()),
             ground,
             credentials,
             registry,

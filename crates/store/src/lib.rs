@@ -14,6 +14,7 @@ pub mod pulse;
 pub mod secrets;
 pub mod sessions;
 pub mod tokens;
+pub mod viewport;
 pub mod workspaces;
 
 pub use error::{StoreError, kind_of};

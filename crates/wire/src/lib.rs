@@ -5,6 +5,7 @@
 pub mod a2a;
 pub mod activity;
 pub mod auth;
+pub mod canvas;
 pub mod events;
 pub mod ops;
 pub mod orgs;

@@ -149,6 +149,32 @@ both_engines! {
         assert_eq!(logs.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
 
+    // ACT-218, SEC-53, D2
+    async fn viewport(url: String) {
+        let server = Server::new(&url).await;
+        let own = server.workspace("a", None).await;
+        let read = || server.get("/canvas/viewport").bearer(ADMIN).send();
+        let write = |body: Value, bearer: &str| {
+            let call = server.call(Method::PUT, "/canvas/viewport").json(&body);
+            call.bearer(bearer).send()
+        };
+        assert_eq!(read().await.expect(200), json!({ "x": 0.0, "y": 0.0, "zoom": 1.0 }));
+        let saved = write(json!({ "x": -12.5, "y": 3, "zoom": 0.25 }), ADMIN).await;
+        assert_eq!(saved.expect(200), json!({ "status": "saved" }));
+        assert_eq!(read().await.expect(200), json!({ "x": -12.5, "y": 3.0, "zoom": 0.25 }));
+        write(json!({ "zoom": 2 }), &own.token).await.expect(200);
+        let there = json!({ "x": 0.0, "y": 0.0, "zoom": 2.0 });
+        assert_eq!(read().await.expect(200), there, "absent is 0, and there is one row");
+        for bad in [json!({ "x": "left" }), json!({ "zoom": null }), json!([1, 2, 3])] {
+            write(bad, ADMIN).await.refused(400, "invalid viewport data");
+        }
+        assert_eq!(read().await.expect(200), there, "what is refused changes nothing");
+        let strangers = server.get("/canvas/viewport").send().await;
+        assert_eq!(strangers.status, StatusCode::UNAUTHORIZED);
+        let stranger = server.call(Method::PUT, "/canvas/viewport").json(&json!({})).send();
+        assert_eq!(stranger.await.status, StatusCode::UNAUTHORIZED);
+    }
+
     // PROV-118…120
     async fn secrets(url: String) {
         let server = Server::new(&url).await;

@@ -13,5 +13,6 @@ pub(crate) mod layout;
 pub(crate) mod org_token;
 pub(crate) mod pulse;
 pub(crate) mod session;
+pub(crate) mod viewport;
 pub(crate) mod workspace;
 pub(crate) mod workspace_secret;

@@ -4,9 +4,10 @@
 use molecule_db::migrate::History;
 
 mod m0001_initial;
+mod m0002_canvas_viewport;
 
 /// Every migration of the store, oldest first. The table's name is older than the migrator.
 pub(crate) const HISTORY: History = History {
     table: "seaql_migrations",
-    migrations: &[m0001_initial::MIGRATION],
+    migrations: &[m0001_initial::MIGRATION, m0002_canvas_viewport::MIGRATION],
 };

@@ -17,7 +17,7 @@ molecule_testkit::both_engines! {
         assert_eq!(store.workspace(id).await.unwrap().unwrap().name, "kept");
         let applied: Vec<String> =
             column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
-        assert_eq!(applied, ["m0001_initial"]);
+        assert_eq!(applied, ["m0001_initial", "m0002_canvas_viewport"]);
     }
 
     async fn servers_that_begin_at_once_agree(url: String) {
