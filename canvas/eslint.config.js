@@ -24,7 +24,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/*.mjs', '**/*.test.js', 'e2e/**'],
+    files: ['**/*.mjs', '**/*.test.js', 'e2e/**', 'bench/**'],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },
 );

@@ -27,13 +27,14 @@ const api = [
 export default defineConfig({
   // Relative addresses: the pages work below any path of a reverse proxy (D28).
   base: './',
+  envPrefix: ['VITE_', 'NEXT_PUBLIC_'],
   plugins: [react(), tailwindcss()],
   build: {
     target: 'es2022',
     // The Content-Security-Policy forbids inline script, data: fonts and what a polyfill would add.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    rollupOptions: { input: { index: 'index.html', docs: 'docs.html' } },
+    rollupOptions: { input: { index: 'index.html', docs: 'docs.html', orgs: 'orgs.html', pricing: 'pricing.html' } },
   },
   server: {
     proxy: {

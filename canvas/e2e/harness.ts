@@ -35,6 +35,9 @@ export class Server {
   #process: ChildProcess | null = null;
   #token = '';
 
+  /** `env`: settings beside the defaults. */
+  constructor(readonly env: Record<string, string> = {}) {}
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -45,7 +48,7 @@ export class Server {
     this.#process = spawn(
       BINARY,
       ['server', '--port', String(this.port), '--data-dir', join(this.data, 'd'), '--backend', 'process'],
-      { stdio: ['ignore', log, log], env: { PATH: process.env.PATH ?? '', HOME: this.data } },
+      { stdio: ['ignore', log, log], env: { PATH: process.env.PATH ?? '', HOME: this.data, ...this.env } },
     );
     await until(async () => (await fetch(`${this.url}/health`).catch(() => null))?.ok === true);
   }
@@ -147,6 +150,38 @@ export async function visit(browser: Browser, server: Server, link: string | nul
 
 export const card = (page: Page, name: string) =>
   page.locator('.react-flow__node', { has: page.locator(`[title="${name}"]`) });
+
+/** Where the head of a card is on the screen. */
+export async function boxOf(page: Page, name: string): Promise<{ x: number; y: number }> {
+  const box = await page.locator(`.react-flow__node [title="${name}"]`).first().boundingBox();
+  if (!box) throw new Error(`${name} is not drawn`);
+  return { x: box.x + 5, y: box.y + 5 };
+}
+
+/** Waits until a card stands still. */
+export async function settled(page: Page, name: string): Promise<void> {
+  let last = '';
+  await until(async () => {
+    const now = JSON.stringify(await boxOf(page, name));
+    const same = now === last;
+    last = now;
+    return same;
+  });
+}
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+/** Drags from one place to another; `over` looks at it before it is let go. */
+export async function drag(page: Page, from: Point, to: Point, over?: () => Promise<void>): Promise<void> {
+  await page.mouse.move(from.x, from.y);
+  await page.mouse.down();
+  await page.mouse.move(to.x, to.y, { steps: 12 });
+  await over?.();
+  await page.mouse.up();
+}
 
 /** Opens a card's panel by its head; a team's middle belongs to its members. */
 export async function openCard(page: Page, name: string): Promise<void> {

@@ -1,32 +1,14 @@
 // Runs the flows in a browser, or says by name why they cannot run.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { found } from './tools.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-function runs(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const names = ['chromium', 'chromium-browser', 'google-chrome'];
-const folders = (process.env.PATH ?? '').split(delimiter);
-const browser =
-  process.env.MOLECULE_CHROMIUM ?? names.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs);
-const target = process.env.CARGO_TARGET_DIR ?? join(here, '..', '..', 'target');
-const binary = process.env.MOLECULE_BINARY ?? join(target, 'debug', 'molecule');
-
-const missing = [
-  ...(browser ? [] : ['no Chromium (Debian: apt-get install chromium)']),
-  ...(runs(binary) ? [] : [`no ${binary} (cargo build -p molecule)`]),
-];
+const { browser, binary, missing } = found('debug');
 if (missing.length > 0) {
   const flows = readdirSync(here)
     .filter((name) => name.endsWith('.e2e.ts'))

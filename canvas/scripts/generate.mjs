@@ -20,6 +20,15 @@ function write(name, text) {
 const document = JSON.parse(readFileSync(join(crates, 'api', 'openapi.json'), 'utf8'));
 write('api.d.ts', astToString(await openapiTS(document, { defaultNonNullable: false })));
 
+// Which operations there are, so that the page offers nothing that its server does not have.
+const routes = Object.entries(document.paths).flatMap(([path, operations]) =>
+  Object.keys(operations).map((method) => `  '${method.toUpperCase()} ${path}',`),
+);
+write(
+  'routes.ts',
+  `/** Every operation of the API, from its OpenAPI document. */\nexport const ROUTES: ReadonlySet<string> = new Set([\n${routes.join('\n')}\n]);\n`,
+);
+
 const catalogue = readFileSync(join(crates, 'core', 'src', 'event.rs'), 'utf8');
 const variants = /pub enum EventType \{([^}]*)\}/.exec(catalogue)?.[1] ?? '';
 const names = [...variants.matchAll(/^ {4}(\w+),$/gm)].map(([, variant]) =>

@@ -7,8 +7,10 @@ import { Confirm } from './dialogs/Confirm';
 import { explain, isPlatformDown } from './lib/http';
 import { useOrg } from './store/org';
 import { Logo } from './ui/Logo';
+import { hosted } from './hosted/session';
 import { useUi } from './ui/store';
 
+const Consent = lazy(() => import('./hosted/Consent').then((module) => ({ default: module.Consent })));
 const Dialogs = lazy(() => import('./dialogs/Dialogs'));
 
 export function App() {
@@ -31,6 +33,11 @@ export function App() {
       )}
       {asking && <Confirm ask={asking} />}
       <Toasts />
+      {hosted && (
+        <Suspense>
+          <Consent />
+        </Suspense>
+      )}
     </>
   );
 }
@@ -56,6 +63,9 @@ function Inside() {
   return (
     <main className="grid h-full place-items-center p-6">
       <div className="max-w-md space-y-3 text-center" role="alert" data-testid="hydration-error">
+        <p className="flex justify-center">
+          <Logo size={40} />
+        </p>
         <h1 className="text-lg font-semibold">
           {isPlatformDown(error) ? 'The platform cannot reach its database' : 'The organisation could not be read'}
         </h1>

@@ -1,14 +1,15 @@
 /** What a person does to the organisation. Each says by itself what went wrong, and to whom. */
 
-import { http, reload, reloadSoon } from './app';
+import { http, reload, reloadSoon, tellTabs } from './app';
 import { layoutOf, type Box } from './graph/layout';
+import { dropSizes, useSizes } from './graph/sizes';
 import { selectedRoots, subtree, treeOf, type Tree } from './graph/tree';
 import type { CreateWorkspace, CreatedWorkspace, RestartedWorkspace, UpdateWorkspace, Workspace } from './lib/api';
 import { ApiError, explain } from './lib/http';
 import { list, obj, str } from './lib/json';
 import { count, cut } from './lib/text';
 import { markStale, patchLocal, removeLocal, setDeleting, useOrg } from './store/org';
-import { closePanel, confirm, focusOn, openPanel, toast, useUi } from './ui/store';
+import { closePanel, confirm, focusOn, keepSelected, openPanel, toast, useUi } from './ui/store';
 
 /** Requests of one act that are under way at once. */
 const PARALLEL = 6;
@@ -24,12 +25,15 @@ export function nameOf(id: string | null): string {
 }
 
 export const treeNow = (): Tree => treeOf(useOrg.getState().byId.values());
-export const boxesNow = (): Map<string, Box> => layoutOf(useOrg.getState().byId, treeNow());
+export const boxesNow = (): Map<string, Box> => layoutOf(useOrg.getState().byId, treeNow(), useSizes.getState().sizes);
 
-const label = (id: string) => `“${cut(nameOf(id), 40)}”`;
+export const label = (id: string) => `“${cut(nameOf(id), 40)}”`;
 
 /** Does the same to many, a few at a time. Hands back those for which it failed. */
-async function forEach(ids: readonly string[], run: (id: string) => Promise<unknown>): Promise<Map<string, unknown>> {
+export async function forEach(
+  ids: readonly string[],
+  run: (id: string) => Promise<unknown>,
+): Promise<Map<string, unknown>> {
   const failures = new Map<string, unknown>();
   const queue = [...ids];
   const worker = async () => {
@@ -46,7 +50,7 @@ async function forEach(ids: readonly string[], run: (id: string) => Promise<unkn
 }
 
 /** One notice about all failures of one act. */
-function report(what: string, failures: ReadonlyMap<string, unknown>): void {
+export function report(what: string, failures: ReadonlyMap<string, unknown>): void {
   const first = [...failures][0];
   if (!first) return;
   const named = [...failures.keys()].slice(0, NAMED).map(label).join(', ');
@@ -86,7 +90,7 @@ export async function restartAll(ids: readonly string[]): Promise<void> {
   const failures = await forEach(ids, restartOne);
   report('Restart', failures);
   if (failures.size < ids.length) toast('info', `${count(ids.length - failures.size, 'workspace')} restarting`);
-  useUi.setState({ selected: new Set(failures.size > 0 ? failures.keys() : []) });
+  keepSelected(failures.keys());
 }
 
 export function askRestartAll(ids: readonly string[], title = 'Restart these workspaces?'): void {
@@ -121,6 +125,21 @@ export function askDelete(ids: readonly string[]): void {
   });
 }
 
+/** Ends the deployment of a team (UI-44). */
+export function askCancel(root: string): void {
+  const tree = treeNow();
+  const all = [...subtree(tree, root)];
+  const starting = all.filter((id) => useOrg.getState().fresh.has(id)).length;
+  confirm({
+    title: `Cancel the start of ${label(root)}?`,
+    text: `${count(starting, 'workspace')} of ${all.length} still ${starting === 1 ? 'starts' : 'start'}. All of them are deleted. This cannot be undone.`,
+    items: all.map(nameOf),
+    action: 'Delete the team',
+    danger: true,
+    run: () => deleteAll([root], tree),
+  });
+}
+
 async function deleteAll(roots: readonly string[], tree: Tree): Promise<void> {
   const trees = new Map(roots.map((id) => [id, subtree(tree, id)]));
   const all = new Set([...trees.values()].flatMap((ids) => [...ids]));
@@ -135,7 +154,7 @@ async function deleteAll(roots: readonly string[], tree: Tree): Promise<void> {
   const { open } = useUi.getState();
   if (open && !useOrg.getState().byId.has(open)) closePanel();
   report('Delete', failures);
-  useUi.setState({ selected: new Set(failures.keys()) });
+  keepSelected(failures.keys());
   if (failures.size === 0) toast('success', `${count(all.size, 'workspace')} deleted`);
   reloadSoon();
 }
@@ -160,17 +179,17 @@ export const patch = (id: string, body: Patch): Promise<unknown> => http.json('P
 
 /** Changes many at once on the page and on the server; those that the server refuses go back (UI-36). */
 async function change(what: string, changes: ReadonlyMap<string, Partial<Workspace>>): Promise<boolean> {
-  const undo = new Map([...changes].map(([id, one]) => [id, patchLocalOne(id, one)]));
+  const settle = patchLocal(changes);
   const failures = await forEach([...changes.keys()], (id) => patch(id, changes.get(id) as Patch));
-  for (const id of failures.keys()) undo.get(id)?.();
+  settle(new Set(failures.keys()));
+  tellTabs();
   report(what, failures);
   return failures.size === 0;
 }
 
-const patchLocalOne = (id: string, one: Partial<Workspace>) => patchLocal(new Map([[id, one]]));
-
 /** Folds or opens a team (UI-39). */
 export async function fold(id: string, collapsed: boolean): Promise<void> {
+  if (collapsed) dropSizes([id]);
   await change(collapsed ? 'Folding' : 'Opening', new Map([[id, { collapsed }]]));
 }
 
@@ -222,8 +241,28 @@ export async function move(
     if (old.x === one.x && old.y === one.y && !('parent_id' in one)) changes.delete(id);
     else before.set(id, old);
   }
+  // A team that somebody left is again as large as who stayed.
+  if (parent !== undefined) dropSizes(drops.flatMap(({ id }) => boxes.get(id)?.parent ?? []));
   const what = parent === undefined ? 'Moving' : parent === null ? 'Taking out' : 'Nesting';
   if (await change(what, changes)) remember(what, before);
+}
+
+/** Swaps a card with its neighbour in reading order (UI-51). */
+export async function reorder(id: string, step: 1 | -1): Promise<void> {
+  const boxes = boxesNow();
+  const tree = treeNow();
+  const box = boxes.get(id);
+  if (!box) return;
+  const siblings = (box.parent === null ? tree.roots : (tree.children.get(box.parent) ?? []))
+    .flatMap((each) => boxes.get(each) ?? [])
+    .sort((a, b) => a.y - b.y || a.x - b.x);
+  const other = siblings[siblings.findIndex((each) => each.id === id) + step];
+  if (!other) return;
+  const drops = [
+    { id, x: other.absX, y: other.absY },
+    { id: other.id, x: box.absX, y: box.absY },
+  ];
+  await move(drops, undefined, boxes);
 }
 
 // ---- undo -------------------------------------------------------------------------------------------------------------
@@ -263,6 +302,7 @@ export async function arrange(parent: string | null): Promise<void> {
   const inside = new Set(below.flatMap((id) => [...subtree(tree, id)]));
   // As if none of them had a place; where that puts them is then stored.
   const loose = new Map([...byId].map(([id, row]) => [id, inside.has(id) ? { ...row, x: 0, y: 0 } : row]));
+  dropSizes(inside);
   const boxes = layoutOf(loose, tree);
   const changes = new Map<string, Partial<Workspace>>();
   const before = new Map<string, Partial<Workspace>>();

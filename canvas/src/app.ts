@@ -4,10 +4,12 @@ import { socketUrl } from './lib/base';
 import { Chat, type Kept } from './lib/chat';
 import type { Envelope } from './lib/events';
 import { ApiError, Http, loginError } from './lib/http';
-import { obj, parseJson, str, list } from './lib/json';
+import { list, num, obj, parseJson, str } from './lib/json';
 import { Live } from './lib/live';
 import { codeFromHash, loginFailure, Session } from './lib/session';
 import type { ActivityRow, EventRow } from './lib/api';
+import { afterRefusal, passGate, tenant } from './hosted/session';
+import { useDrag } from './graph/state';
 import { hopsOf } from './replay/history';
 import { loadFailed, loadLog, loadWorkspaces, resetOrg, seedLinks, setLive, takeEvents, useOrg } from './store/org';
 import { announce, toast, useUi } from './ui/store';
@@ -16,8 +18,13 @@ import { QueryClient } from '@tanstack/react-query';
 
 /** Milliseconds between two re-reads of the list while the socket is down (UI-14). */
 const POLL_DOWN_MS = 10_000;
-/** Milliseconds without an event after which the list is read again all the same. */
-const POLL_QUIET_MS = 30_000;
+/**
+ * Milliseconds between two re-reads while it is up. No event tells of a card that was moved, renamed or nested by somebody
+ * else. A list that takes long to read is read less often: reading takes a fiftieth of the time at most.
+ */
+const POLL_LIVE_MS = 5_000;
+const POLL_SHARE = 50;
+const POLL_TICK_MS = 1_000;
 /** Milliseconds within which several reasons to re-read the list become one. */
 const RELOAD_MS = 1_500;
 /** Events taken in at once at most; the rest follows in the next frame. */
@@ -37,8 +44,14 @@ export const session = new Session(window.localStorage);
 
 export const http = new Http({
   fetch: (url, init) => fetch(url, init),
-  token: () => session.token,
+  token: () => session.token ?? (import.meta.env.NEXT_PUBLIC_ADMIN_TOKEN || null),
+  headers: (): Record<string, string> => (tenant === null ? {} : { 'X-Molecule-Org-Slug': tenant }),
+  credentials: tenant === null ? 'omit' : 'include',
   onUnauthorized: (used) => {
+    if (tenant !== null) {
+      void afterRefusal();
+      return;
+    }
     // One refused call must not sign anybody out while a newer session of another tab is there (UI-8).
     if (session.forget(used)) leave(used ? 'Your session has ended. Sign in again with a fresh link.' : '');
   },
@@ -60,6 +73,7 @@ export const queries = new QueryClient({
 
 /** Signs in with what the address carries, or goes in with the session that is there. */
 export async function start(): Promise<void> {
+  if (tenant !== null && !(await passGate())) return;
   const code = codeFromHash(window.location.hash);
   if (code) {
     // The code must survive neither in the address nor in the history.
@@ -108,16 +122,50 @@ function leave(reason: string): void {
 }
 
 async function goIn(): Promise<void> {
+  const view = readViewport();
   try {
     loadWorkspaces(await http.json('GET', '/workspaces'));
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return;
     loadFailed(error);
   }
+  await view;
   enter({ kind: 'in' });
   live.start();
   window.clearInterval(poll);
-  poll = window.setInterval(pollIfNeeded, POLL_DOWN_MS);
+  poll = window.setInterval(pollIfNeeded, POLL_TICK_MS);
+}
+
+/** What the canvas looked at last (ACT-218); null where nobody has looked anywhere yet, or nobody can tell. */
+export interface Viewport {
+  x: number;
+  y: number;
+  zoom: number;
+}
+
+let firstView: Viewport | null = null;
+
+/** Where the chart begins. */
+export const storedViewport = (): Viewport | null => firstView;
+
+/** A view that cannot be read in this time is no reason to wait (UI-12). */
+const VIEWPORT_TIMEOUT_MS = 3_000;
+
+async function readViewport(): Promise<void> {
+  firstView = null;
+  try {
+    const answer = obj(await http.json('GET', '/canvas/viewport', { timeoutMs: VIEWPORT_TIMEOUT_MS }));
+    const [x, y, zoom] = [num(answer.x), num(answer.y), num(answer.zoom)];
+    const first = x === 0 && y === 0 && zoom === 1;
+    if (x !== null && y !== null && zoom !== null && zoom > 0 && !first) firstView = { x, y, zoom };
+  } catch {
+    // The whole chart is shown then.
+  }
+}
+
+/** Keeps the view for whoever opens the canvas next. Not being able to is nothing to be told of. */
+export async function saveViewport(viewport: Viewport): Promise<void> {
+  await http.json('PUT', '/canvas/viewport', { body: viewport }).catch(() => null);
 }
 
 // ---- the organisation -------------------------------------------------------------------------------------------------
@@ -126,7 +174,9 @@ let poll = 0;
 let reading: Promise<void> | null = null;
 let again = false;
 let reloadTimer: number | undefined;
-let lastHeard = Date.now();
+let lastRead = Date.now();
+/** How long the last reading took, milliseconds. */
+let tookMs = 0;
 
 /** Reads the list again; calls during a reading become one further reading. */
 export function reload(): Promise<void> {
@@ -145,11 +195,16 @@ export function reload(): Promise<void> {
 }
 
 async function readWorkspaces(): Promise<void> {
+  const asked = Date.now();
   try {
-    loadWorkspaces(await http.json('GET', '/workspaces'));
+    const rows = await http.json('GET', '/workspaces');
+    // The server stamps nothing: what changed here while it answered counts as newer.
+    loadWorkspaces(rows, Date.now(), asked);
   } catch (error) {
     loadFailed(error);
   }
+  lastRead = Date.now();
+  tookMs = lastRead - asked;
 }
 
 export function reloadSoon(): void {
@@ -160,13 +215,20 @@ export function reloadSoon(): void {
 }
 
 function pollIfNeeded(): void {
-  if (document.visibilityState === 'hidden') return;
-  const down = useOrg.getState().live !== 'live';
-  if (down || Date.now() - lastHeard > POLL_QUIET_MS) {
-    lastHeard = Date.now();
-    reloadSoon();
-  }
+  // A card that is being dragged stays under the pointer.
+  if (document.visibilityState === 'hidden' || useDrag.getState().dragging) return;
+  const every = useOrg.getState().live === 'live' ? Math.max(POLL_LIVE_MS, POLL_SHARE * tookMs) : POLL_DOWN_MS;
+  if (Date.now() - lastRead >= every) void reload();
 }
+
+/** Other tabs of this browser. */
+const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('molecule');
+tabs?.addEventListener('message', () => {
+  if (useEntry.getState().entry.kind === 'in') reloadSoon();
+});
+
+/** Tells them that this one changed something that no event speaks of. */
+export const tellTabs = (): void => tabs?.postMessage('changed');
 
 async function readLog(): Promise<void> {
   try {
@@ -224,12 +286,11 @@ export function onEvents(listener: (events: readonly Envelope[]) => void): () =>
 
 const live = new Live({
   ticket: async () => {
-    if (!session.token) return null;
+    if (!session.token && tenant === null) return null;
     return str(obj(await http.json('POST', '/auth/tickets', { body: {} })).ticket) || null;
   },
   connect: (path) => new WebSocket(socketUrl(path)),
   onEvent: (event) => {
-    lastHeard = Date.now();
     waiting.push(event);
     frame ??= requestFrame();
   },
@@ -290,7 +351,9 @@ function keptOf(value: unknown): Kept | null {
 
 window.addEventListener('online', () => live.hurry());
 document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState === 'visible') live.hurry();
+  if (document.visibilityState !== 'visible') return;
+  live.hurry();
+  if (useEntry.getState().entry.kind === 'in') reloadSoon();
 });
 window.addEventListener('storage', (event) => {
   if (!Session.concerns(event)) return;

@@ -5,6 +5,7 @@ import { useOrg } from '../store/org';
 import { closePanel, select, showDialog, useUi } from '../ui/store';
 import { BatchBar } from './BatchBar';
 import { EmptyState } from './EmptyState';
+import { FileDrop } from './FileDrop';
 import { Feed } from './Feed';
 import { Onboarding } from './Onboarding';
 import { ProvisioningBanner } from './ProvisioningBanner';
@@ -39,7 +40,7 @@ export function Shell() {
       <Toolbar />
       <ProvisioningBanner />
       <div className="flex min-h-0 flex-1">
-        <main className="relative flex min-w-0 flex-1 flex-col" aria-label="Organisation">
+        <FileDrop className="relative flex min-w-0 flex-1 flex-col">
           {empty ? <EmptyState /> : <Graph />}
           {!replay && <Onboarding />}
           <BatchBar />
@@ -48,7 +49,7 @@ export function Shell() {
               <Replay />
             </Suspense>
           )}
-        </main>
+        </FileDrop>
         {feedOpen && <Feed />}
         {open !== null && exists && (
           <Suspense>

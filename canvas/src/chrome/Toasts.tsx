@@ -27,7 +27,9 @@ function card(one: Toast) {
       className="anim-rise pointer-events-auto flex items-start gap-2.5 rounded-xl border border-line bg-surface px-3 py-2.5 text-[13px] shadow-high"
     >
       <Icon size={16} className={`mt-0.5 shrink-0 ${TONES[one.tone]}`} aria-hidden />
-      <p className="text max-h-40 min-w-0 flex-1 overflow-y-auto">{one.text}</p>
+      <p className="text max-h-40 min-w-0 flex-1 overflow-y-auto" {...(one.text.length > 300 ? { tabIndex: 0 } : {})}>
+        {one.text}
+      </p>
       {one.action && (
         <button
           type="button"

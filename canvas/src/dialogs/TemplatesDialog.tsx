@@ -1,8 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { FolderUp, RefreshCw } from 'lucide-react';
+import { FileUp, FolderUp, RefreshCw } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { http } from '../app';
 import { obj, str } from '../lib/json';
+import { CAN, importBundles } from '../lifecycle';
 import { count } from '../lib/text';
 import { useOrgTemplates, useTemplates } from '../panel/queries';
 import { Empty, Failed, FormError, Loading } from '../ui/bits';
@@ -17,6 +18,7 @@ export function TemplatesDialog({ onClose }: { onClose: () => void }) {
   const orgs = useOrgTemplates();
   const client = useQueryClient();
   const picker = useRef<HTMLInputElement>(null);
+  const bundles = useRef<HTMLInputElement>(null);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const refresh = () =>
@@ -54,6 +56,26 @@ export function TemplatesDialog({ onClose }: { onClose: () => void }) {
         <button type="button" className="btn" disabled={busy} onClick={() => picker.current?.click()}>
           <FolderUp size={14} aria-hidden /> {busy ? 'Importing…' : 'Import agent folder…'}
         </button>
+        {CAN.import && (
+          <>
+            <button type="button" className="btn" onClick={() => bundles.current?.click()}>
+              <FileUp size={14} aria-hidden /> Import bundle…
+            </button>
+            <input
+              ref={bundles}
+              type="file"
+              accept=".json"
+              multiple
+              className="sr-only"
+              tabIndex={-1}
+              aria-label="Bundles"
+              onChange={(event) => {
+                if (event.target.files?.length) void importBundles([...event.target.files]).then(onClose);
+                event.target.value = '';
+              }}
+            />
+          </>
+        )}
         <input
           ref={(field) => {
             picker.current = field;

@@ -1,6 +1,18 @@
 import { ContextMenu } from 'radix-ui';
 import { useState } from 'react';
 import { arrange, askDelete, askRestartAll, fold, move, restart, boxesNow, undo } from '../actions';
+import {
+  askPause,
+  CAN,
+  duplicate,
+  expand,
+  exportBundle,
+  hibernate,
+  mayHibernate,
+  mayPause,
+  mayResume,
+  resume,
+} from '../lifecycle';
 import { useOrg } from '../store/org';
 import { focusOn, openPanel, select, showDialog, useUi } from '../ui/store';
 import type { Tree } from './tree';
@@ -75,6 +87,7 @@ function CardItems({ id, tree }: { id: string; tree: Tree }) {
           </Item>
         </>
       )}
+      {!team && CAN.expand && <Item run={() => void expand(id)}>Expand to team</Item>}
       {child && (
         <Item
           run={() => {
@@ -88,9 +101,14 @@ function CardItems({ id, tree }: { id: string; tree: Tree }) {
         </Item>
       )}
       <Line />
-      {!external && row.status !== 'awaiting_agent' && (
+      {mayPause(row) && <Item run={() => askPause([id])}>Pause…</Item>}
+      {mayResume(row) && <Item run={() => void resume(id)}>Resume</Item>}
+      {mayHibernate(row) && <Item run={() => void hibernate(id)}>Put to sleep</Item>}
+      {!external && row.status !== 'awaiting_agent' && row.status !== 'paused' && (
         <Item run={() => void restart(id)}>{row.status === 'failed' ? 'Try again' : 'Restart'}</Item>
       )}
+      {CAN.export && <Item run={() => void exportBundle(id)}>Export bundle</Item>}
+      {CAN.export && CAN.import && <Item run={() => void duplicate(id)}>Duplicate</Item>}
       <Item run={() => askDelete([id])} keys="Del" danger>
         Delete…
       </Item>
@@ -103,6 +121,7 @@ function SelectionItems({ ids }: { ids: readonly string[] }) {
     <>
       <Item run={() => focusOn(ids)}>Zoom to selection</Item>
       <Item run={() => askRestartAll(ids)}>Restart {ids.length}…</Item>
+      {CAN.pause && <Item run={() => askPause(ids)}>Pause {ids.length}…</Item>}
       <Line />
       <Item run={() => askDelete(ids)} keys="Del" danger>
         Delete {ids.length}…

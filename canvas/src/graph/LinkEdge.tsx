@@ -1,4 +1,4 @@
-import { EdgeLabelRenderer, useInternalNode, useStore, type EdgeProps, type InternalNode } from '@xyflow/react';
+import { EdgeLabelRenderer, useInternalNode, type EdgeProps, type InternalNode } from '@xyflow/react';
 import { memo } from 'react';
 import { nameOf } from '../actions';
 import { age, count, cut } from '../lib/text';
@@ -6,7 +6,7 @@ import { useNow } from '../ui/bits';
 import { openPanel } from '../ui/store';
 import { HEAD_H } from './layout';
 import type { LinkEdge as LinkEdgeType } from './nodes';
-import { detailAt } from './state';
+import { useDetail } from './state';
 
 /** Milliseconds after which a hop no longer counts as recent (UI-48). */
 const RECENT_MS = 5 * 60_000;
@@ -18,7 +18,7 @@ const LABEL_ROOM = 110;
 export const LinkEdge = memo(function LinkEdge({ source, target, data }: EdgeProps<LinkEdgeType>) {
   const from = useInternalNode(source);
   const to = useInternalNode(target);
-  const detail = useStore((state) => detailAt(state.transform[2]));
+  const detail = useDetail((state) => state.detail);
   const now = useNow(30_000);
   if (!from || !to || !data) return null;
   const { link } = data;

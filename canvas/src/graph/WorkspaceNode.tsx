@@ -1,7 +1,8 @@
-import { Handle, Position, useStore, type NodeProps } from '@xyflow/react';
+import { NodeResizeControl, ResizeControlVariant, type NodeProps } from '@xyflow/react';
 import { ChevronDown, ChevronRight, RotateCw } from 'lucide-react';
 import { memo } from 'react';
-import { fold, restart } from '../actions';
+import { useShallow } from 'zustand/react/shallow';
+import { askCancel, fold, restart } from '../actions';
 import type { Workspace } from '../lib/api';
 import { list, obj, str } from '../lib/json';
 import { cut } from '../lib/text';
@@ -10,21 +11,48 @@ import { useReplay } from '../replay/state';
 import { useOrg } from '../store/org';
 import { runtimePill, statusView } from '../store/statuses';
 import { StatusMark } from '../ui/StatusMark';
+import { useUi } from '../ui/store';
 import { CARD_W, HEAD_H } from './layout';
-import { detailAt, useDrag } from './state';
-import type { WsNode } from './nodes';
+import { setSize } from './sizes';
+import { useDetail, useDrag } from './state';
+import type { WsData, WsNode } from './nodes';
 
 /** Skills named on a card (UI-29). */
 const SKILLS = 4;
 
-/** One workspace. Its own row alone redraws it (UI-135). */
+/** What a card shows of its workspace. */
+type Shown = Pick<
+  Workspace,
+  | 'id'
+  | 'name'
+  | 'role'
+  | 'status'
+  | 'runtime'
+  | 'agent_card'
+  | 'active_tasks'
+  | 'current_task'
+  | 'last_sample_error'
+  | 'tier'
+>;
+
+function shownOf(row: Workspace | undefined): Shown | null {
+  if (!row) return null;
+  const { id, name, role, status, runtime, agent_card, active_tasks, current_task, last_sample_error, tier } = row;
+  return { id, name, role, status, runtime, agent_card, active_tasks, current_task, last_sample_error, tier };
+}
+
+/**
+ * One workspace. Its own row alone redraws it, and of that only what is shown (UI-135). Nothing here listens to the
+ * chart's own store: that changes with every frame of a movement, for hundreds of cards.
+ */
 export const WorkspaceNode = memo(function WorkspaceNode({ id, data }: NodeProps<WsNode>) {
-  const now = useOrg((state) => state.byId.get(id));
+  const now = useOrg(useShallow((state) => shownOf(state.byId.get(id))));
   const past = useReplay((state) => (state.statuses ? (state.statuses.get(id) ?? '') : null));
   const deleting = useOrg((state) => state.deleting.has(id));
   const stale = useOrg((state) => state.stale.has(id));
   const target = useDrag((state) => state.target === id);
-  const detail = useStore((state) => detailAt(state.transform[2]));
+  const detail = useDetail((state) => state.detail);
+  const alone = useUi((state) => state.open === id);
   if (!now) return null;
   // In a replay the card shows the state of then, and nothing that is only known of now.
   const workspace = past
@@ -39,24 +67,46 @@ export const WorkspaceNode = memo(function WorkspaceNode({ id, data }: NodeProps
       data-status={workspace.status}
       {...(data.open ? { 'data-team': '' } : {})}
       {...(target ? { 'data-target': '' } : {})}
-      {...(deleting ? { 'data-dim': '' } : {})}
+      {...(deleting || data.locked ? { 'data-dim': '' } : {})}
       {...(absent ? { 'data-absent': '' } : {})}
     >
       <span className="card-bar" aria-hidden />
-      <Handle type="target" position={Position.Left} isConnectable={false} className="invisible" />
-      {detail === 'full' && <Full workspace={workspace} below={data.below} open={data.open} stale={stale} />}
+      {detail === 'full' && <Full workspace={workspace} data={data} stale={stale} />}
       {detail === 'name' && <NameOnly workspace={workspace} below={data.below} open={data.open} />}
       {target && (
-        <p className="absolute -top-7 left-2 text-[12px] font-medium text-accent">
-          Drop into: {cut(workspace.name, 30)}
-        </p>
+        <>
+          <p className="absolute -top-7 left-2 text-[12px] font-medium text-accent">
+            Drop into: {cut(workspace.name, 30)}
+          </p>
+          <span className="card-slot" aria-hidden />
+        </>
       )}
-      <Handle type="source" position={Position.Right} isConnectable={false} className="invisible" />
+      {alone && detail === 'full' && <Resizers id={id} data={data} />}
     </div>
   );
 });
 
-function NameOnly({ workspace, below, open }: { workspace: Workspace; below: number; open: boolean }) {
+/** Edges by which the card that is open is made larger (UI-37). */
+function Resizers({ id, data }: { id: string; data: WsData }) {
+  const common = {
+    minWidth: data.minW,
+    minHeight: data.minH,
+    onResizeStart: () => useDrag.setState({ dragging: true }),
+    onResizeEnd: (_: unknown, { width, height }: { width: number; height: number }) => {
+      useDrag.setState({ dragging: false });
+      setSize(id, { w: Math.round(width), h: Math.round(height) });
+    },
+  };
+  return (
+    <>
+      <NodeResizeControl {...common} position="right" variant={ResizeControlVariant.Line} className="resize-x" />
+      <NodeResizeControl {...common} position="bottom" variant={ResizeControlVariant.Line} className="resize-y" />
+      <NodeResizeControl {...common} position="bottom-right" className="resize-both" />
+    </>
+  );
+}
+
+function NameOnly({ workspace, below, open }: { workspace: Shown; below: number; open: boolean }) {
   return (
     <div className={`flex min-h-0 items-center gap-3 px-5 ${open ? 'h-[104px]' : 'flex-1'}`}>
       <StatusMark status={workspace.status} size={26} />
@@ -68,17 +118,8 @@ function NameOnly({ workspace, below, open }: { workspace: Workspace; below: num
   );
 }
 
-function Full({
-  workspace,
-  below,
-  open,
-  stale,
-}: {
-  workspace: Workspace;
-  below: number;
-  open: boolean;
-  stale: boolean;
-}) {
+function Full({ workspace, data, stale }: { workspace: Shown; data: WsData; stale: boolean }) {
+  const { open, below, starting } = data;
   const { id, status, active_tasks: tasks, current_task: task } = workspace;
   const view = statusView(status);
   const pill = runtimePill(workspace.runtime || str(obj(workspace.agent_card).runtime));
@@ -98,6 +139,19 @@ function Full({
         >
           {tamed(workspace.name)}
         </span>
+        {starting > 0 && (
+          <button
+            type="button"
+            className="nodrag pill border-transparent bg-bad/12 text-bad hover:bg-bad/20"
+            title="Stop the start of this team and delete it"
+            onClick={(event) => {
+              event.stopPropagation();
+              askCancel(id);
+            }}
+          >
+            Cancel ({starting})
+          </button>
+        )}
         {below > 0 && (
           <button
             type="button"
@@ -122,14 +176,14 @@ function Full({
       </p>
       <div className="mt-auto flex min-w-0 items-center gap-1.5 pt-1 text-[11.5px]">
         {status !== 'online' && (
-          <span className="pill border-transparent bg-(--tone)/12 text-(--tone)">{view.label}</span>
+          <span className="pill shrink-0 border-transparent bg-(--tone)/12 text-(--tone)">{view.label}</span>
         )}
         {pill && (
-          <span className={`pill ${pill.special ? 'border-dashed' : ''}`} title={pill.title}>
-            {pill.text}
+          <span className={`pill min-w-0 shrink ${pill.special ? 'border-dashed' : ''}`} title={pill.title}>
+            <span className="truncate">{pill.text}</span>
           </span>
         )}
-        {tasks > 0 && <span className="pill text-accent">{tasks === 1 ? '1 task' : `${tasks} tasks`}</span>}
+        {tasks > 0 && <span className="pill shrink-0 text-accent">{tasks === 1 ? '1 task' : `${tasks} tasks`}</span>}
         {stale && tasks === 0 ? (
           <button
             type="button"
@@ -144,14 +198,14 @@ function Full({
           </button>
         ) : (
           <span
-            className={`min-w-0 flex-1 truncate ${failure ? 'text-bad' : 'text-ink-3'}`}
+            className={`min-w-0 flex-[1_2_0] truncate ${failure ? 'text-bad' : 'text-ink-3'}`}
             title={failure || task || skills.join(', ')}
             dir="auto"
           >
             {cut(tamed(failure || task || skillLine(skills)), 120)}
           </span>
         )}
-        <span className="ml-auto text-ink-3" title={`Tier ${workspace.tier}`}>
+        <span className="ml-auto shrink-0 text-ink-3" title={`Tier ${workspace.tier}`}>
           T{workspace.tier}
         </span>
       </div>
@@ -159,7 +213,7 @@ function Full({
   );
 }
 
-function skillsOf(workspace: Workspace): string[] {
+function skillsOf(workspace: Shown): string[] {
   return list(obj(workspace.agent_card).skills)
     .map((skill) => str(obj(skill).name) || str(obj(skill).id))
     .filter(Boolean);

@@ -1,6 +1,6 @@
 /** The chart by keyboard (UI-51): arrows go to the next card, Enter opens it, then goes to its first member. */
 
-import { askDelete, fold } from '../actions';
+import { askDelete, fold, reorder } from '../actions';
 import { focusOn, openPanel, select, useUi } from '../ui/store';
 import { neighbour, type Box } from './layout';
 import type { Tree } from './tree';
@@ -21,7 +21,13 @@ const ARROWS: Record<string, readonly [number, number]> = {
 export function onGraphKey(event: React.KeyboardEvent, { tree, boxes, setActive }: Chart): void {
   const target = event.target as HTMLElement;
   const id = target.classList.contains('react-flow__node') ? target.dataset.id : undefined;
-  if (id === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (id === undefined || event.altKey) return;
+  if (event.ctrlKey || event.metaKey) {
+    if (event.key !== ']' && event.key !== '[') return;
+    event.preventDefault();
+    void reorder(id, event.key === ']' ? 1 : -1);
+    return;
+  }
   const go = (to: string | undefined) => {
     if (to === undefined) return;
     setActive(to);

@@ -4,6 +4,7 @@
  */
 
 import type { Workspace } from '../lib/api';
+import type { Sizes } from './sizes';
 import type { Tree } from './tree';
 
 export const CARD_W = 240;
@@ -25,6 +26,9 @@ export interface Box {
   absY: number;
   w: number;
   h: number;
+  /** What it needs at least, for what is in it. */
+  minW: number;
+  minH: number;
   /** Shown under this one; null for roots. */
   parent: string | null;
   depth: number;
@@ -36,34 +40,37 @@ export interface Box {
 
 type Row = Pick<Workspace, 'id' | 'x' | 'y' | 'collapsed'>;
 
-/** Boxes of everything that is drawn, parents before children. */
-export function layoutOf(byId: ReadonlyMap<string, Row>, tree: Tree): Map<string, Box> {
-  const sizes = new Map<string, Box>();
-  const inside = new Map<string, Box[]>();
-  const measure = (id: string, parent: string | null, depth: number): Box => {
-    const row = byId.get(id);
-    const below = row?.collapsed ? [] : (tree.children.get(id) ?? []);
-    const boxes = below.map((child) => measure(child, id, depth + 1));
-    const { w, h } = boxes.length > 0 ? arrange(boxes, byId, row) : { w: CARD_W, h: CARD_H };
-    const box = { id, x: 0, y: 0, absX: 0, absY: 0, w, h, parent, depth, open: boxes.length > 0, stored: false };
-    inside.set(id, boxes);
-    sizes.set(id, box);
-    return box;
+/** Boxes of everything that is drawn, parents before children. A size that a person gave is never gone below (UI-37). */
+export function layoutOf(byId: ReadonlyMap<string, Row>, tree: Tree, given: Sizes = new Map()): Map<string, Box> {
+  // Loops, not recursion: a chain of thousands is a chart too. Parents come before their children.
+  const boxes = new Map<string, Box>();
+  const open = (id: string, parent: string | null, depth: number) => {
+    const box = { id, x: 0, y: 0, absX: 0, absY: 0, w: CARD_W, h: CARD_H, minW: CARD_W, minH: CARD_H };
+    boxes.set(id, { ...box, parent, depth, open: false, stored: false });
   };
-  const roots = tree.roots.map((id) => measure(id, null, 0));
-  placeRoots(roots, byId);
-
-  const placed = new Map<string, Box>();
-  const settle = (boxes: readonly Box[], x: number, y: number) => {
-    for (const box of boxes) {
-      box.absX = x + box.x;
-      box.absY = y + box.y;
-      placed.set(box.id, box);
-      settle(inside.get(box.id) ?? [], box.absX, box.absY);
-    }
-  };
-  settle(roots, 0, 0);
-  return placed;
+  for (const id of tree.roots) open(id, null, 0);
+  for (const { id, depth } of boxes.values()) {
+    if (!byId.get(id)?.collapsed) for (const child of tree.children.get(id) ?? []) open(child, id, depth + 1);
+  }
+  const inside = (id: string) => (tree.children.get(id) ?? []).flatMap((child) => boxes.get(child) ?? []);
+  for (const box of [...boxes.values()].reverse()) {
+    const row = byId.get(box.id);
+    const members = row?.collapsed ? [] : inside(box.id);
+    box.open = members.length > 0;
+    if (box.open) ({ w: box.minW, h: box.minH } = arrange(members, byId, row));
+    const size = row?.collapsed ? undefined : given.get(box.id);
+    [box.w, box.h] = [Math.max(box.minW, size?.w ?? 0), Math.max(box.minH, size?.h ?? 0)];
+  }
+  placeRoots(
+    tree.roots.flatMap((id) => boxes.get(id) ?? []),
+    byId,
+  );
+  for (const box of boxes.values()) {
+    const above = box.parent === null ? undefined : boxes.get(box.parent);
+    box.absX = (above?.absX ?? 0) + box.x;
+    box.absY = (above?.absY ?? 0) + box.y;
+  }
+  return boxes;
 }
 
 const hasPlace = (row: Row | undefined): row is Row => row !== undefined && (row.x !== 0 || row.y !== 0);

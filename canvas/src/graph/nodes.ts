@@ -5,8 +5,9 @@ import { cut } from '../lib/text';
 import type { Link, Links } from '../store/links';
 import { statusView } from '../store/statuses';
 import type { Workspaces } from '../store/events';
+import type { Deploys } from './deploys';
 import type { Box } from './layout';
-import { subtree, type Tree } from './tree';
+import type { Tree } from './tree';
 
 /** React Flow asks for records of its own. */
 
@@ -15,6 +16,13 @@ export type WsData = {
   open: boolean;
   /** Workspaces below it, at any depth. */
   below: number;
+  /** Members of its tree that start for the first time, of a root that is being deployed (UI-44). */
+  starting: number;
+  /** Waits, with all of its team, until that is deployed. */
+  locked: boolean;
+  /** The least size that holds what is in it. */
+  minW: number;
+  minH: number;
 };
 
 export type WsNode = Node<WsData, 'workspace'>;
@@ -30,20 +38,28 @@ export interface NodeInput {
   /** The one that the Tab key reaches. */
   active: string | null;
   deleting: ReadonlySet<string>;
+  deploys: Deploys;
 }
 
 export function nodesOf(input: NodeInput, before: readonly WsNode[]): WsNode[] {
   const old = new Map(before.map((node) => [node.id, node]));
-  return [...input.boxes.values()].map((box) => nodeOf(box, input, old.get(box.id)));
+  // Parents come before their children.
+  const roots = new Map<string, string>();
+  for (const { id, parent } of input.boxes.values()) roots.set(id, parent === null ? id : (roots.get(parent) ?? id));
+  const nodes = [...input.boxes.values()].map((box) => nodeOf(box, input, old.get(box.id), roots));
+  return nodes.length === before.length && nodes.every((node, index) => node === before[index])
+    ? (before as WsNode[])
+    : nodes;
 }
 
-function nodeOf(box: Box, { tree, byId, selected, active, deleting }: NodeInput, old: WsNode | undefined): WsNode {
+function nodeOf(box: Box, input: NodeInput, old: WsNode | undefined, roots: ReadonlyMap<string, string>): WsNode {
+  const { tree, byId, selected, active, deleting, deploys } = input;
   const row = byId.get(box.id);
-  const below = (tree.children.get(box.id)?.length ?? 0) > 0 ? subtree(tree, box.id).size - 1 : 0;
+  const data = dataOf(box, tree, deploys, roots.get(box.id), old?.data);
   const ariaLabel = `${cut(row?.name ?? '', 80)} workspace — ${statusView(row?.status ?? '').label}`;
   const isSelected = selected.has(box.id);
   const tabIndex = active === box.id ? 0 : -1;
-  const draggable = !deleting.has(box.id);
+  const draggable = !deleting.has(box.id) && !data.locked;
   const parent = box.parent ?? undefined;
   if (
     old &&
@@ -53,15 +69,13 @@ function nodeOf(box: Box, { tree, byId, selected, active, deleting }: NodeInput,
     old.height === box.h &&
     old.parentId === parent &&
     old.ariaLabel === ariaLabel &&
-    old.data.below === below &&
-    old.data.open === box.open &&
+    old.data === data &&
     Boolean(old.selected) === isSelected &&
     old.draggable === draggable &&
     old.domAttributes?.tabIndex === tabIndex
   ) {
     return old;
   }
-  const data = old?.data.below === below && old.data.open === box.open ? old.data : { open: box.open, below };
   return {
     id: box.id,
     type: 'workspace',
@@ -82,6 +96,19 @@ function nodeOf(box: Box, { tree, byId, selected, active, deleting }: NodeInput,
     draggable,
     domAttributes: { tabIndex },
   };
+}
+
+function dataOf(box: Box, tree: Tree, deploys: Deploys, root: string | undefined, old: WsData | undefined): WsData {
+  const data: WsData = {
+    open: box.open,
+    below: tree.below.get(box.id) ?? 0,
+    starting: deploys.get(box.id) ?? 0,
+    locked: root !== undefined && root !== box.id && deploys.has(root),
+    minW: box.minW,
+    minH: box.minH,
+  };
+  const keys = Object.keys(data) as (keyof WsData)[];
+  return old && keys.every((key) => old[key] === data[key]) ? old : data;
 }
 
 export function edgesOf(

@@ -12,6 +12,8 @@ export interface Tree {
   children: ReadonlyMap<string, readonly string[]>;
   /** The parent under which a workspace is shown; absent for roots. */
   parent: ReadonlyMap<string, string>;
+  /** Workspaces below one, at any depth; absent for none. */
+  below: ReadonlyMap<string, number>;
 }
 
 export function treeOf(workspaces: Iterable<Placed>): Tree {
@@ -42,7 +44,14 @@ export function treeOf(workspaces: Iterable<Placed>): Tree {
     if (above === undefined) roots.push(id);
     else if (children.get(above)?.push(id) === undefined) children.set(above, [id]);
   }
-  return { roots, children, parent };
+  const order = [...roots];
+  for (const id of order) order.push(...(children.get(id) ?? []));
+  const below = new Map<string, number>();
+  for (const id of order.reverse()) {
+    const above = parent.get(id);
+    if (above !== undefined) below.set(above, (below.get(above) ?? 0) + (below.get(id) ?? 0) + 1);
+  }
+  return { roots, children, parent, below };
 }
 
 /** A workspace and everything below it. */

@@ -1,6 +1,7 @@
 /** The API's types under short names. The types themselves are generated from the OpenAPI document. */
 
 import type { components } from '../generated/api';
+import { ROUTES } from '../generated/routes';
 
 type Schemas = components['schemas'];
 
@@ -20,3 +21,6 @@ export type Peer = Schemas['Peer'];
 export type UpdateWorkspace = Schemas['UpdateWorkspace'];
 export type RestartedWorkspace = Schemas['RestartedWorkspace'];
 export type WorkspaceLogs = Schemas['WorkspaceLogs'];
+
+/** Whether the server that this page was built with has an operation, such as `POST /workspaces/{id}/pause`. */
+export const serves = (operation: string): boolean => ROUTES.has(operation);

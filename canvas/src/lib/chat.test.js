@@ -270,7 +270,10 @@ test('earlier pages stay through a re-read; an unreadable history is not an empt
   assert.deepEqual([chat.items.length, chat.hasMore], [53, false]);
   broken = true;
   await chat.reload();
-  assert.deepEqual([chat.items.length, chat.loadError], [53, 'Query failed.']);
+  assert.deepEqual(
+    [chat.items.length, chat.loadError],
+    [53, 'Query failed. That went wrong in the server: try again, and look at its log if it stays so.'],
+  );
   end();
 });
 

@@ -62,6 +62,12 @@ export interface Deps {
   /** Told of every 401 of an authenticated call. */
   onUnauthorized?: (used: string | null, error: ApiError) => void;
   sleep?: (ms: number) => Promise<void>;
+  /** Headers of every request; none by default. */
+  headers?: () => Record<string, string>;
+  /** Whether cookies go along: those of a hosted sign-in only. */
+  credentials?: RequestCredentials;
+  /** Address of a path of the API. */
+  address?: (path: string) => string;
 }
 
 export class Http {
@@ -71,6 +77,10 @@ export class Http {
     this.#deps = {
       onUnauthorized: () => undefined,
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      headers: () => ({}),
+      // No cookie of ours exists; none is sent either.
+      credentials: 'omit',
+      address: apiUrl,
       ...deps,
     };
   }
@@ -109,20 +119,19 @@ export class Http {
   async #send(method: string, path: string, options: Options) {
     const { body, headers = {}, timeoutMs = DEFAULT_TIMEOUT_MS, signal, auth = true } = options;
     const used = auth ? this.#deps.token() : null;
-    const all: Record<string, string> = { Accept: 'application/json', ...headers };
+    const all: Record<string, string> = { Accept: 'application/json', ...this.#deps.headers(), ...headers };
     if (used) all.Authorization = `Bearer ${used}`;
     if (body !== undefined) all['Content-Type'] = 'application/json';
     const limit = timeLimit(timeoutMs, signal);
     let response: Response;
     try {
-      response = await this.#deps.fetch(apiUrl(path), {
+      response = await this.#deps.fetch(this.#deps.address(path), {
         method,
         headers: all,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: limit.signal,
         cache: 'no-store',
-        // No cookie of ours exists; none is sent either.
-        credentials: 'omit',
+        credentials: this.#deps.credentials,
         redirect: 'error',
       });
     } catch (cause) {
@@ -178,8 +187,12 @@ export function explain(error: unknown): string {
   if (error.status === 429) {
     return `Too many requests. ${error.retryAfter ? `Try again in ${error.retryAfter} s.` : 'Try again shortly.'}`;
   }
+  if (error.status === 500) return `${sentence(error.message)} ${SERVERS_FAULT}`;
   return sentence(error.message);
 }
+
+/** What to do about an answer that is the server's own fault. */
+const SERVERS_FAULT = 'That went wrong in the server: try again, and look at its log if it stays so.';
 
 /** Anything thrown while signing in, as an error of the API. */
 export const loginError = (error: unknown): ApiError =>

@@ -71,7 +71,9 @@ function Detail({ row }: { row: Row }) {
       {detail && (
         <div className="notice notice-bad">
           <div className="min-w-0">
-            <p className="text max-h-40 overflow-y-auto whitespace-pre-wrap">{tamed(cut(detail, 4_000))}</p>
+            <p className="text max-h-40 overflow-y-auto whitespace-pre-wrap" tabIndex={0}>
+              {tamed(cut(detail, 4_000))}
+            </p>
             {cause && <p className="mt-1 text-ink-2">{cause}</p>}
           </div>
         </div>

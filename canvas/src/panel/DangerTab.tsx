@@ -5,6 +5,18 @@ import { subtree } from '../graph/tree';
 import type { Workspace } from '../lib/api';
 import { explain } from '../lib/http';
 import { count } from '../lib/text';
+import {
+  askCollapse,
+  askPause,
+  CAN,
+  expand,
+  exportBundle,
+  hibernate,
+  mayHibernate,
+  mayPause,
+  mayResume,
+  resume,
+} from '../lifecycle';
 import { confirm, toast } from '../ui/store';
 
 export default function DangerTab({ workspace }: { workspace: Workspace }) {
@@ -48,6 +60,54 @@ export default function DangerTab({ workspace }: { workspace: Workspace }) {
             </button>
           </Act>
         </>
+      )}
+      {mayPause(workspace) && (
+        <Act
+          title="Pause"
+          text="Stops the agent, and all below it, until somebody resumes them. Nothing is lost but what they do now."
+        >
+          <button type="button" className="btn" onClick={() => askPause([id])}>
+            Pause…
+          </button>
+        </Act>
+      )}
+      {mayResume(workspace) && (
+        <Act title="Resume" text="Starts the agent again, and those below it that were paused with it.">
+          <button type="button" className="btn btn-primary" onClick={() => void resume(id)}>
+            Resume
+          </button>
+        </Act>
+      )}
+      {mayHibernate(workspace) && (
+        <Act title="Put to sleep" text="Stops the agent until the next message for it arrives.">
+          <button type="button" className="btn" onClick={() => void hibernate(id)}>
+            Put to sleep
+          </button>
+        </Act>
+      )}
+      {CAN.expand && below === 0 && (
+        <Act title="Expand to a team" text="Adds the members that its template names, below it.">
+          <button type="button" className="btn" onClick={() => void expand(id)}>
+            Expand
+          </button>
+        </Act>
+      )}
+      {CAN.export && (
+        <Act
+          title="Export"
+          text="A file with its role, prompt and settings, and its team; no secrets. It can be imported anywhere."
+        >
+          <button type="button" className="btn" onClick={() => void exportBundle(id)}>
+            Export
+          </button>
+        </Act>
+      )}
+      {CAN.collapse && below > 0 && (
+        <Act title="Remove the team" text={`Deletes the ${count(below, 'workspace')} below it and keeps this one.`}>
+          <button type="button" className="btn btn-danger" onClick={() => askCollapse(id)}>
+            Remove team…
+          </button>
+        </Act>
       )}
       <Act
         title="Delete"

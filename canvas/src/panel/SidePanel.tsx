@@ -3,6 +3,7 @@ import { Tabs } from 'radix-ui';
 import { lazy, Suspense, useEffect, useRef } from 'react';
 import { restart } from '../actions';
 import type { Workspace } from '../lib/api';
+import { mayResume, resume } from '../lifecycle';
 import { tamed } from '../lib/bounded';
 import { useOrg } from '../store/org';
 import { hintFor, runtimePill, statusView } from '../store/statuses';
@@ -144,6 +145,7 @@ function Notices({ workspace, stale }: { workspace: Workspace; stale: boolean })
   const { id, status, last_sample_error: error, current_task: task } = workspace;
   const hint = hintFor(workspace);
   const bad = status === 'failed';
+  const external = workspace.runtime === 'external';
   const troubled = bad || status === 'degraded';
   return (
     <div className="mt-2 space-y-1.5 empty:hidden">
@@ -154,11 +156,18 @@ function Notices({ workspace, stale }: { workspace: Workspace; stale: boolean })
         >
           <div className="min-w-0 flex-1">
             {troubled && error && (
-              <p className="text mb-1 max-h-32 overflow-y-auto font-medium whitespace-pre-wrap">{tamed(error)}</p>
+              <p className="text mb-1 max-h-32 overflow-y-auto font-medium whitespace-pre-wrap" tabIndex={0}>
+                {tamed(error)}
+              </p>
             )}
             <p className="text-ink-2">{hint}</p>
           </div>
-          {troubled && (
+          {mayResume(workspace) && (
+            <button type="button" className="link shrink-0" onClick={() => void resume(id)}>
+              Resume
+            </button>
+          )}
+          {troubled && !external && (
             <div className="flex shrink-0 flex-col items-end gap-1">
               <button type="button" className="link" onClick={() => void restart(id)}>
                 Try again

@@ -26,11 +26,12 @@ export function fromList(
   list: unknown,
   before: Workspaces = new Map(),
   hidden: ReadonlySet<string> = new Set(),
+  ahead: ReadonlyMap<string, { patch: Partial<Workspace> }> = new Map(),
 ): Workspaces {
   const map = new Map<string, Workspace>();
   for (const row of Array.isArray(list) ? (list as Workspace[]) : []) {
     if (!isObj(row) || !row.id || row.status === 'removed' || hidden.has(row.id)) continue;
-    const shown = presented(row);
+    const shown = { ...presented(row), ...ahead.get(row.id)?.patch };
     const old = before.get(shown.id);
     map.set(shown.id, old && same(old, shown) ? old : shown);
   }
@@ -42,8 +43,16 @@ function presented(row: Workspace): Workspace {
   return row.runtime === 'external' && row.status === 'offline' ? { ...row, status: 'awaiting_agent' } : row;
 }
 
+/** Whether two rows say the same. */
 function same(a: Workspace, b: Workspace): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  // Of a large organisation nearly all rows differ in nothing, or in how long they have been up.
+  const [one, other] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  const keys = Object.keys(one);
+  if (keys.length !== Object.keys(other).length) return false;
+  return keys.every((key) => {
+    const [x, y] = [one[key], other[key]];
+    return Object.is(x, y) || (isObj(x) && isObj(y) && JSON.stringify(x) === JSON.stringify(y));
+  });
 }
 
 class Draft {

@@ -193,10 +193,37 @@ describe('the store', () => {
 
   test('a change that the server refuses is taken back, and only that', () => {
     loadWorkspaces([row('a', { x: 1 }), row('b')]);
-    const undo = patchLocal(new Map([['a', { x: 9, parent_id: 'b' }]]));
+    const settle = patchLocal(
+      new Map<string, Partial<Workspace>>([
+        ['a', { x: 9, parent_id: 'b' }],
+        ['b', { x: 7 }],
+      ]),
+    );
     takeEvents([event('WORKSPACE_OFFLINE', 'a')]);
-    undo();
+    settle(new Set(['a']));
     expect(useOrg.getState().byId.get('a')).toMatchObject({ x: 1, parent_id: null, status: 'offline' });
+    expect(useOrg.getState().byId.get('b')).toMatchObject({ x: 7 });
+  });
+
+  test('a list that was asked for before a change was stored does not take it back', () => {
+    loadWorkspaces([row('a', { x: 1 })], 0);
+    const settle = patchLocal(new Map([['a', { x: 9 }]]));
+    loadWorkspaces([row('a', { x: 1, name: 'renamed' })], 20, 10);
+    expect(useOrg.getState().byId.get('a')).toMatchObject({ x: 9, name: 'renamed' });
+    settle(new Set(), 30);
+    loadWorkspaces([row('a', { x: 1 })], 40, 25);
+    expect(useOrg.getState().byId.get('a')?.x).toBe(9);
+    // What was asked for afterwards is the truth, also where somebody else has moved it since.
+    loadWorkspaces([row('a', { x: 5 })], 50, 45);
+    expect(useOrg.getState().byId.get('a')?.x).toBe(5);
+  });
+
+  test('rows that say the same stay the same objects', () => {
+    loadWorkspaces([row('a', { agent_card: { name: 'a' } as never }), row('b')]);
+    const before = useOrg.getState().byId;
+    loadWorkspaces([row('a', { agent_card: { name: 'a' } as never }), row('b', { uptime_seconds: 9 })]);
+    expect(useOrg.getState().byId.get('a')).toBe(before.get('a'));
+    expect(useOrg.getState().byId.get('b')).not.toBe(before.get('b'));
   });
 
   test('beats draw nothing anew; moves do', () => {

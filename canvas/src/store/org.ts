@@ -34,6 +34,8 @@ export interface OrgState {
   stale: ReadonlySet<string>;
   /** Subtrees that are being deleted (UI-43). */
   deleting: ReadonlySet<string>;
+  /** Workspaces that start for the first time. */
+  fresh: ReadonlySet<string>;
 }
 
 const EMPTY: OrgState = {
@@ -47,24 +49,32 @@ const EMPTY: OrgState = {
   waitMs: 0,
   stale: new Set(),
   deleting: new Set(),
+  fresh: new Set(),
 };
 
 export const useOrg = create<OrgState>(() => EMPTY);
 
 const hidden = new Map<string, number>();
+/** Changes made here that a list which was asked for before they were stored does not know of yet. */
+const ahead = new Map<string, { patch: Partial<Workspace>; stored: number | null }>();
 let nextKey = 0;
 
 /** Back to nothing: the person signed out. */
 export function resetOrg(): void {
   hidden.clear();
+  ahead.clear();
   useOrg.setState(EMPTY, true);
 }
 
-/** Takes in what `GET /workspaces` answered. */
-export function loadWorkspaces(list: unknown, now = Date.now()): void {
+/**
+ * Takes in what `GET /workspaces` answered. `asked`: when it was asked for; what was changed here since, or is being
+ * stored right now, stays as it is shown.
+ */
+export function loadWorkspaces(list: unknown, now = Date.now(), asked = now): void {
   for (const [id, until] of hidden) if (until < now) hidden.delete(id);
+  for (const [id, one] of ahead) if (one.stored !== null && one.stored <= asked) ahead.delete(id);
   useOrg.setState((state) => {
-    const byId = fromList(list, state.byId, new Set(hidden.keys()));
+    const byId = fromList(list, state.byId, new Set(hidden.keys()), ahead);
     const reshaped = state.phase !== 'ready' || !sameShape(state.byId, byId);
     return {
       phase: 'ready',
@@ -72,6 +82,7 @@ export function loadWorkspaces(list: unknown, now = Date.now()): void {
       byId,
       shape: reshaped ? state.shape + 1 : state.shape,
       links: pruneLinks(state.links, (id) => byId.has(id), now),
+      fresh: freshOf(state, byId),
     };
   });
 }
@@ -93,6 +104,7 @@ export function takeEvents(envelopes: readonly Envelope[]): boolean {
     return {
       byId: effect.byId,
       shape: effect.reshaped ? state.shape + 1 : state.shape,
+      fresh: freshOf(state, effect.byId),
       links,
       stale,
       log: lines.length > 0 ? [...lines.reverse(), ...state.log].slice(0, LOG_LIMIT) : state.log,
@@ -120,9 +132,15 @@ export function seedLinks(hops: readonly Hop[]): void {
   }));
 }
 
-/** Changes a workspace at once; hands back how to undo it if the server refuses. */
-export function patchLocal(changes: ReadonlyMap<string, Partial<Workspace>>): () => void {
+/**
+ * Changes workspaces at once, before the server has answered. Hands back what to call with those that the server refused:
+ * they go back, the others are settled.
+ */
+export function patchLocal(
+  changes: ReadonlyMap<string, Partial<Workspace>>,
+): (refused: ReadonlySet<string>, now?: number) => void {
   const before = useOrg.getState().byId;
+  for (const [id, patch] of changes) ahead.set(id, { patch: { ...ahead.get(id)?.patch, ...patch }, stored: null });
   useOrg.setState((state) => {
     const byId = new Map(state.byId);
     for (const [id, patch] of changes) {
@@ -131,12 +149,18 @@ export function patchLocal(changes: ReadonlyMap<string, Partial<Workspace>>): ()
     }
     return { byId, shape: state.shape + 1 };
   });
-  return () => {
+  return (refused, now = Date.now()) => {
+    for (const id of changes.keys()) {
+      const one = ahead.get(id);
+      if (refused.has(id)) ahead.delete(id);
+      else if (one) one.stored = now;
+    }
+    if (refused.size === 0) return;
     useOrg.setState((state) => {
       const byId = new Map(state.byId);
       for (const [id, patch] of changes) {
         const [current, old] = [byId.get(id), before.get(id)];
-        if (!current || !old) continue;
+        if (!refused.has(id) || !current || !old) continue;
         const restored = Object.fromEntries((Object.keys(patch) as (keyof Workspace)[]).map((key) => [key, old[key]]));
         byId.set(id, { ...current, ...restored });
       }
@@ -178,6 +202,18 @@ const without = (set: ReadonlySet<string>, gone: ReadonlySet<string>): ReadonlyS
 function restarted(stale: ReadonlySet<string>, envelopes: readonly Envelope[]): ReadonlySet<string> {
   const started = envelopes.filter((one) => one.event === 'WORKSPACE_PROVISIONING' && stale.has(one.workspace_id));
   return started.length > 0 ? without(stale, new Set(started.map((one) => one.workspace_id))) : stale;
+}
+
+/** Those that appeared while they started and have not left that state yet. One that shows a card has run before. */
+function freshOf(before: OrgState, byId: Workspaces): ReadonlySet<string> {
+  if (byId === before.byId) return before.fresh;
+  const fresh = new Set<string>();
+  for (const [id, row] of byId) {
+    if (row.status !== 'provisioning') continue;
+    if (before.byId.has(id) ? before.fresh.has(id) : row.agent_card === null) fresh.add(id);
+  }
+  const same = fresh.size === before.fresh.size && [...fresh].every((id) => before.fresh.has(id));
+  return same ? before.fresh : fresh;
 }
 
 /** Whether the same workspaces stand in the same places. */

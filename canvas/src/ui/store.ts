@@ -44,6 +44,8 @@ export interface UiState {
   panelWidth: number;
   /** Selected on the graph, the open one included. */
   selected: ReadonlySet<string>;
+  /** They are left over from an action on several that failed for them (UI-55). */
+  survivors: boolean;
   dialog: Dialog | null;
   /** Asked above whatever dialog is open. */
   asking: Confirmation | null;
@@ -95,6 +97,7 @@ export const useUi = create<UiState>(() => ({
   tab: 'chat',
   panelWidth: clampWidth(Number(stored(WIDTH_KEY)) || 480),
   selected: new Set(),
+  survivors: false,
   dialog: null,
   asking: null,
   announcement: '',
@@ -130,7 +133,7 @@ export function announce(text: string): void {
 }
 
 export function openPanel(id: string, tab?: PanelTab): void {
-  useUi.setState((state) => ({ open: id, tab: tab ?? state.tab, selected: new Set([id]) }));
+  useUi.setState((state) => ({ open: id, tab: tab ?? state.tab, selected: new Set([id]), survivors: false }));
 }
 
 export function closePanel(): void {
@@ -138,7 +141,13 @@ export function closePanel(): void {
 }
 
 export function select(ids: Iterable<string>): void {
-  useUi.setState({ selected: new Set(ids) });
+  useUi.setState({ selected: new Set(ids), survivors: false });
+}
+
+/** Whoever an action on several failed for stays selected, so that it can be tried again (UI-55). */
+export function keepSelected(failed: Iterable<string>): void {
+  const selected = new Set(failed);
+  useUi.setState({ selected, survivors: selected.size > 0 });
 }
 
 export function setPanelWidth(width: number): void {
