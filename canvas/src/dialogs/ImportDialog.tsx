@@ -50,8 +50,10 @@ export function ImportDialog({ template, onClose }: { template: OrgTemplate; onC
     } catch (thrown) {
       if (thrown instanceof ApiError && thrown.status === 412) {
         const body = obj(thrown.body);
-        setRefused(envNames(body.missing_env));
-        setError(`${explain(thrown)} ${str(body.suggestion)}`);
+        const missing = envNames(body.missing_env);
+        setRefused(missing);
+        const names = missing.map((group) => group.join(' or ')).join(', ');
+        setError(`${explain(thrown)} Missing: ${names}. ${str(body.suggestion)}`);
         await refresh();
       } else {
         setError(thrown);

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Tabs } from 'radix-ui';
 import { useState } from 'react';
 import { http } from '../app';
-import type { OrgTokenView } from '../lib/api';
+import { serves, type OrgTokenView } from '../lib/api';
 import { explain } from '../lib/http';
 import { list, obj, str } from '../lib/json';
 import { age } from '../lib/text';
@@ -10,13 +10,17 @@ import { useGlobalSecrets } from '../panel/queries';
 import { CopyButton, Failed, Field, FormError, Loading } from '../ui/bits';
 import { Modal } from '../ui/Modal';
 import { confirm, setTheme, toast, useUi, type Theme } from '../ui/store';
+import { Audit } from './Audit';
 import { Secrets } from './Secrets';
+import { Sessions } from './Sessions';
 
-const SECTIONS = [
+const SECTIONS: readonly (readonly [id: string, label: string])[] = [
   ['secrets', 'Global secrets'],
   ['tokens', 'Org tokens'],
+  ...(serves('GET /auth/sessions') ? ([['sessions', 'Sessions']] as const) : []),
+  ...(serves('GET /admin/audit') ? ([['audit', 'Audit']] as const) : []),
   ['looks', 'Appearance'],
-] as const;
+];
 
 export function SettingsDialog({ onClose }: { onClose: () => void }) {
   return (
@@ -41,6 +45,12 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
         </Tabs.Content>
         <Tabs.Content value="tokens">
           <OrgTokens />
+        </Tabs.Content>
+        <Tabs.Content value="sessions">
+          <Sessions />
+        </Tabs.Content>
+        <Tabs.Content value="audit">
+          <Audit />
         </Tabs.Content>
         <Tabs.Content value="looks">
           <Looks />

@@ -104,7 +104,12 @@ export function Field({
 export function FormError({ error }: { error: unknown }) {
   if (!error) return null;
   return (
-    <p className="notice notice-bad text" role="alert">
+    <p
+      className="notice notice-bad text"
+      role="alert"
+      // Whoever pressed the button sees why nothing came of it, however long the form is.
+      ref={(notice) => notice?.scrollIntoView({ block: 'nearest' })}
+    >
       {typeof error === 'string' ? error : explain(error)}
     </p>
   );

@@ -6,6 +6,7 @@ CREATE INDEX activity_logs_open ON activity_logs (seq) WHERE status = 'in_progre
 CREATE INDEX activity_logs_source ON activity_logs (workspace_id, source_id, seq) WHERE source_id IS NOT NULL;
 CREATE INDEX activity_logs_target ON activity_logs (workspace_id, target_id, seq) WHERE target_id IS NOT NULL;
 CREATE TABLE canvas_layouts ( workspace_id BLOB NOT NULL PRIMARY KEY REFERENCES workspaces (id), x REAL NOT NULL DEFAULT 0, y REAL NOT NULL DEFAULT 0, collapsed INTEGER NOT NULL DEFAULT 0 ) STRICT;
+CREATE TABLE canvas_viewport ( id INTEGER NOT NULL PRIMARY KEY CONSTRAINT canvas_viewport_one CHECK (id = 1), x REAL NOT NULL, y REAL NOT NULL, zoom REAL NOT NULL ) STRICT;
 CREATE TABLE global_secrets ( key text NOT NULL PRIMARY KEY, value BLOB NOT NULL, encryption_version INTEGER NOT NULL, key_id text NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL ) STRICT;
 CREATE TABLE log_head (name text NOT NULL PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE login_sessions ( id BLOB NOT NULL PRIMARY KEY, hash BLOB NOT NULL UNIQUE, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL ) STRICT;
