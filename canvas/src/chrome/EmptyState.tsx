@@ -15,6 +15,8 @@ export function EmptyState() {
   const orgs = useQuery({
     queryKey: ['org-templates'],
     queryFn: async () => (await http.json('GET', '/org/templates')) as OrgTemplate[],
+    // The smallest first: it is the one to begin with.
+    select: (all) => [...all].sort((a, b) => a.workspaces - b.workspaces),
   });
   const templates = useQuery({
     queryKey: ['templates'],

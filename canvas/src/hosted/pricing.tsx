@@ -18,19 +18,19 @@ const PLANS: readonly Plan[] = [
     id: 'free',
     name: 'Starter',
     text: 'For a first team of agents.',
-    holds: ['One organisation', 'External and hibernating agents', 'Community help'],
+    holds: ['The whole canvas', 'Agents of your own, connected from outside', 'Agents that sleep while idle'],
   },
   {
     id: 'pro',
     name: 'Team',
     text: 'For teams that run all day.',
-    holds: ['Agents that are always on', 'Schedules, channels and approvals', 'Help by mail'],
+    holds: ['Agents that are always on', 'A budget for every role', 'All of the first plan'],
   },
   {
     id: 'business',
     name: 'Business',
     text: 'For organisations of organisations.',
-    holds: ['Larger machines', 'Audit export', 'Help within one working day'],
+    holds: ['Larger tiers', 'A record of every change', 'All of the second plan'],
   },
 ];
 
