@@ -12,10 +12,10 @@ AGAINST ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test setup lint fmt ui bench deny
+.PHONY: help run install test setup lint fmt ui bench bench-canvas deny
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ui ## Build the release binary with its web UI and start Molecule
 	$(CARGO) build $(CARGO_FLAGS) --release -p molecule
@@ -52,6 +52,12 @@ ui: ## Build the web UI that the binary embeds
 bench: ui ## Measure throughput, latency, boot time and memory of the release binary
 	$(CARGO) build $(CARGO_FLAGS) --release -p molecule -p molecule-bench
 	$(TARGET_DIR)/release/molecule-bench run --binary $(TARGET_DIR)/release/molecule $(if $(AGAINST),--against $(AGAINST)) $(BENCH)
+
+# What the canvas costs the browser: first view, panning over 500 cards, 200 events a second, 2 000 workspaces. Needs
+# Chromium; see canvas/bench/README.md. Takes two minutes after the build.
+bench-canvas: ui ## Measure the canvas in a browser against the release binary
+	$(CARGO) build $(CARGO_FLAGS) --release -p molecule
+	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR)) npm run --silent --prefix canvas bench
 
 deny: ## Check licences, advisories and sources of the dependencies (needs cargo-deny)
 	$(CARGO) deny --workspace check

@@ -22,7 +22,7 @@ export function found(profile) {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const browser =
     process.env.MOLECULE_CHROMIUM ?? NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs);
-  const target = process.env.CARGO_TARGET_DIR ?? join(here, '..', '..', 'target');
+  const target = process.env.CARGO_TARGET_DIR || join(here, '..', '..', 'target');
   const binary = process.env.MOLECULE_BINARY ?? join(target, profile, 'molecule');
   const build = profile === 'release' ? 'cargo build --release -p molecule' : 'cargo build -p molecule';
   const missing = [

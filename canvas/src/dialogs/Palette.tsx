@@ -27,16 +27,19 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const list = useRef<HTMLUListElement>(null);
   const rows = useMemo(() => {
-    const wanted = text.toLowerCase().trim().split(/\s+/).filter(Boolean);
+    const typed = text.toLowerCase().trim();
+    const wanted = typed.split(/\s+/).filter(Boolean);
     const hit = (hay: string) => wanted.every((word) => hay.includes(word));
     const ranked: { rank: number; row: Row }[] = [];
     for (const row of byId.values()) {
       const label = statusView(row.status).label;
       if (!hit(`${row.name} ${row.role ?? ''} ${label} ${row.runtime}`.toLowerCase())) continue;
-      const at = row.name.toLowerCase().indexOf(wanted[0] ?? '');
+      const name = row.name.toLowerCase();
+      const at = name.indexOf(wanted[0] ?? '');
       ranked.push({
-        // A name that begins with the word comes before one that holds it, and that before what else says it.
-        rank: at === 0 ? 0 : at > 0 ? 1 : 2,
+        // The very name comes first, then names that begin with what was typed, with its first word, that hold it, and last
+        // what says it otherwise.
+        rank: name === typed ? 0 : name.startsWith(typed) ? 1 : at === 0 ? 2 : at > 0 ? 3 : 4,
         row: {
           key: row.id,
           text: row.name,
