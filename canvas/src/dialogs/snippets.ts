@@ -28,7 +28,7 @@ export const TABS: readonly ConnectTab[] = [
     label: 'Universal MCP',
     key: 'universal_mcp_snippet',
     install: MOLECULE,
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       [
         'command not found: molecule',
@@ -42,7 +42,7 @@ export const TABS: readonly ConnectTab[] = [
     label: 'Python',
     key: 'python_snippet',
     install: { text: 'Python 3; nothing else is needed.', href: 'https://www.python.org/downloads/' },
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       [
         'URLError: connection refused',
@@ -56,7 +56,7 @@ export const TABS: readonly ConnectTab[] = [
     label: 'Claude Code',
     key: 'claude_code_channel_snippet',
     install: { text: 'Claude Code, and Bun for its channel plugin.', href: 'https://bun.sh' },
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       ['plugin not installed', 'Add the marketplace and install the plugin before launching.'],
       [
@@ -71,7 +71,7 @@ export const TABS: readonly ConnectTab[] = [
     label: 'Hermes',
     key: 'hermes_channel_snippet',
     install: MOLECULE,
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       [
         'YAML: duplicate key “gateway”',
@@ -85,7 +85,7 @@ export const TABS: readonly ConnectTab[] = [
     label: 'Codex',
     key: 'codex_snippet',
     install: { text: 'Codex 0.57 or later.', href: 'https://github.com/openai/codex' },
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       ['duplicate key in config.toml', 'The block is there already: change it instead of appending it again.'],
       [
@@ -100,7 +100,7 @@ export const TABS: readonly ConnectTab[] = [
     label: 'OpenClaw',
     key: 'openclaw_snippet',
     install: MOLECULE,
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       ['address already in use: 18789', 'Another gateway runs. Stop it, or give this one another port.'],
       REFUSED,
@@ -110,7 +110,7 @@ export const TABS: readonly ConnectTab[] = [
     id: 'curl',
     label: 'curl',
     key: 'curl_register_template',
-    guide: 'agents.md',
+    guide: 'external-agents.md',
     errors: [
       ['An empty 404 from /workspaces/…', 'The edge asks for the Origin header; the snippet sends it with every call.'],
       REFUSED,

@@ -65,6 +65,7 @@ export const WorkspaceNode = memo(function WorkspaceNode({ id, data }: NodeProps
     <div
       className={`card tone-${view.tone} ${starting ? 'card-busy' : ''}`}
       data-status={workspace.status}
+      data-detail={detail}
       {...(data.open ? { 'data-team': '' } : {})}
       {...(target ? { 'data-target': '' } : {})}
       {...(deleting || data.locked ? { 'data-dim': '' } : {})}
