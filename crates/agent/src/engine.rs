@@ -184,12 +184,18 @@ impl fmt::Display for Category {
 /// A turn that failed. `Display` is what users see; the detail is for the log only, because it may carry paths and
 /// credentials (RUN-57).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Agent error ({category}) — see workspace logs for details.")]
+#[error("Agent error ({category}) — see workspace logs for details.{}", said(told.as_deref()))]
 pub struct TurnError {
     /// Kind.
     pub category: Category,
     /// Why, for the log.
     pub detail: String,
+    /// Why, in words of ours that carry nothing of what somebody else wrote.
+    pub told: Option<String>,
+}
+
+fn said(told: Option<&str>) -> String {
+    told.map_or_else(String::new, |told| format!(" {told}"))
 }
 
 impl TurnError {
@@ -205,6 +211,16 @@ impl TurnError {
         Self {
             category,
             detail: detail.into(),
+            told: None,
+        }
+    }
+
+    /// The same with a reason that users may read: a sentence.
+    #[must_use]
+    pub fn telling(self, told: impl Into<String>) -> Self {
+        Self {
+            told: Some(told.into()),
+            ..self
         }
     }
 }
@@ -278,6 +294,10 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "Agent error (exit_7) — see workspace logs for details."
+        );
+        assert_eq!(
+            error.telling("It was killed.").to_string(),
+            "Agent error (exit_7) — see workspace logs for details. It was killed."
         );
     }
 

@@ -111,7 +111,8 @@ impl Pulse {
         };
         #[expect(clippy::cast_precision_loss, reason = "a ratio of small counters")]
         let rate = if counted.requests == 0 {
-            0.0
+            // A task that was counted when it began may fail after that was reported.
+            f64::from(u8::from(counted.errors > 0))
         } else {
             counted.errors as f64 / counted.requests as f64
         };
@@ -224,6 +225,21 @@ mod tests {
         assert_eq!(pulse.push(id()).error_rate, 0.25);
         let (fresh, _) = pulse.beat(id(), RuntimeMetadata::default());
         assert_eq!((fresh.error_rate, fresh.sample_error.as_str()), (0.0, ""));
+    }
+
+    #[test]
+    fn a_failure_counts_though_its_task_was_reported_before() {
+        // RUN-18
+        let pulse = Pulse::default();
+        let task = pulse.begin("long");
+        let (_, counted) = pulse.beat(id(), RuntimeMetadata::default());
+        pulse.confirm(counted);
+        pulse.failed("refused");
+        drop(task);
+        let (beat, counted) = pulse.beat(id(), RuntimeMetadata::default());
+        assert_eq!((beat.error_rate, beat.sample_error.as_str()), (1.0, "refused"));
+        pulse.confirm(counted);
+        assert_eq!(pulse.beat(id(), RuntimeMetadata::default()).0.error_rate, 0.0);
     }
 
     #[test]

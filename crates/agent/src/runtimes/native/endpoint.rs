@@ -101,6 +101,40 @@ pub fn credentials() -> impl Iterator<Item = &'static str> {
     PROVIDERS.iter().map(|provider| provider.key).chain([LOCAL_BASE])
 }
 
+/// An endpoint for which there is a credential, whatever model is asked for.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// The variable that leads to it.
+    pub credential: &'static str,
+    /// Protocol.
+    pub wire: Wire,
+    /// Base address, ending in `/`.
+    pub url: Result<Url, EndpointError>,
+    /// Credential; `None` for endpoints that want none.
+    pub key: Option<SecretString>,
+}
+
+/// Every endpoint that these variables lead to.
+#[must_use]
+pub fn configured(vars: &Vars) -> Vec<Configured> {
+    let known = PROVIDERS
+        .iter()
+        .filter(|provider| has_key(vars, provider))
+        .map(|provider| Configured {
+            credential: provider.key,
+            wire: provider.wire,
+            url: url_of(vars, provider),
+            key: vars.secret(provider.key),
+        });
+    let own = vars.get(LOCAL_BASE).map(|url| Configured {
+        credential: LOCAL_BASE,
+        wire: Wire::OpenAi,
+        url: base_url(url).ok_or(EndpointError::BadUrl { variable: LOCAL_BASE }),
+        key: vars.secret(LOCAL_KEY),
+    });
+    own.into_iter().chain(known).collect()
+}
+
 /// Where to ask, what and as whom.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -238,20 +272,23 @@ fn vendor(model: &str) -> Option<&str> {
         .map(|(_, vendor)| *vendor)
 }
 
+fn url_of(vars: &Vars, provider: &Provider) -> Result<Url, EndpointError> {
+    let bad = || EndpointError::BadUrl {
+        variable: provider.base,
+    };
+    let url = base_url(vars.get(provider.base).unwrap_or(provider.url)).ok_or_else(bad)?;
+    if provider.wire == Wire::Anthropic && !url.path().ends_with("/v1/") {
+        // The vendor's own clients append the version to this variable.
+        return url.join("v1/").map_err(|_| bad());
+    }
+    Ok(url)
+}
+
 fn build(vars: &Vars, provider: &'static Provider, model: Option<&str>) -> Result<Endpoint, EndpointError> {
     let model = model
         .or(provider.model)
         .ok_or_else(|| EndpointError::NoModel(provider.name.to_owned()))?;
-    let url = vars.get(provider.base).unwrap_or(provider.url);
-    let mut url = base_url(url).ok_or(EndpointError::BadUrl {
-        variable: provider.base,
-    })?;
-    if provider.wire == Wire::Anthropic && !url.path().ends_with("/v1/") {
-        // The vendor's own clients append the version to this variable.
-        url = url.join("v1/").map_err(|_| EndpointError::BadUrl {
-            variable: provider.base,
-        })?;
-    }
+    let url = url_of(vars, provider)?;
     // The gateway wants the whole slug, vendors only their own part.
     let own = if provider.name == "openrouter" {
         None
@@ -316,6 +353,33 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn every_credential_leads_to_its_endpoint() {
+        let pairs = [
+            ("OPENAI_API_KEY", "sk-o"),
+            ("ANTHROPIC_API_KEY", "sk-a"),
+            ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1"),
+            ("MOLECULE_LLM_BASE_URL", "ftp://x"),
+        ];
+        let vars: Vars = pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        let found: Vec<_> = configured(&vars)
+            .into_iter()
+            .map(|one| (one.credential, one.url.map(|url| url.to_string()), one.key.is_some()))
+            .collect();
+        let bad = EndpointError::BadUrl { variable: LOCAL_BASE };
+        assert_eq!(
+            found,
+            [
+                (LOCAL_BASE, Err(bad), false),
+                ("ANTHROPIC_API_KEY", Ok("http://127.0.0.1:1/v1/".to_owned()), true),
+                ("OPENAI_API_KEY", Ok("https://api.openai.com/v1/".to_owned()), true),
+            ]
+        );
+    }
 
     fn resolved(pairs: &[(&str, &str)], yaml: &str) -> Result<(Wire, String, String, bool), EndpointError> {
         let vars: Vars = pairs

@@ -174,10 +174,10 @@ impl Llm {
                     tries += 1;
                     pause.min(self.patience.longest_pause)
                 }
-                _ => return Err(failure.into()),
+                _ => return Err(failure.at(&self.url)),
             };
             if begun {
-                return Err(failure.into());
+                return Err(failure.at(&self.url));
             }
             stumbled |= failure.again == Again::Once;
             tracing::warn!(tries, ?pause, category = %failure.category, "the model could not be asked; trying again");
