@@ -1,11 +1,11 @@
 //! What the composition root decides about HTTP. Everything else is in [`molecule_platform::config::Config`].
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use molecule_core::{Runtime, limits};
-use molecule_wire::ops::ServerInfo;
+use molecule_wire::ops::{ModelEndpoint, ServerInfo};
 
 /// The log's filter, which can be changed while the server runs.
 pub trait LogControl: Send + Sync {
@@ -17,6 +17,15 @@ pub trait LogControl: Send + Sync {
     /// # Errors
     /// What is wrong with it; the old one stays.
     fn set_filter(&self, filter: &str) -> Result<(), String>;
+}
+
+/// What comes of trying the endpoints; why stored secrets could not be read.
+pub type Tried<'a> = Pin<Box<dyn Future<Output = Result<Vec<ModelEndpoint>, String>> + Send + 'a>>;
+
+/// Tries what agents think with.
+pub trait ModelTrial: Send + Sync {
+    /// Asks every endpoint that stored secrets lead to.
+    fn try_all(&self) -> Tried<'_>;
 }
 
 /// Settings of the HTTP surface.
@@ -37,6 +46,8 @@ pub struct ApiConfig {
     pub metrics: Option<PrometheusHandle>,
     /// The process' log; `None` if nothing can be changed about it.
     pub log: Option<Arc<dyn LogControl>>,
+    /// Tries models' endpoints; `None` where nothing that runs here thinks.
+    pub models: Option<Arc<dyn ModelTrial>>,
     /// `MOLECULE_ORG_ID`: the tenant guard lets only this org's requests through (SEC-54). `None`: no guard.
     pub org_id: Option<String>,
     /// `MOLECULE_ENABLE_TEST_TOKENS` is `1`: test tokens in a production environment too (SEC-120).
@@ -50,6 +61,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             log: None,
+            models: None,
             trusted_proxies: Vec::new(),
             rates: Rates::default(),
             bodies: Bodies::default(),

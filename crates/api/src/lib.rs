@@ -38,7 +38,7 @@ mod workspaces;
 
 pub use ipnet::IpNet;
 
-pub use config::{ApiConfig, Bodies, LogControl, Rates};
+pub use config::{ApiConfig, Bodies, LogControl, ModelTrial, Rates, Tried};
 pub use route::{Class, Route, Verb};
 pub use routes::ROUTES;
 

@@ -37,6 +37,7 @@ use crate::{
         ops::openapi,
         ops::liveness,
         ops::server,
+        ops::models,
         ops::ready,
         ops::log_filter,
         ops::set_log_filter,

@@ -12,7 +12,7 @@ use molecule_core::Timestamp;
 use molecule_platform::supervise::LoopStatus;
 use molecule_wire::{
     ErrorBody,
-    ops::{BuildInfo, Health, Liveness, LogFilter, Ready, ServerInfo, Subsystem},
+    ops::{BuildInfo, Health, Liveness, LogFilter, ModelEndpoint, Ready, ServerInfo, Subsystem},
 };
 
 use crate::{config::LogControl, error::ApiError, extract::Json, state::ApiState};
@@ -191,6 +191,24 @@ fn subsystem(status: LoopStatus, now: Timestamp) -> Subsystem {
 )]
 pub(crate) async fn server(State(state): State<ApiState>) -> Answer<ServerInfo> {
     Answer(state.config().about.clone())
+}
+
+/// The models' endpoints that global secrets lead to, each tried now.
+#[utoipa::path(
+    get, path = "/admin/models", operation_id = "try_models", tag = "operations",
+    responses(
+        (status = 200, description = "What each answered; none if no secret leads to one.", body = Vec<ModelEndpoint>),
+        (status = 500, description = "The secrets could not be read.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn models(State(state): State<ApiState>) -> Result<Answer<Vec<ModelEndpoint>>, ApiError> {
+    let Some(models) = &state.config().models else {
+        return Ok(Answer(Vec::new()));
+    };
+    models.try_all().await.map(Answer).map_err(|error| {
+        tracing::error!(error, "models' endpoints could not be tried");
+        ApiError::internal()
+    })
 }
 
 /// This description.

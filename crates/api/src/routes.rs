@@ -49,6 +49,7 @@ routes! {
     Get "/openapi.json" Topology => ops::openapi;
     Get "/admin/liveness" Admin => ops::liveness;
     Get "/admin/server" Admin => ops::server;
+    Get "/admin/models" Admin => ops::models;
     Get "/admin/log" Admin => ops::log_filter;
     Put "/admin/log" Admin [body = limits::LOGIN_BODY_BYTES] => ops::set_log_filter;
 

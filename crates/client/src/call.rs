@@ -237,8 +237,10 @@ impl Call<'_> {
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self, ClientError> {
-        let value = HeaderValue::from_str(value)
+        let mut value = HeaderValue::from_str(value)
             .map_err(|_| ClientError::InvalidRequest(format!("header {name} cannot carry this value")))?;
+        // Some of them are credentials; none has to be shown.
+        value.set_sensitive(true);
         self.headers.insert(name, value);
         Ok(self)
     }

@@ -47,7 +47,9 @@ pub enum ClientError {
     #[error(transparent)]
     Status(#[from] StatusError),
     /// The answer is not what this client understands.
-    #[error("the answer to {request} is not understood ({reason}); are client and server of the same version?")]
+    #[error(
+        "the server's answer is not understood ({reason}); are client and server of the same version? `molecule version` tells"
+    )]
     Decode {
         /// Method and path.
         request: String,
@@ -55,7 +57,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The answer is larger than a client takes.
-    #[error("the answer to {request} is larger than {limit} bytes")]
+    #[error("the server's answer is larger than {limit} bytes")]
     TooLarge {
         /// Method and path.
         request: String,

@@ -32,7 +32,7 @@ pub use activity::{ActivityFilter, ActivitySource};
 pub use call::{Client, EVENT_STREAM};
 pub use error::{ClientError, StatusError};
 pub use events::EventStream;
-pub use models::{ModelsError, list_models};
+pub use models::{ModelsError, list_anthropic_models, list_models};
 /// A frame of an agent's event stream.
 pub use molecule_a2a::sse::Frame as SseFrame;
 pub use workspaces::DeleteAnswer;

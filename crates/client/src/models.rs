@@ -1,8 +1,9 @@
-//! Models of an OpenAI-compatible endpoint, for finding out what a machine can think with.
+//! Models of an endpoint, for finding out what a machine can think with.
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use reqwest::header::HeaderName;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{Client, ClientError};
@@ -70,6 +71,30 @@ pub async fn list_models(
     let list: ModelList = Client::new(base_url, key)?
         .with_timeout(timeout)
         .get(&["models"])
+        .json()
+        .await?;
+    Ok(list.data.into_iter().map(|model| model.id).collect())
+}
+
+/// The version of the wire that is spoken.
+const ANTHROPIC_VERSION: (HeaderName, &str) = (HeaderName::from_static("anthropic-version"), "2023-06-01");
+const ANTHROPIC_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Asks `GET <base_url>/models` which models an Anthropic endpoint serves.
+///
+/// # Errors
+/// [`ModelsError`].
+pub async fn list_anthropic_models(
+    base_url: &str,
+    key: &SecretString,
+    timeout: Duration,
+) -> Result<Vec<String>, ModelsError> {
+    let (version, value) = ANTHROPIC_VERSION;
+    let list: ModelList = Client::new(base_url, None)?
+        .with_timeout(timeout)
+        .get(&["models"])
+        .header(version, value)?
+        .header(ANTHROPIC_KEY, key.expose_secret())?
         .json()
         .await?;
     Ok(list.data.into_iter().map(|model| model.id).collect())

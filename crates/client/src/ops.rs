@@ -2,8 +2,9 @@
 
 use molecule_wire::{
     auth::{LoggedIn, Login, LoginCode, Ticket},
-    ops::{BuildInfo, Health, Liveness, ServerInfo},
+    ops::{BuildInfo, Health, Liveness, ModelEndpoint, Ready, ServerInfo},
 };
+use serde_json::Value;
 
 use crate::{Client, ClientError};
 
@@ -22,6 +23,29 @@ impl Client {
     /// [`ClientError`].
     pub async fn buildinfo(&self) -> Result<BuildInfo, ClientError> {
         self.get(&["buildinfo"]).json().await
+    }
+
+    /// `GET /ready`: what the server lacks to do its work, if anything. That it is not ready is an answer, not an error.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn ready(&self) -> Result<Ready, ClientError> {
+        let answer = self.get(&["ready"]).send().await?;
+        if answer.status() != 503 {
+            return answer.success().await?.json().await;
+        }
+        match answer.into_error().await {
+            ClientError::Status(error) => error.body_as().ok_or_else(|| error.into()),
+            error => Err(error),
+        }
+    }
+
+    /// `GET /openapi.json`: the description of the API.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn openapi(&self) -> Result<Value, ClientError> {
+        self.get(&["openapi.json"]).json().await
     }
 
     /// `GET /metrics`, Prometheus text (SEC-212).
@@ -53,6 +77,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn server_info(&self) -> Result<ServerInfo, ClientError> {
         self.get(&["admin", "server"]).json().await
+    }
+
+    /// `GET /admin/models`: the endpoints that stored secrets lead to, each tried now. Admin.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn model_endpoints(&self) -> Result<Vec<ModelEndpoint>, ClientError> {
+        self.get(&["admin", "models"]).json().await
     }
 
     /// `POST /auth/login`: one-time code for a session token (D2).

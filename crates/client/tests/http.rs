@@ -173,9 +173,7 @@ async fn answers_of_another_shape_are_told_apart() {
     let (url, _) = canned(200, &[], r#"{"auth_token":1708170917101711,"token":"s3cret"}"#).await;
     let error = client(&url).list_workspaces().await.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .starts_with("the answer to GET /workspaces is not understood"),
+        error.to_string().starts_with("the server's answer is not understood"),
         "{error}"
     );
     // SEC-145: nothing of a credential route's body is quoted.

@@ -4,8 +4,8 @@ mod payload;
 
 pub use payload::{
     ActivityLogged, AgentMessage, Answered, Assigned, Beat, CardUpdated, Child, Collapsed, Degraded, Event, Expanded,
-    External, FailureDetail, FailureSource, Hibernated, MovedAgent, Nothing, Online, OtherEnd, Paused, ProvisionFailed,
-    Provisioning, Removed, Replaced, TaskUpdated,
+    External, FailureDetail, FailureSource, Hibernated, Lost, MovedAgent, Nothing, Online, OtherEnd, Paused,
+    ProvisionFailed, Provisioning, Removed, Replaced, TaskUpdated,
 };
 
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 mod backend;
 mod compose;
 mod exclusive;
+mod models;
 mod presence;
 mod starter;
 

@@ -56,6 +56,21 @@ pub struct ServerInfo {
     pub runtimes: Vec<Runtime>,
 }
 
+/// One element of `GET /admin/models`: an endpoint that agents can think with, tried when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ModelEndpoint {
+    /// The global secret that leads to it.
+    pub credential: String,
+    /// Its base address; `""` if that is unusable.
+    pub url: String,
+    /// How many models it names; absent if it did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<usize>,
+    /// Why it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// `GET /admin/liveness` (SEC-213).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Liveness {

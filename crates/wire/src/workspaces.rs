@@ -156,6 +156,9 @@ pub struct WorkspaceListItem {
     pub last_sample_error: String,
     /// Mounted host directory.
     pub workspace_dir: Option<String>,
+    /// How often its agent was started anew since the workspace was created, whoever wanted it.
+    #[serde(default)]
+    pub restarts: i64,
 }
 
 /// `GET /workspaces/:id` (LIFE-88), and the common part of the list.

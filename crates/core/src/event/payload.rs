@@ -18,7 +18,7 @@ pub enum Event {
     /// An external workspace waits for its agent (ACT-85).
     WorkspaceAwaitingAgent(External),
     /// An agent was lost (ACT-86).
-    WorkspaceOffline(Nothing),
+    WorkspaceOffline(Lost),
     /// An agent errs or is wedged (ACT-87).
     WorkspaceDegraded(Degraded),
     /// A workspace was deleted (ACT-89).
@@ -88,6 +88,14 @@ impl Event {
 /// An event of which there is nothing to say: `{}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nothing {}
+
+/// Payload of `WORKSPACE_OFFLINE`. The reason outlives the status, so that a restart does not hide what it followed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// How its instance ended, if that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
 
 /// Payload of `WORKSPACE_PROVISIONING`. What is not known is left out; a restart says the first three.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -492,7 +500,8 @@ mod tests {
                 Event::WorkspaceAwaitingAgent(External::named("A")),
                 r#"{"name":"A","external":true}"#,
             ),
-            (Event::WorkspaceOffline(Nothing {}), "{}"),
+            (Event::WorkspaceOffline(Lost::default()), "{}"),
+            (Event::WorkspaceOffline(Lost { reason: Some(e()) }), r#"{"reason":"e"}"#),
             (
                 Event::WorkspaceDegraded(degraded(wedged, e())),
                 r#"{"runtime_state":"wedged","sample_error":"e"}"#,

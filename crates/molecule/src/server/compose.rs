@@ -14,7 +14,7 @@ use molecule_templates::{load_allowlist, manifest_candidates, materialise_embedd
 use molecule_wire::ops::ServerInfo;
 use secrecy::ExposeSecret;
 
-use super::backend;
+use super::{backend, models::StoredModels};
 use crate::{
     boot::{self, DataDir, LogHandle, admin_token, check_secrets_key, secrets_key},
     config::{self, ServerConfig},
@@ -67,7 +67,7 @@ pub(super) async fn compose(
     .context("the services cannot be put together")?;
     let runs_here = backend.as_ref().is_some_and(|backend| backend.name() == "process");
     let about = about(config, &platform, backend.is_some(), runs_here);
-    let api = Api::new(platform.clone(), api_config(config, about, log)?);
+    let api = Api::new(platform.clone(), api_config(config, about, log, &platform)?);
     Ok(Composed { platform, api, backend })
 }
 
@@ -134,7 +134,7 @@ fn about(config: &ServerConfig, platform: &Platform, has_backend: bool, processe
     }
 }
 
-fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle) -> Result<ApiConfig> {
+fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle, platform: &Platform) -> Result<ApiConfig> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("metrics cannot be recorded")?;
@@ -151,6 +151,7 @@ fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle) -> Resul
         metrics_public: config.metrics_public,
         metrics: Some(metrics),
         log: Some(Arc::new(log)),
+        models: Some(Arc::new(StoredModels::new(platform.secrets.clone()))),
         org_id: config.org_id.clone(),
         test_tokens: config.test_tokens,
         about,

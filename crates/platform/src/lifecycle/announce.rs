@@ -4,8 +4,8 @@
 use molecule_core::{
     Trigger, WorkspaceStatus,
     event::{
-        Degraded, Event, External, FailureDetail, Hibernated, Nothing, Online, Paused, ProvisionFailed, Provisioning,
-        Removed,
+        Degraded, Event, External, FailureDetail, Hibernated, Lost, Nothing, Online, Paused, ProvisionFailed,
+        Provisioning, Removed,
     },
 };
 use molecule_store::{events::NewEvent, workspaces::Workspace};
@@ -19,10 +19,10 @@ pub(super) fn events(ask: &Ask, before: &Workspace, to: WorkspaceStatus) -> Vec<
         WorkspaceStatus::Provisioning => vec![Event::WorkspaceProvisioning(again(before))],
         WorkspaceStatus::Online => vec![Event::WorkspaceOnline(online(ask, before))],
         WorkspaceStatus::Degraded => vec![Event::WorkspaceDegraded(degraded(ask))],
-        WorkspaceStatus::Offline => vec![Event::WorkspaceOffline(Nothing {})],
+        WorkspaceStatus::Offline => vec![Event::WorkspaceOffline(lost(ask))],
         // The event that old canvases know comes first (OP-4).
         WorkspaceStatus::AwaitingAgent if ask.trigger == Trigger::ContactLost => {
-            vec![Event::WorkspaceOffline(Nothing {}), awaiting()]
+            vec![Event::WorkspaceOffline(lost(ask)), awaiting()]
         }
         WorkspaceStatus::AwaitingAgent => vec![awaiting()],
         WorkspaceStatus::Failed => vec![Event::WorkspaceProvisionFailed(failed(ask))],
@@ -64,6 +64,16 @@ fn online(ask: &Ask, before: &Workspace) -> Online {
                 Online::Awaited { recovered_from: from }
             }
             _ => Online::Recovered(Nothing {}),
+        },
+    }
+}
+
+/// ACT-86.
+fn lost(ask: &Ask) -> Lost {
+    Lost {
+        reason: match &ask.cause {
+            Cause::Ended(reason) => Some(reason.clone()),
+            _ => None,
         },
     }
 }

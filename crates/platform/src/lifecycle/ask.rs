@@ -18,6 +18,8 @@ pub enum Cause {
         /// Empty for none.
         sample_error: String,
     },
+    /// An instance ended, for this reason.
+    Ended(String),
     /// A start failed, or an agent ended for the last time; the text for people is the change's `sample_error`.
     Failure(FailureDetail),
 }

@@ -92,7 +92,11 @@ impl Provisioner {
         let reason = declared(reason);
         let sequel = self.inner.crashes.sequel(id);
         let (trigger, text, cause) = match sequel {
-            Sequel::Restart(_) => (Trigger::InstanceGone, format!("agent stopped: {reason}"), Cause::Plain),
+            Sequel::Restart(_) => (
+                Trigger::InstanceGone,
+                format!("agent stopped: {reason}"),
+                Cause::Ended(reason.to_owned()),
+            ),
             Sequel::GiveUp(ends) => (
                 Trigger::CrashLoop,
                 crash_loop_text(ends, reason),

@@ -172,6 +172,22 @@ impl Secrets {
         Ok(rows.into_iter().filter(says_something).map(|row| row.key).collect())
     }
 
+    /// Global values; what does not open is logged and left out.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn global_values(&self) -> Result<BTreeMap<String, SecretString>, SecretError> {
+        let rows = self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?;
+        let opened = rows.into_iter().filter_map(|row| match self.keyring.open(&row.value) {
+            Ok(value) => Some((row.key, value)),
+            Err(error) => {
+                tracing::error!(%error, key = row.key, "secret does not decrypt");
+                None
+            }
+        });
+        Ok(opened.collect())
+    }
+
     /// Global plus own values; own ones win (PROV-14). All or nothing.
     ///
     /// # Errors

@@ -111,6 +111,7 @@ impl Workspaces {
             current_task: row.current_task,
             last_sample_error: row.sample_error,
             workspace_dir: row.workspace_dir,
+            restarts: row.generation,
         }
     }
 

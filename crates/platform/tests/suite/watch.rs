@@ -29,7 +29,10 @@ both_engines! {
             "WORKSPACE_ONLINE",
         ];
         assert_eq!(names, expected);
-        assert_eq!(harness.payloads(id, "WORKSPACE_OFFLINE").await, [json!({})]);
+        assert_eq!(
+            harness.payloads(id, "WORKSPACE_OFFLINE").await,
+            [json!({"reason": "killed by signal 9"})]
+        );
         assert_ne!(harness.agent(id).await, old);
         assert!(harness.backend.violations().is_empty());
     }

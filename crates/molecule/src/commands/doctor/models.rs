@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use molecule_agent::runtimes::native::endpoint;
 use molecule_client::Client;
+use molecule_wire::ops::ModelEndpoint;
 
 use super::{Check, Verdict};
 use crate::config::ServerConfig;
@@ -16,22 +16,44 @@ const LOCAL_ENDPOINTS: [(&str, &str); 2] = [
 const NAME: &str = "models";
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Time the server has for trying all of its endpoints.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(30);
+
 pub(super) async fn checks(config: &ServerConfig, client: Option<&Client>) -> Vec<Check> {
-    let models = match stored(client).await {
-        Some(check) => check,
-        None => models(config).await,
+    let mut checks = match stored(client).await {
+        Some(checks) => checks,
+        None => vec![models(config).await],
     };
-    vec![models, cli_runtimes()]
+    checks.push(cli_runtimes());
+    checks
 }
 
-/// What the running server hands to its agents; `None` if none runs, or it has nothing.
-async fn stored(client: Option<&Client>) -> Option<Check> {
-    let client = client?.clone().with_timeout(PATIENCE);
-    let secrets = client.list_global_secrets().await.ok()?;
-    let names: Vec<&str> = endpoint::credentials()
-        .filter(|name| secrets.iter().any(|secret| secret.key == *name))
-        .collect();
-    (!names.is_empty()).then(|| Check::ok(NAME, format!("{}, stored in the running server", names.join(", "))))
+/// What the running server hands to its agents, tried by that server; `None` if none runs, or it has nothing.
+async fn stored(client: Option<&Client>) -> Option<Vec<Check>> {
+    let client = client?.clone().with_timeout(TRIAL_PATIENCE);
+    let endpoints = client.model_endpoints().await.ok()?;
+    (!endpoints.is_empty()).then(|| endpoints.iter().map(judge).collect())
+}
+
+fn judge(endpoint: &ModelEndpoint) -> Check {
+    let ModelEndpoint {
+        credential,
+        url,
+        models,
+        error,
+    } = endpoint;
+    match (models, error) {
+        (Some(models), None) => Check::ok(NAME, format!("{credential}: {url} answers with {models} models")),
+        (_, error) => {
+            let error = error.as_deref().unwrap_or("it does not answer");
+            Check::bad(
+                NAME,
+                Verdict::Warning,
+                format!("{credential}: {url}: {error}"),
+                format!("start it, or store another value: molecule secret set {credential} --global"),
+            )
+        }
+    }
 }
 
 /// Said before somebody installs a program that nothing here would start.
@@ -75,4 +97,29 @@ async fn models(config: &ServerConfig) -> Check {
     let remedy = "export ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY or GEMINI_API_KEY, \
                   or point MOLECULE_LLM_BASE_URL to a local endpoint; the echo runtime works without";
     Check::bad(NAME, Verdict::Warning, "no key and no local endpoint", remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_tells_what_came_of_it() {
+        let mut endpoint = ModelEndpoint {
+            credential: "OPENAI_API_KEY".into(),
+            url: "https://api.openai.com/v1/".into(),
+            models: Some(3),
+            error: None,
+        };
+        assert_eq!(judge(&endpoint).verdict, Verdict::Ok);
+        endpoint.models = None;
+        endpoint.error = Some("it answers with wrong key (HTTP 401)".into());
+        let check = judge(&endpoint);
+        assert!(
+            check.verdict == Verdict::Warning && check.found.contains("wrong key"),
+            "{}",
+            check.found
+        );
+        assert!(check.remedy.unwrap().contains("secret set OPENAI_API_KEY"));
+    }
 }
