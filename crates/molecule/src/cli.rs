@@ -1,14 +1,17 @@
 //! Commands and their arguments.
 
+mod global;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use self::global::Global;
 use crate::{
     commands::{
-        cancel::CancelArgs, events::EventsArgs, org::OrgCommand, secret::SecretCommand, send::SendArgs,
-        token::TokenCommand, ws::WsCommand,
+        activity::ActivityArgs, cancel::CancelArgs, events::EventsArgs, help::HelpArgs, login::LoginArgs,
+        org::OrgCommand, secret::SecretCommand, send::SendArgs, token::TokenCommand, ws::WsCommand,
     },
     config::{Flags, settings},
 };
@@ -20,11 +23,21 @@ Environment:
   MOLECULE_DATA_DIR   data directory
 
 Exit codes:
-  0 done   1 failed   2 wrong usage or configuration   3 not found   4 refused   5 server not reachable   130 interrupted";
+  0 done   1 failed   2 wrong usage or configuration   3 not found   4 refused   5 server not reachable   130 interrupted
+
+`molecule help` lists the chapters that explain how things fit together.";
 
 /// Runs organisations of AI agents.
 #[derive(Debug, Parser)]
-#[command(name = "molecule", version, after_help = AFTER_HELP, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "molecule",
+    version,
+    after_help = AFTER_HELP,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What every command takes.
     #[command(flatten)]
@@ -32,20 +45,6 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What every command takes.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Global {
-    /// Address of the server [default: the one running on the data directory, else http://127.0.0.1:8080]
-    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
-    pub url: Option<String>,
-    /// Data directory [default: $XDG_DATA_HOME/molecule, else ~/.local/share/molecule]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
-    pub data_dir: Option<PathBuf>,
-    /// Print JSON instead of text
-    #[arg(long, global = true, help_heading = "Everywhere")]
-    pub json: bool,
 }
 
 /// The commands.
@@ -76,10 +75,15 @@ pub enum Command {
     /// Secrets of a workspace, or of all of them
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Show server, agents, and what needs attention
+    Status,
+    /// What was said, to agents and among them
+    #[command(alias = "history")]
+    Activity(ActivityArgs),
     /// Recorded events, and with -f those to come
     Events(EventsArgs),
-    /// Print a login URL for the browser
-    Login,
+    /// Print a login URL for the browser, or open it
+    Login(LoginArgs),
     /// Show every setting with its value and where it came from
     Config(ConfigArgs),
     /// Say what is missing on this machine and how to get it
@@ -88,11 +92,15 @@ pub enum Command {
     Backup(BackupArgs),
     /// Restore what `backup` wrote, while no server runs
     Restore(RestoreArgs),
-    /// Print a completion script
+    /// Print a completion script, which completes names of workspaces too
     Completions {
         /// The shell
         shell: Shell,
     },
+    /// Print the versions of this program and of the server
+    Version,
+    /// Explain a command or a topic: agents, orgs, messages, secrets, external, auth, output, server
+    Help(HelpArgs),
 }
 
 /// Arguments of `up`, `server` and `doctor`. All are texts here: the configuration reads them, so that every problem is

@@ -5,7 +5,10 @@ use std::io;
 use molecule_client::ClientError;
 use serde_json::json;
 
-use crate::{config::ConfigErrors, output::Output};
+use crate::{
+    config::ConfigErrors,
+    output::{Format, Output},
+};
 
 /// Everything was done.
 pub const DONE: u8 = 0;
@@ -128,7 +131,10 @@ pub fn report_usage(error: &clap::Error, json: bool) -> u8 {
     let text = error.to_string();
     let text = text.trim().strip_prefix("error: ").unwrap_or(&text);
     let said: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    report(&mut Output::standard(true), &CliError::Usage(said.join("; ")).into())
+    report(
+        &mut Output::standard(Format::Json),
+        &CliError::Usage(said.join("; ")).into(),
+    )
 }
 
 /// The chain's texts, leaving out what a cause repeats.

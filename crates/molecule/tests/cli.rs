@@ -34,7 +34,7 @@ fn workspace(id: WorkspaceId, name: &str, status: &str) -> Value {
     json!({
         "id": id, "name": name, "role": null, "tier": 3, "status": status, "url": "", "parent_id": null,
         "active_tasks": 0, "max_concurrent_tasks": 1, "last_error_rate": 0.0, "uptime_seconds": 0, "runtime": "echo",
-        "delivery_mode": null, "x": 0.0, "y": 0.0, "collapsed": false, "agent_card": null, "budget_limit": null,
+        "delivery_mode": null, "restarts": 0, "x": 0.0, "y": 0.0, "collapsed": false, "agent_card": null, "budget_limit": null,
         "monthly_spend": 0, "current_task": "", "last_sample_error": "no model key", "workspace_dir": null,
     })
 }

@@ -1,6 +1,7 @@
 use clap::{CommandFactory, error::ErrorKind};
 
 use super::*;
+use crate::commands::help;
 
 #[test]
 fn the_definitions_are_consistent() {
@@ -46,8 +47,51 @@ fn every_command_in_the_documentation_is_one() {
 }
 
 #[test]
+fn every_command_in_the_help_is_one() {
+    let mut seen = 0;
+    for chapter in &help::CHAPTERS {
+        for line in help_lines(chapter.text) {
+            seen += 1;
+            if let Err(error) = parses(&line) {
+                panic!("{}: `{line}`\n{error}", chapter.name);
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} commands were found");
+}
+
+/// The commands of indented lines, without what is said of them behind at least three blanks, and those of inline code.
+fn help_lines(text: &str) -> Vec<String> {
+    let indented = text.lines().filter(|line| line.starts_with("  "));
+    let typed = indented.map(|line| line.trim().split("   ").next().unwrap_or_default());
+    typed.filter_map(command_in).chain(commands_of(text)).collect()
+}
+
+#[test]
+fn every_command_is_documented() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let program = Cli::command();
+    for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = format!("`{}", command.get_name());
+        let row = page
+            .lines()
+            .find(|line| line.starts_with("| `") && line.contains(&name));
+        let row = row.unwrap_or_else(|| panic!("{name}"));
+        for below in command.get_subcommands() {
+            let words = ["`", " "].map(|before| format!("{before}{}`", below.get_name()));
+            assert!(
+                words.iter().any(|word| row.contains(word)),
+                "{name} {}",
+                below.get_name()
+            );
+        }
+    }
+}
+
+#[test]
 fn a_command_that_does_not_parse_is_told() {
-    for wrong in ["molecule help", "molecule secret set KEY", "molecule up --ports 1"] {
+    for wrong in ["molecule halp", "molecule secret set KEY", "molecule up --ports 1"] {
         assert!(parses(wrong).is_err(), "{wrong}");
     }
 }

@@ -1,6 +1,7 @@
 //! Agents that a change of secrets restarts, and what they are at.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal},
     time::Duration,
 };
@@ -12,6 +13,8 @@ use molecule_wire::workspaces::WorkspaceListItem;
 
 use crate::{exit::CliError, output::Output, progress};
 
+/// Scope of a workspace's own secret, as it is listed.
+const OWN: &str = "workspace";
 /// How often it is looked whether agents are still at work.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -22,6 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The person wants nothing changed. Whoever may not list workspaces is told nothing, and hindered in nothing.
 pub(super) async fn settle(
     owner: Option<WorkspaceId>,
+    key: &str,
     wait: bool,
     now: bool,
     client: &Client,
@@ -30,7 +34,10 @@ pub(super) async fn settle(
     let Ok(items) = client.list_workspaces().await else {
         return Ok(());
     };
-    let affected = affected(&items, owner);
+    let mut affected = affected(&items, owner);
+    if owner.is_none() {
+        affected = without_own(affected, key, client).await;
+    }
     if affected.is_empty() {
         return Ok(());
     }
@@ -42,9 +49,27 @@ pub(super) async fn settle(
         return Ok(());
     }
     if wait || (asks(out) && wants_to_wait(out)?) {
-        return until_idle(owner, client, out).await;
+        let ids: BTreeSet<WorkspaceId> = affected.iter().map(|item| item.workspace.id).collect();
+        return until_idle(&ids, client, out).await;
     }
     Ok(())
+}
+
+/// A workspace's own secret hides the global one of that name, whose change does not reach it.
+async fn without_own<'a>(
+    affected: Vec<&'a WorkspaceListItem>,
+    key: &str,
+    client: &Client,
+) -> Vec<&'a WorkspaceListItem> {
+    let mut reached = Vec::with_capacity(affected.len());
+    for item in affected {
+        let secrets = client.list_secrets(item.workspace.id).await.unwrap_or_default();
+        let own = secrets.iter().any(|secret| secret.key == key && secret.scope == OWN);
+        if !own {
+            reached.push(item);
+        }
+    }
+    reached
 }
 
 /// Those that run here: a secret reaches an agent by its environment, so that it starts anew.
@@ -92,11 +117,16 @@ fn wants_to_wait(out: &mut Output) -> Result<bool> {
     }
 }
 
-async fn until_idle(owner: Option<WorkspaceId>, client: &Client, out: &Output) -> Result<()> {
+async fn until_idle(ids: &BTreeSet<WorkspaceId>, client: &Client, out: &Output) -> Result<()> {
     progress::run(out, "waiting", async |bar| {
         loop {
             let items = client.list_workspaces().await?;
-            let busy = busy(&affected(&items, owner));
+            let waited_for = affected(&items, None).into_iter();
+            let busy = busy(
+                &waited_for
+                    .filter(|item| ids.contains(&item.workspace.id))
+                    .collect::<Vec<_>>(),
+            );
             if busy.is_empty() {
                 return Ok(());
             }

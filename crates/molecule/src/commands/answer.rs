@@ -88,7 +88,7 @@ impl<'a> Printer<'a> {
         let is = |name: &str, word: &str| value.get(name).and_then(Value::as_str) == Some(word);
         if is("status", "queued") && is("delivery_mode", "poll") {
             return self.remark(format!(
-                "queued: {} fetches its messages; the answer will show on the page",
+                "queued: {} fetches its messages; the answer will show on the page and in `molecule activity`",
                 self.target
             ));
         }
@@ -96,7 +96,7 @@ impl<'a> Printer<'a> {
             let waiting = value.get("queue_depth").and_then(Value::as_u64).unwrap_or(1);
             let id = value.get("queue_id").and_then(Value::as_str).unwrap_or("unknown");
             return self.remark(format!(
-                "queued: {} is busy; {waiting} waiting, queue item {id}. It will be delivered; the answer will show on the page",
+                "queued: {} is busy; {waiting} waiting, queue item {id}. It will be delivered; the answer will show on the page and in `molecule activity`",
                 self.target
             ));
         }
@@ -125,7 +125,7 @@ impl<'a> Printer<'a> {
             self.failure = Some(match self.patience {
                 // The platform's word for it (A2A-67); the agent never saw a limit.
                 Some(patience) if text == "deadline exceeded" => format!(
-                    "{} did not answer within {} s; it goes on working, and `molecule events` tells when it is done",
+                    "{} did not answer within {} s; it goes on working, and `molecule activity` will have its answer",
                     self.target,
                     patience.as_secs()
                 ),

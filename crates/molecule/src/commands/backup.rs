@@ -124,9 +124,9 @@ pub(super) async fn restore(args: RestoreArgs, global: &Global, out: &mut Output
         }))?);
     }
     out.pairs(&[
-        ("restored", config.data_dir.display().to_string()),
-        ("written", restored.manifest.created_at.clone()),
-        ("workspaces", format!("{} with files", restored.workspaces)),
+        ("restored", config.data_dir.display().to_string().into()),
+        ("written", restored.manifest.created_at.clone().into()),
+        ("workspaces", format!("{} with files", restored.workspaces).into()),
     ])?;
     if let Some(aside) = &restored.set_aside {
         out.note(format_args!(

@@ -13,7 +13,7 @@ use molecule_core::WorkspaceId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{exit::CliError, output::Output, progress, resolve};
+use crate::{completing, exit::CliError, output::Output, progress, resolve};
 
 /// An agent stops a task at its next step; one that hangs in a tool takes longer than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Args)]
 pub struct CancelArgs {
     /// The workspace (id or name)
+    #[arg(add = completing::workspaces())]
     workspace: String,
     /// Id of the task, as `send --json` shows it [default: every task it is at]
     task: Option<String>,

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     cli::{ConfigArgs, Global},
     config::{EXAMPLE, Sources, load},
-    output::Output,
+    output::{Cell, Column, Output},
 };
 
 pub(super) fn run(args: &ConfigArgs, global: &Global, out: &mut Output) -> Result<()> {
@@ -22,7 +22,7 @@ pub(super) fn run(args: &ConfigArgs, global: &Global, out: &mut Output) -> Resul
     if out.is_json() {
         return Ok(out.json(&loaded.entries)?);
     }
-    let rows: Vec<_> = loaded
+    let rows: Vec<[Cell; 4]> = loaded
         .entries
         .into_iter()
         .map(|entry| {
@@ -31,8 +31,14 @@ pub(super) fn run(args: &ConfigArgs, global: &Global, out: &mut Output) -> Resul
             } else {
                 entry.value
             };
-            [entry.key.to_owned(), value, entry.origin, entry.env.to_owned()]
+            [entry.key.into(), value.into(), entry.origin.into(), entry.env.into()]
         })
         .collect();
-    Ok(out.table(["SETTING", "VALUE", "ORIGIN", "ENVIRONMENT"], &rows)?)
+    let columns = [
+        Column::whole("SETTING"),
+        Column::text("VALUE"),
+        Column::text("ORIGIN"),
+        Column::whole("ENVIRONMENT"),
+    ];
+    Ok(out.table(&columns, &rows)?)
 }

@@ -8,11 +8,16 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use molecule_client::{Client, ClientError};
-use molecule_core::{EventType, Timestamp, WorkspaceId, text::preview};
+use molecule_core::{EventType, WorkspaceId, text::preview};
 use molecule_wire::events::{EventEnvelope, EventRow};
 use serde_json::Value;
 
-use crate::{exit::CliError, output::Output, resolve};
+use crate::{
+    completing,
+    exit::CliError,
+    output::{Output, time::to_the_second},
+    resolve,
+};
 
 /// First pause before connecting again; doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -27,13 +32,13 @@ pub struct EventsArgs {
     #[arg(short, long)]
     follow: bool,
     /// Only events of this workspace (id or name)
-    #[arg(short, long, value_name = "WORKSPACE")]
+    #[arg(short, long, value_name = "WORKSPACE", add = completing::workspaces())]
     workspace: Option<String>,
     /// Only events of this kind, such as WORKSPACE_ONLINE. Messages and tasks (ACTIVITY_LOGGED, AGENT_MESSAGE,
     /// TASK_UPDATED, …) are not recorded and show with -f only
-    #[arg(short = 't', long = "type", value_name = "EVENT", value_parser = kind)]
+    #[arg(short = 't', long = "type", value_name = "EVENT", value_parser = kind, add = completing::among(EventType::ALL.map(|event| (event.as_str(), ""))))]
     kind: Option<EventType>,
-    /// How many of the recorded events to begin with, at most 100
+    /// How many lines of recorded events to begin with, at most 100
     #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=100))]
     last: u8,
 }
@@ -79,7 +84,7 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
     for row in &recorded {
         let workspace = row.workspace_id.map_or_else(String::new, |id| id.to_string());
         let line = Line {
-            at: time(row.created_at),
+            at: to_the_second(row.created_at),
             kind: row.event_type.as_str(),
             workspace,
             payload: &row.payload,
@@ -161,7 +166,7 @@ fn show(event: &EventEnvelope, names: &BTreeMap<String, String>, out: &mut Outpu
     let workspace = event.workspace_id.clone();
     print(
         &Line {
-            at: time(event.timestamp),
+            at: to_the_second(event.timestamp),
             kind: event.event.as_str(),
             workspace,
             payload: &event.payload,
@@ -199,17 +204,8 @@ fn members(payload: &Value) -> String {
     shown.collect::<Vec<_>>().join("  ")
 }
 
-/// To the second, so that the columns after it stand in line.
-fn time(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
-    }
-}
-
 /// Names by id, those of removed workspaces included. Whoever may not list workspaces sees ids.
-async fn names(wanted: &BTreeSet<WorkspaceId>, client: &Client) -> BTreeMap<String, String> {
+pub(super) async fn names(wanted: &BTreeSet<WorkspaceId>, client: &Client) -> BTreeMap<String, String> {
     let items = client.list_workspaces().await.unwrap_or_default();
     let mut names: BTreeMap<String, String> = items
         .into_iter()
@@ -227,6 +223,7 @@ async fn names(wanted: &BTreeSet<WorkspaceId>, client: &Client) -> BTreeMap<Stri
 
 #[cfg(test)]
 mod tests {
+    use molecule_core::Timestamp;
     use serde_json::json;
 
     use super::*;

@@ -1,26 +1,32 @@
 //! The commands. Each module holds the arguments and the doing of one.
 
+pub mod activity;
 mod affected;
 mod answer;
 pub mod backup;
+mod body;
 pub mod cancel;
 mod config;
 mod doctor;
 pub mod events;
-mod login;
+pub mod help;
+pub mod login;
 pub mod org;
 mod runtime;
 pub mod secret;
 pub mod send;
 mod serve;
+mod status;
 pub mod token;
+mod version;
 pub mod ws;
 
 use clap::CommandFactory;
 
 use crate::{
+    boot::DataDir,
     cli::{Cli, Command},
-    connect,
+    completing, connect,
     output::Output,
     server::Mode,
 };
@@ -44,15 +50,19 @@ pub async fn run(cli: Cli, out: &mut Output) -> anyhow::Result<()> {
         Command::Token(command) => token::run(command, &connect::client(global)?, out).await,
         Command::Secret(command) => secret::run(command, &connect::client(global)?, out).await,
         Command::Events(args) => events::run(args, &connect::client(global)?, out).await,
-        Command::Login => login::run(&connect::client(global)?, out).await,
+        Command::Status => status::run(&connect::client(global)?, out).await,
+        Command::Activity(args) => activity::run(args, &connect::client(global)?, out).await,
+        Command::Login(args) => {
+            let place = connect::data_dir(global);
+            let place = place.as_ref().map(DataDir::root);
+            login::run(&args, place, &connect::client(global)?, out).await
+        }
+        Command::Version => version::run(&connect::client(global)?, out).await,
+        Command::Help(args) => help::run(&args, Cli::command(), out),
         Command::Config(args) => config::run(&args, global, out),
         Command::Doctor(args) => doctor::run(&args, global, out).await,
         Command::Backup(args) => backup::back_up(args, global, out).await,
         Command::Restore(args) => backup::restore(args, global, out).await,
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "molecule", &mut script);
-            Ok(out.text(&String::from_utf8_lossy(&script))?)
-        }
+        Command::Completions { shell } => Ok(out.text(&completing::script(shell)?)?),
     }
 }

@@ -12,7 +12,12 @@ use molecule_core::WorkspaceId;
 use secrecy::SecretString;
 
 use super::affected;
-use crate::{exit::CliError, output::Output, resolve};
+use crate::{
+    completing,
+    exit::CliError,
+    output::{Cell, Column, Output},
+    resolve,
+};
 
 /// What to do with secrets.
 #[derive(Debug, Subcommand)]
@@ -30,12 +35,9 @@ pub enum SecretCommand {
         /// Take the value from this variable of the environment instead
         #[arg(long, value_name = "VARIABLE")]
         from_env: Option<String>,
-        /// Wait first until none of the affected agents is at work
-        #[arg(long, conflicts_with = "now")]
-        wait: bool,
-        /// Do not ask: restart agents that are at work too
-        #[arg(long)]
-        now: bool,
+        /// What becomes of agents that are at work.
+        #[command(flatten)]
+        busy: Busy,
     },
     /// Delete a secret. Affected agents restart
     #[command(alias = "delete")]
@@ -45,7 +47,21 @@ pub enum SecretCommand {
         /// Whose secret.
         #[command(flatten)]
         scope: Scope,
+        /// What becomes of agents that are at work.
+        #[command(flatten)]
+        busy: Busy,
     },
+}
+
+/// What becomes of agents that are at work.
+#[derive(Debug, Args)]
+pub struct Busy {
+    /// Wait first until none of the affected agents is at work
+    #[arg(long, conflicts_with = "now")]
+    wait: bool,
+    /// Do not ask: restart agents that are at work too
+    #[arg(long)]
+    now: bool,
 }
 
 /// Whose secrets.
@@ -53,7 +69,7 @@ pub enum SecretCommand {
 #[group(required = true, multiple = false)]
 pub struct Scope {
     /// Secrets of this workspace (id or name)
-    #[arg(short, long, value_name = "WORKSPACE")]
+    #[arg(short, long, value_name = "WORKSPACE", add = completing::workspaces())]
     workspace: Option<String>,
     /// Secrets of every workspace
     #[arg(long)]
@@ -77,21 +93,24 @@ pub(super) async fn run(command: SecretCommand, client: &Client, out: &mut Outpu
             key,
             scope,
             from_env,
-            wait,
-            now,
+            busy,
         } => {
             let owner = scope.resolve(client).await?;
             let value = read_value(&key, from_env.as_deref())?;
-            affected::settle(owner, wait, now, client, out).await?;
+            affected::settle(owner, &key, busy.wait, busy.now, client, out).await?;
             match owner {
                 Some(id) => client.set_secret(id, &key, &value).await?,
                 None => client.set_global_secret(&key, &value).await?,
             }
         }
-        SecretCommand::Rm { key, scope } => match scope.resolve(client).await? {
-            Some(id) => client.delete_secret(id, &key).await?,
-            None => client.delete_global_secret(&key).await?,
-        },
+        SecretCommand::Rm { key, scope, busy } => {
+            let owner = scope.resolve(client).await?;
+            affected::settle(owner, &key, busy.wait, busy.now, client, out).await?;
+            match owner {
+                Some(id) => client.delete_secret(id, &key).await?,
+                None => client.delete_global_secret(&key).await?,
+            }
+        }
     };
     if out.is_json() {
         return Ok(out.json(&changed)?);
@@ -107,11 +126,15 @@ async fn list(owner: Option<WorkspaceId>, client: &Client, out: &mut Output) -> 
     if out.is_json() {
         return Ok(out.json(&secrets)?);
     }
-    let rows: Vec<_> = secrets
+    let rows: Vec<[Cell; 3]> = secrets
         .into_iter()
-        .map(|secret| [secret.key, secret.scope, secret.updated_at.to_string()])
+        .map(|secret| {
+            let updated = out.when(secret.updated_at);
+            [secret.key.into(), secret.scope.into(), updated.into()]
+        })
         .collect();
-    Ok(out.table(["KEY", "SCOPE", "UPDATED"], &rows)?)
+    let columns = [Column::text("KEY"), Column::whole("SCOPE"), Column::whole("UPDATED")];
+    Ok(out.table(&columns, &rows)?)
 }
 
 fn read_value(key: &str, from_env: Option<&str>) -> Result<SecretString> {

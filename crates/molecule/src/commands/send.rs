@@ -18,12 +18,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
 use super::{answer::Printer, cancel, ws};
-use crate::{exit::CliError, output::Output, progress, resolve};
+use crate::{completing, exit::CliError, output::Output, progress, resolve};
 
 /// Arguments of `send`.
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// The workspace (id or name)
+    #[arg(add = completing::workspaces())]
     workspace: String,
     /// The text; - reads it from standard input
     text: String,

@@ -1,7 +1,5 @@
 //! `molecule up` and `molecule server`.
 
-use std::io::IsTerminal;
-
 use anyhow::Result;
 
 use crate::{
@@ -11,13 +9,13 @@ use crate::{
     server::{Mode, run_server},
 };
 
-/// What `up` logs on a terminal unless told otherwise.
+/// What `up` logs unless told otherwise.
 const QUIET: &str = "warn";
 
 pub(super) async fn run(args: &ServerArgs, global: &Global, mode: Mode) -> Result<()> {
     let mut loaded = load(&Sources::of_process(args.flags(global), args.config.as_deref()))?;
-    if mode == Mode::Up && std::io::stderr().is_terminal() && loaded.is_default(&settings::LOG) {
-        // Whoever sits before it wants to know what is wrong, not what goes on: `molecule events -f` tells that.
+    if mode == Mode::Up && loaded.is_default(&settings::LOG) {
+        // Whoever starts it by hand wants to know what is wrong, not what goes on: `molecule events -f` tells that.
         QUIET.clone_into(&mut loaded.config.log.filter);
     }
     let log = boot::init_logging(&loaded.config.log)?;

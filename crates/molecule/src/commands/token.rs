@@ -5,7 +5,12 @@ use clap::{Args, Subcommand};
 use molecule_client::Client;
 use molecule_core::{Timestamp, WorkspaceId};
 
-use crate::{exit::CliError, output::Output, resolve};
+use crate::{
+    completing,
+    exit::CliError,
+    output::{Cell, Column, Output},
+    resolve,
+};
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
@@ -37,7 +42,7 @@ pub enum TokenCommand {
 #[group(required = true, multiple = false)]
 pub struct Owner {
     /// Tokens of this workspace (id or name)
-    #[arg(short, long, value_name = "WORKSPACE")]
+    #[arg(short, long, value_name = "WORKSPACE", add = completing::workspaces())]
     workspace: Option<String>,
     /// Tokens of the organisation
     #[arg(long)]
@@ -63,38 +68,46 @@ pub(super) async fn run(command: TokenCommand, client: &Client, out: &mut Output
 }
 
 async fn list(owner: Option<WorkspaceId>, client: &Client, out: &mut Output) -> Result<()> {
-    let used = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let used = |at: Option<Timestamp>, out: &Output| at.map_or_else(|| "never".to_owned(), |at| out.when(at));
     if let Some(id) = owner {
         let list = client.list_tokens(id).await?;
         if out.is_json() {
             return Ok(out.json(&list)?);
         }
-        let row = |token: molecule_wire::auth::TokenView| {
+        let row = |token: molecule_wire::auth::TokenView| -> [Cell; 4] {
             [
-                token.id.to_string(),
-                format!("{}…", token.prefix),
-                token.created_at.to_string(),
-                used(token.last_used_at),
+                token.id.to_string().into(),
+                format!("{}…", token.prefix).into(),
+                out.when(token.created_at).into(),
+                used(token.last_used_at, out).into(),
             ]
         };
         let rows: Vec<_> = list.tokens.into_iter().map(row).collect();
-        return Ok(out.table(["ID", "TOKEN", "CREATED", "LAST USED"], &rows)?);
+        let columns = ["ID", "TOKEN", "CREATED", "LAST USED"].map(Column::whole);
+        return Ok(out.table(&columns, &rows)?);
     }
     let list = client.list_org_tokens().await?;
     if out.is_json() {
         return Ok(out.json(&list)?);
     }
-    let row = |token: molecule_wire::auth::OrgTokenView| {
+    let row = |token: molecule_wire::auth::OrgTokenView| -> [Cell; 5] {
         [
-            token.id.to_string(),
-            token.name.unwrap_or_default(),
-            format!("{}…", token.prefix),
-            token.created_at.to_string(),
-            used(token.last_used_at),
+            token.id.to_string().into(),
+            token.name.unwrap_or_default().into(),
+            format!("{}…", token.prefix).into(),
+            out.when(token.created_at).into(),
+            used(token.last_used_at, out).into(),
         ]
     };
     let rows: Vec<_> = list.tokens.into_iter().map(row).collect();
-    Ok(out.table(["ID", "NAME", "TOKEN", "CREATED", "LAST USED"], &rows)?)
+    let columns = [
+        Column::whole("ID"),
+        Column::text("NAME"),
+        Column::whole("TOKEN"),
+        Column::whole("CREATED"),
+        Column::whole("LAST USED"),
+    ];
+    Ok(out.table(&columns, &rows)?)
 }
 
 async fn create(owner: Option<WorkspaceId>, name: Option<String>, client: &Client, out: &mut Output) -> Result<()> {

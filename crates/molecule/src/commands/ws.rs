@@ -1,28 +1,34 @@
 //! `molecule ws`: workspaces.
 
 mod create;
+mod edit;
+mod list;
 mod logs;
 mod remove;
+mod show;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use molecule_client::Client;
-use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus, text::preview};
-use molecule_wire::workspaces::{RestartWorkspace, WorkspaceListItem, WorkspaceView};
+use molecule_core::{WorkspaceId, WorkspaceStatus};
+use molecule_wire::workspaces::{RestartWorkspace, WorkspaceListItem};
 
-use self::create::CreateArgs;
+use self::{
+    create::CreateArgs,
+    edit::{EditArgs, MoveArgs, RenameArgs},
+};
 use super::runtime;
-use crate::{exit::CliError, output::Output, progress, resolve};
+use crate::{
+    completing,
+    exit::CliError,
+    output::{Cell, Output, Tone},
+    progress, resolve,
+};
 
 /// How often `--wait` looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Characters of a task in the list.
-const TASK_CHARS: usize = 48;
 
 /// What to do with workspaces.
 #[derive(Debug, Subcommand)]
@@ -33,14 +39,22 @@ pub enum WsCommand {
     /// Show one workspace
     Show {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
     },
     /// Create a workspace
     Create(Box<CreateArgs>),
+    /// Change what a workspace is
+    Edit(Box<EditArgs>),
+    /// Give a workspace another place in the org chart
+    Move(MoveArgs),
+    /// Give a workspace another name
+    Rename(RenameArgs),
     /// Remove a workspace with its files, and everything below it
     #[command(alias = "delete")]
     Rm {
         /// Id, or name exactly as it is written
+        #[arg(add = completing::workspaces())]
         workspace: String,
         /// Delete its records too: activity, secrets, tokens
         #[arg(long)]
@@ -54,10 +68,11 @@ pub enum WsCommand {
     /// Print the end of an agent's output
     Logs {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
-        /// How much of it, bytes
-        #[arg(short = 'n', long, value_name = "BYTES")]
-        bytes: Option<u64>,
+        /// How many lines of it
+        #[arg(short = 'n', long, value_name = "LINES", default_value_t = 200)]
+        lines: usize,
         /// Go on as more is written
         #[arg(short, long)]
         follow: bool,
@@ -68,12 +83,13 @@ pub enum WsCommand {
 #[derive(Debug, Args)]
 pub struct RestartArgs {
     /// Id or name
+    #[arg(add = completing::workspaces())]
     workspace: String,
     /// Forget the session
     #[arg(long)]
     reset: bool,
     /// Apply this template
-    #[arg(long)]
+    #[arg(long, add = completing::templates())]
     template: Option<String>,
     /// Apply the template that matches name or runtime
     #[arg(long)]
@@ -88,108 +104,53 @@ pub struct RestartArgs {
 
 pub(super) async fn run(command: WsCommand, client: &Client, out: &mut Output) -> Result<()> {
     match command {
-        WsCommand::Ls => list(client, out).await,
-        WsCommand::Show { workspace } => show(&workspace, client, out).await,
+        WsCommand::Ls => list::run(client, out).await,
+        WsCommand::Show { workspace } => show::run(&workspace, client, out).await,
         WsCommand::Create(args) => create::run(*args, client, out).await,
+        WsCommand::Edit(args) => edit::edit(*args, client, out).await,
+        WsCommand::Move(args) => edit::r#move(args, client, out).await,
+        WsCommand::Rename(args) => edit::rename(args, client, out).await,
         WsCommand::Rm { workspace, purge, yes } => remove::run(&workspace, purge, yes, client, out).await,
         WsCommand::Restart(args) => restart(args, client, out).await,
         WsCommand::Logs {
             workspace,
-            bytes,
+            lines,
             follow,
-        } => logs::run(&workspace, bytes, follow, client, out).await,
+        } => logs::run(&workspace, lines, follow, client, out).await,
     }
 }
 
-async fn list(client: &Client, out: &mut Output) -> Result<()> {
-    let items = client.list_workspaces().await?;
-    if out.is_json() {
-        return Ok(out.json(&items)?);
-    }
-    if items.is_empty() {
-        return Ok(out.note("There are no workspaces yet; `molecule ws create` or `molecule org import` makes some.")?);
-    }
-    let rows: Vec<_> = in_tree_order(&items)
-        .into_iter()
-        .map(|(depth, item)| {
-            [
-                format!("{}{}", "  ".repeat(depth), item.workspace.name),
-                item.workspace.status.to_string(),
-                item.workspace.runtime.to_string(),
-                what_it_does(item),
-                item.workspace.id.to_string(),
-            ]
-        })
-        .collect();
-    out.table(["NAME", "STATUS", "RUNTIME", "DOING", "ID"], &rows)?;
-    for item in &items {
-        // The table has no room for a whole reason.
-        if let Some(reason) = why_broken(item).filter(|reason| reason.chars().count() > TASK_CHARS) {
-            out.note(format_args!(
-                "{} is {}: {reason}",
-                item.workspace.name, item.workspace.status
-            ))?;
-        }
-    }
-    Ok(())
+pub(super) fn status_cell(status: WorkspaceStatus) -> Cell {
+    Cell::toned(status.as_str(), tone(status))
 }
 
-fn what_it_does(item: &WorkspaceListItem) -> String {
-    let text = why_broken(item).unwrap_or(&item.current_task);
-    preview(text, TASK_CHARS, "…")
+pub(super) fn tone(status: WorkspaceStatus) -> Tone {
+    match status {
+        WorkspaceStatus::Online => Tone::Good,
+        WorkspaceStatus::Degraded
+        | WorkspaceStatus::Offline
+        | WorkspaceStatus::AwaitingAgent
+        | WorkspaceStatus::Provisioning => Tone::Warning,
+        WorkspaceStatus::Failed => Tone::Bad,
+        WorkspaceStatus::Paused
+        | WorkspaceStatus::Hibernating
+        | WorkspaceStatus::Hibernated
+        | WorkspaceStatus::Removed => Tone::Quiet,
+    }
 }
 
-fn why_broken(item: &WorkspaceListItem) -> Option<&str> {
-    Some(item.last_sample_error.as_str()).filter(|reason| is_broken(item.workspace.status) && !reason.is_empty())
-}
-
-/// Parents before their children, each with its depth. A workspace whose parent is not listed counts as a root.
-fn in_tree_order(items: &[WorkspaceListItem]) -> Vec<(usize, &WorkspaceListItem)> {
-    let known: BTreeSet<WorkspaceId> = items.iter().map(|item| item.workspace.id).collect();
-    let mut below: BTreeMap<Option<WorkspaceId>, Vec<&WorkspaceListItem>> = BTreeMap::new();
-    for item in items {
-        below
-            .entry(item.workspace.parent_id.filter(|id| known.contains(id)))
-            .or_default()
-            .push(item);
-    }
-    let mut order = Vec::with_capacity(items.len());
-    // Taken out of the map once each, so that even a loop of parents could not run for ever.
-    let mut waiting: Vec<(usize, &WorkspaceListItem)> = Vec::new();
-    let mut push = |waiting: &mut Vec<_>, depth, parent: Option<WorkspaceId>| {
-        waiting.extend(
-            below
-                .remove(&parent)
-                .into_iter()
-                .flatten()
-                .rev()
-                .map(|item| (depth, item)),
-        );
-    };
-    push(&mut waiting, 0, None);
-    while let Some((depth, item)) = waiting.pop() {
-        order.push((depth, item));
-        push(&mut waiting, depth + 1, Some(item.workspace.id));
-    }
-    order
-}
-
-async fn show(name: &str, client: &Client, out: &mut Output) -> Result<()> {
-    let id = resolve::workspace(client, name).await?;
-    let view = client.get_workspace(id, false).await?;
-    if out.is_json() {
-        return Ok(out.json(&view)?);
-    }
-    let mut shown = pairs(&view);
-    if is_broken(view.status) {
-        let reason = reason(id, client).await.unwrap_or_default();
-        shown.insert(STATUS_AT + 1, ("reason", reason));
-    }
-    Ok(out.pairs(&shown)?)
+pub(super) fn why_broken(item: &WorkspaceListItem) -> Option<&str> {
+    let error = Some(item.last_sample_error.as_str());
+    error.filter(|reason| is_broken(item.workspace.status) && !reason.is_empty())
 }
 
 fn is_broken(status: WorkspaceStatus) -> bool {
     matches!(status, WorkspaceStatus::Failed | WorkspaceStatus::Degraded)
+}
+
+/// A reason of the server's, without its phrases for programs (LIFE OP-15).
+pub(super) fn in_words(reason: &str) -> String {
+    reason.replace("never called /registry/register", "never connected")
 }
 
 /// Why a workspace is as it is. One workspace alone is answered without (SEC-88), and whoever may not list them all
@@ -197,34 +158,7 @@ fn is_broken(status: WorkspaceStatus) -> bool {
 async fn reason(id: WorkspaceId, client: &Client) -> Option<String> {
     let items = client.list_workspaces().await.ok()?;
     let item = items.into_iter().find(|item| item.workspace.id == id)?;
-    Some(item.last_sample_error).filter(|reason| !reason.is_empty())
-}
-
-/// Where `status` stands among [`pairs`].
-const STATUS_AT: usize = 3;
-
-fn pairs(view: &WorkspaceView) -> Vec<(&'static str, String)> {
-    let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
-    vec![
-        ("name", view.name.clone()),
-        ("id", view.id.to_string()),
-        ("role", or_empty(&view.role)),
-        ("status", view.status.to_string()),
-        ("runtime", view.runtime.to_string()),
-        ("tier", view.tier.to_string()),
-        ("parent", view.parent_id.map_or_else(String::new, |id| id.to_string())),
-        (
-            "tasks",
-            format!("{} of {}", view.active_tasks, view.max_concurrent_tasks),
-        ),
-        ("uptime", format!("{} s", view.uptime_seconds)),
-        ("error rate", format!("{:.0} %", view.last_error_rate * 100.0)),
-        (
-            "delivery",
-            view.delivery_mode.map_or("", DeliveryMode::as_str).to_owned(),
-        ),
-        ("url", view.url.clone()),
-    ]
+    Some(in_words(&item.last_sample_error)).filter(|reason| !reason.is_empty())
 }
 
 async fn restart(args: RestartArgs, client: &Client, out: &mut Output) -> Result<()> {
@@ -291,6 +225,8 @@ pub(super) async fn state_of(id: WorkspaceId, name: &str, status: WorkspaceStatu
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use molecule_wire::workspaces::WorkspaceView;
+
     use super::*;
 
     pub(crate) fn item(name: &str, parent_id: Option<WorkspaceId>) -> WorkspaceListItem {
@@ -321,43 +257,16 @@ pub(crate) mod tests {
             current_task: String::new(),
             last_sample_error: String::new(),
             workspace_dir: None,
+            restarts: 0,
         }
     }
 
     #[test]
-    fn the_list_is_a_tree() {
-        let root = item("Root", None);
-        let (a, b) = (item("A", Some(root.workspace.id)), item("B", Some(root.workspace.id)));
-        let deep = item("Deep", Some(a.workspace.id));
-        let orphan = item("Orphan", Some(WorkspaceId::random()));
-        let items = [deep, b, orphan, root, a];
-        let order: Vec<_> = in_tree_order(&items)
-            .into_iter()
-            .map(|(depth, item)| (depth, item.workspace.name.as_str()))
-            .collect();
-        assert_eq!(order, [(0, "Orphan"), (0, "Root"), (1, "B"), (1, "A"), (2, "Deep")]);
-    }
-
-    #[test]
-    fn a_broken_workspace_shows_its_error() {
-        let mut failed = item("X", None);
-        failed.current_task = "task".into();
-        failed.last_sample_error = "no key".into();
-        assert_eq!(what_it_does(&failed), "task");
-        failed.workspace.status = WorkspaceStatus::Failed;
-        assert_eq!(what_it_does(&failed), "no key");
-    }
-
-    #[test]
-    fn show_prints_pairs() {
-        let (mut out, captured) = Output::captured(false);
-        let item = item("Lead", None);
-        out.pairs(&pairs(&item.workspace)).unwrap();
-        let expected = format!(
-            "name        Lead\nid          {}\nstatus      online\nruntime     echo\ntier        3\n\
-             tasks       1 of 2\nuptime      60 s\nerror rate  25 %\n",
-            item.workspace.id
+    fn reasons_name_no_routes() {
+        let reason = "provisioning timed out after 600 s: the agent never called /registry/register; see its logs";
+        assert_eq!(
+            in_words(reason),
+            "provisioning timed out after 600 s: the agent never connected; see its logs"
         );
-        assert_eq!(captured.result(), expected);
     }
 }

@@ -43,4 +43,25 @@ async fn agents_that_think_delegate_and_answer() {
         results.iter().any(|(_, text)| text.contains("Mars has two moons.")),
         "{results:?}"
     );
+
+    // The running server tries its endpoint, for `doctor`.
+    let ran = site.run(&["doctor", "--json"]).await;
+    let checks: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let models = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["name"] == "models")
+        .unwrap();
+    assert!(
+        models["verdict"] == "ok" && models["found"].as_str().unwrap().contains("answers with 1 models"),
+        "{models}"
+    );
+    // What an endpoint did is said in the reply.
+    llm.say(Turn::status(401));
+    let answer = ask(&client, id_of(&all, "Lead"), "m-2", "And Venus?").await;
+    assert!(
+        answer.contains("The model's endpoint 127.0.0.1:") && answer.contains("refused the key (HTTP 401)"),
+        "{answer}"
+    );
 }

@@ -50,6 +50,11 @@ async fn an_organisation_is_run_from_the_shell() {
     );
     let shown = ok(&site, &["ws", "show", "Lead"]).await;
     assert!(shown.contains("runtime     echo"), "{shown}");
+    let status = ok(&site, &["status"]).await;
+    assert!(
+        status.contains("3 online") && status.contains("Nothing needs attention"),
+        "{status}"
+    );
 
     let answer = ok(&site, &["send", "Lead", "delegate Researcher: how many moons?"]).await;
     assert!(
@@ -82,6 +87,64 @@ async fn an_organisation_is_run_from_the_shell() {
     assert!(answer.contains("still there?"), "{answer}");
     let logs = ok(&site, &["ws", "logs", "Scribe"]).await;
     assert!(logs.contains("registered with the platform"), "{logs}");
+    assert_eq!(ok(&site, &["ws", "logs", "Scribe", "-n", "1"]).await.lines().count(), 1);
+
+    // Both sides of what the Lead said to the Researcher, once.
+    let said = ok(&site, &["activity"]).await;
+    let between = |from: &str, to: &str| {
+        let of_pair = |line: &&str| {
+            line.split("  ")
+                .filter(|cell| !cell.trim().is_empty())
+                .skip(1)
+                .take(2)
+                .map(str::trim)
+                .eq([from, to])
+        };
+        said.lines().filter(of_pair).count()
+    };
+    assert_eq!(
+        (between("Lead", "Researcher"), between("Researcher", "Lead")),
+        (1, 1),
+        "{said}"
+    );
+    assert!(said.contains("how many moons?"), "{said}");
+
+    // Its place, its name, what it is; an id's beginning names it.
+    ok(&site, &["ws", "move", "Scribe", "--top"]).await;
+    ok(&site, &["ws", "rename", &scribe.to_string()[..13], "Clerk"]).await;
+    let edited = site
+        .run(&[
+            "ws", "edit", "Clerk", "--role", "writes", "--set", "tier=2", "--set", "canvs=1",
+        ])
+        .await;
+    assert!(edited.err.contains("the API knows no canvs"), "{}", edited.err);
+    refused(
+        &site,
+        &["ws", "edit", "Clerk", "--set", "tier=high"],
+        2,
+        "tier: expected integer",
+    )
+    .await;
+    let view = json(&site, &["ws", "show", "Clerk"]).await;
+    assert_eq!(
+        (&view["parent_id"], &view["role"], &view["tier"], &view["restarts"]),
+        (&Value::Null, &Value::from("writes"), &Value::from(2), &Value::from(1))
+    );
+    let row = json(&site, &["ws", "ls"]).await;
+    let row = row
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == "Clerk")
+        .unwrap();
+    for name in row.as_object().unwrap().keys() {
+        assert!(view.get(name).is_some(), "{name}");
+    }
+    assert_eq!(
+        ok(&site, &["ws", "ls", "-o", "name"]).await,
+        "Lead\nResearcher\nWriter\nClerk\n"
+    );
+    ok(&site, &["ws", "rename", "Clerk", "Scribe"]).await;
 
     refused(&site, &["ws", "rm", "Lead"], 2, "--yes").await;
     assert_eq!(ok(&site, &["ws", "rm", "Scribe"]).await, "removed\n");
@@ -108,9 +171,33 @@ async fn organisations_are_imported_from_the_shell() {
         "{templates}"
     );
     refused(&site, &["org", "import", "nonsense"], 3, "nonsense").await;
+    // PROV-165: nothing is created without a key, and what to type is said.
+    refused(
+        &site,
+        &["org", "import", "starter", "--runtime", "native"],
+        1,
+        "molecule secret set",
+    )
+    .await;
+    assert_eq!(json(&site, &["ws", "ls"]).await, serde_json::json!([]));
     ok(&site, &["org", "import", "starter", "--runtime", "echo", "--wait"]).await;
     let list = ok(&site, &["ws", "ls"]).await;
     assert_eq!(column(&list, "STATUS"), ["online"; 3], "{list}");
+    refused(
+        &site,
+        &["org", "import", "starter", "--runtime", "echo"],
+        1,
+        "Lead is there already",
+    )
+    .await;
+    assert_eq!(json(&site, &["ws", "ls"]).await.as_array().unwrap().len(), 3);
+    ok(
+        &site,
+        &["org", "import", "starter", "--runtime", "echo", "--if-exists", "number"],
+    )
+    .await;
+    let list = ok(&site, &["ws", "ls"]).await;
+    assert!(list.contains("Lead 2"), "{list}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

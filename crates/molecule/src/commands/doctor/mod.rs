@@ -12,7 +12,7 @@ use crate::{
     config::{Problem, Sources, load},
     connect,
     exit::CliError,
-    output::Output,
+    output::{Output, Tone},
     progress,
 };
 
@@ -125,13 +125,13 @@ fn show(checks: &[Check], out: &mut Output) -> Result<()> {
     }
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
     for check in checks {
-        let mark = match check.verdict {
-            Verdict::Ok => "ok    ",
-            Verdict::Absent => "-     ",
-            Verdict::Warning => "warn  ",
-            Verdict::Failed => "FAILED",
+        let (mark, tone) = match check.verdict {
+            Verdict::Ok => ("ok    ", Tone::Good),
+            Verdict::Absent => ("-     ", Tone::Quiet),
+            Verdict::Warning => ("warn  ", Tone::Warning),
+            Verdict::Failed => ("FAILED", Tone::Bad),
         };
-        out.line(format_args!("{mark}  {:width$}  {}", check.name, check.found))?;
+        out.marked(mark, tone, format_args!("  {:width$}  {}", check.name, check.found))?;
         if let Some(remedy) = &check.remedy {
             out.line(format_args!("{:6}  {:width$}  → {remedy}", "", ""))?;
         }

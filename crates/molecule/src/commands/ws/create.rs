@@ -1,21 +1,29 @@
 //! `molecule ws create`.
 
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::{env, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use molecule_client::Client;
 use molecule_core::{Runtime, Word, validate::WorkspaceAccess};
 use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::wait_online;
 use crate::{
-    commands::runtime::{self, Runtimes},
+    commands::{
+        body::BodyArgs,
+        runtime::{self, Runtimes},
+    },
+    completing,
     exit::CliError,
     output::Output,
     progress, resolve,
 };
 
+/// What the API calls the body.
+const SCHEMA: &str = "CreateWorkspace";
 /// What stands for the token in the server's blocks (LIFE-81).
 const PASTE: &str = "<paste from create response>";
 
@@ -23,24 +31,25 @@ const PASTE: &str = "<paste from create response>";
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// Its name in the org chart
-    name: String,
+    #[arg(required_unless_present_any = ["file", "set"])]
+    name: Option<String>,
     /// What it is there for
     #[arg(long)]
     role: Option<String>,
     /// native, exec or echo [default: the template's, else native if there is a model key]
-    #[arg(long)]
+    #[arg(long, add = completing::runtimes())]
     runtime: Option<String>,
     /// Model its agent uses
     #[arg(long)]
     model: Option<String>,
     /// Workspace template
-    #[arg(long)]
+    #[arg(long, add = completing::templates())]
     template: Option<String>,
     /// Privilege and size class, 1 to 4
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=4))]
     tier: Option<i32>,
     /// Parent in the org chart (id or name) [default: none, a root]
-    #[arg(long, value_name = "WORKSPACE")]
+    #[arg(long, value_name = "WORKSPACE", add = completing::workspaces())]
     parent: Option<String>,
     /// The agent runs elsewhere and connects by itself; prints what it needs
     #[arg(long)]
@@ -63,15 +72,21 @@ pub struct CreateArgs {
     /// Return only when its agent is online
     #[arg(long, conflicts_with = "external")]
     wait: bool,
+    /// More of it.
+    #[command(flatten)]
+    body: BodyArgs,
 }
 
 pub(super) async fn run(args: CreateArgs, client: &Client, out: &mut Output) -> Result<()> {
     let wait = args.wait;
-    let name = args.name.clone();
-    let request = request(args, client).await?;
+    let body = args.body.read(SCHEMA, client, out).await?;
+    let mut request = request(args, body, client).await?;
+    if let Some(runtime) = runtime(&request, client).await? {
+        request.runtime = Some(runtime.into());
+    }
     let mut created = progress::run(out, "creating", |_| client.create_workspace(&request)).await?;
     if wait {
-        created.status = wait_online(created.id, &name, client, out).await?;
+        created.status = wait_online(created.id, &request.name, client, out).await?;
     }
     if out.is_json() {
         return Ok(out.json(&created)?);
@@ -81,25 +96,28 @@ pub(super) async fn run(args: CreateArgs, client: &Client, out: &mut Output) -> 
 
 /// The runtime to ask for, decided before anything is created: the wire would take an unknown one for `claude-code`
 /// (LIFE-4), which not every server can run. `None` leaves it to the template.
-async fn runtime(args: &CreateArgs, client: &Client) -> Result<Option<Runtime>> {
-    if args.external {
+async fn runtime(request: &CreateWorkspace, client: &Client) -> Result<Option<Runtime>> {
+    let asked = request.runtime.as_ref().map(|runtime| runtime.as_str().trim());
+    let asked = asked.filter(|name| !name.is_empty());
+    if request.external || asked == Some(Runtime::External.as_str()) {
         return Ok(None);
     }
     let runtimes = Runtimes::of(client).await?;
-    if let Some(template) = &args.template {
+    if let Some(template) = &request.template {
         let of_template = runtime::of_template(template, client).await?;
-        if args.runtime.is_none() {
+        if asked.is_none() {
             of_template.map(|runtime| runtimes.runnable(runtime)).transpose()?;
             return Ok(None);
         }
     }
-    match args.runtime.as_deref().map(|name| runtimes.named(name)).transpose()? {
-        Some(Runtime::Exec) if args.template.is_none() => Err(CliError::Usage(
+    let own: Vec<String> = request.secrets.iter().flatten().map(|(key, _)| key.clone()).collect();
+    match asked.map(|name| runtimes.named(name)).transpose()? {
+        Some(Runtime::Exec) if request.template.is_none() => Err(CliError::Usage(
             "runtime exec needs a template that names its command; docs/cli.md shows one".into(),
         )
         .into()),
         Some(runtime) => Ok(Some(runtime)),
-        None if runtime::has_model(client, &args.secret_from_env).await? => Ok(Some(Runtime::Native)),
+        None if runtime::has_model(client, &own).await? => Ok(Some(Runtime::Native)),
         None => Err(CliError::Usage(format!(
             "there is no model key, so say which runtime: --runtime echo only repeats; for native, {}",
             runtime::GET_A_MODEL
@@ -108,13 +126,14 @@ async fn runtime(args: &CreateArgs, client: &Client) -> Result<Option<Runtime>> 
     }
 }
 
-async fn request(args: CreateArgs, client: &Client) -> Result<CreateWorkspace> {
-    let runtime = runtime(&args, client).await?;
+/// What the flags say, over what the body says.
+async fn request(args: CreateArgs, body: Map<String, Value>, client: &Client) -> Result<CreateWorkspace> {
+    let body = CreateWorkspace::deserialize(Value::Object(body)).map_err(|error| CliError::Usage(error.to_string()))?;
     let parent_id = match &args.parent {
         Some(parent) => Some(resolve::workspace(client, parent).await?.to_string()),
-        None => None,
+        None => body.parent_id,
     };
-    let mut secrets = BTreeMap::new();
+    let mut secrets = body.secrets.unwrap_or_default();
     for name in args.secret_from_env {
         let value = env::var(&name).map_err(|_| CliError::Usage(format!("the variable {name} is not set")))?;
         secrets.insert(name, value);
@@ -126,21 +145,29 @@ async fn request(args: CreateArgs, client: &Client) -> Result<CreateWorkspace> {
         .access
         .map(Word::from)
         .or_else(|| dir.is_some().then(|| WorkspaceAccess::ReadWrite.into()));
+    let name = args.name.unwrap_or(body.name);
+    if name.trim().is_empty() {
+        return Err(CliError::Usage("a workspace needs a name".into()).into());
+    }
     Ok(CreateWorkspace {
-        name: args.name,
-        role: args.role,
-        template: args.template,
-        tier: args.tier,
-        model: args.model,
-        runtime: runtime.map(Word::from),
-        external: args.external,
-        url: args.agent_url,
-        workspace_dir: dir.map(|path| path.to_string_lossy().into_owned()),
-        workspace_access: access,
+        name,
+        role: args.role.or(body.role),
+        template: args.template.or(body.template),
+        tier: args.tier.or(body.tier),
+        model: args.model.or(body.model),
+        runtime: args.runtime.map(Word::from).or(body.runtime),
+        external: args.external || body.external,
+        url: args.agent_url.or(body.url),
+        workspace_dir: dir
+            .map(|path| path.to_string_lossy().into_owned())
+            .or(body.workspace_dir),
+        workspace_access: access.or(body.workspace_access),
         parent_id,
-        budget_limit: args.budget,
+        budget_limit: args.budget.or(body.budget_limit),
         secrets: (!secrets.is_empty()).then_some(secrets),
-        ..CreateWorkspace::default()
+        delivery_mode: body.delivery_mode,
+        max_concurrent_tasks: body.max_concurrent_tasks,
+        canvas: body.canvas,
     })
 }
 
@@ -151,9 +178,9 @@ fn show_created(created: &CreatedWorkspace, out: &mut Output) -> Result<()> {
     };
     out.note("Its agent runs elsewhere and needs this; the token is shown only here:")?;
     out.pairs(&[
-        ("workspace", connection.workspace_id.to_string()),
-        ("platform", connection.platform_url.clone()),
-        ("token", connection.auth_token.clone()),
+        ("workspace", connection.workspace_id.to_string().into()),
+        ("platform", connection.platform_url.clone().into()),
+        ("token", connection.auth_token.clone().into()),
     ])?;
     out.note("\nPaste one of these where it runs; docs/external-agents.md tells the rest.")?;
     for (name, snippet) in &connection.snippets {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use molecule_client::Client;
+use molecule_core::WorkspaceId;
+use molecule_wire::workspaces::WorkspaceLogs;
 
 use crate::{output::Output, resolve};
 
@@ -13,13 +15,18 @@ const FOLLOW_BYTES: u64 = 256 << 10;
 /// Bytes of the printed end by which it is found again in the next answer.
 const ANCHOR_BYTES: usize = 4 << 10;
 
-pub(super) async fn run(name: &str, bytes: Option<u64>, follow: bool, client: &Client, out: &mut Output) -> Result<()> {
+/// Most that the server gives of a log.
+const MOST_BYTES: u64 = 1 << 20;
+/// What is asked for first for each line: more than most have.
+const LINE_BYTES: u64 = 256;
+
+pub(super) async fn run(name: &str, lines: usize, follow: bool, client: &Client, out: &mut Output) -> Result<()> {
     let id = resolve::workspace(client, name).await?;
-    let first = client.workspace_logs(id, bytes).await?;
+    let mut first = end_of_log(id, lines, client).await?;
     if out.is_json() && !follow {
         return Ok(out.json(&first)?);
     }
-    if first.truncated && bytes.is_none() {
+    if first.truncated {
         out.note("Earlier output exists; -n gives more of it.")?;
     }
     out.text(&first.output)?;
@@ -30,7 +37,7 @@ pub(super) async fn run(name: &str, bytes: Option<u64>, follow: bool, client: &C
             Ok(out.text("\n")?)
         };
     }
-    let mut printed = first.output;
+    let mut printed = std::mem::take(&mut first.output);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now = client.workspace_logs(id, Some(FOLLOW_BYTES)).await?.output;
@@ -46,6 +53,31 @@ pub(super) async fn run(name: &str, bytes: Option<u64>, follow: bool, client: &C
             printed = now;
         }
     }
+}
+
+/// The last lines, as many as there are and the server gives.
+async fn end_of_log(id: WorkspaceId, lines: usize, client: &Client) -> Result<WorkspaceLogs> {
+    let wanted = LINE_BYTES
+        .saturating_mul(lines as u64)
+        .clamp(FOLLOW_BYTES / 4, MOST_BYTES);
+    let mut log = client.workspace_logs(id, Some(wanted)).await?;
+    if log.truncated && log.output.lines().count() <= lines && wanted < MOST_BYTES {
+        log = client.workspace_logs(id, Some(MOST_BYTES)).await?;
+    }
+    let end = last_lines(&log.output, lines);
+    log.truncated |= end.len() < log.output.len();
+    log.output = end.to_owned();
+    Ok(log)
+}
+
+/// The last lines of a text; what follows the last line break is a line.
+fn last_lines(text: &str, lines: usize) -> &str {
+    if lines == 0 {
+        return "";
+    }
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let begin = body.rmatch_indices('\n').nth(lines - 1).map_or(0, |(at, _)| at + 1);
+    &text[begin..]
 }
 
 /// What `now` holds beyond the end of `before`; `None` if that end is not in it.
@@ -65,6 +97,15 @@ fn added<'a>(before: &str, now: &'a str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_counted_from_the_end() {
+        for (lines, end) in [(0, ""), (1, "c\n"), (2, "b\nc\n"), (3, "a\nb\nc\n"), (9, "a\nb\nc\n")] {
+            assert_eq!(last_lines("a\nb\nc\n", lines), end);
+        }
+        assert_eq!(last_lines("a\nb", 1), "b");
+        assert_eq!(last_lines("", 1), "");
+    }
 
     #[test]
     fn only_what_is_new() {

@@ -1,13 +1,21 @@
 //! The one place that prints. Results go to standard output, everything else to standard error.
 
+mod table;
+pub(crate) mod time;
+
 use std::{
     borrow::Cow,
     fmt::Display,
     io::{self, IsTerminal, Write},
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
+use molecule_core::Timestamp;
 use serde::Serialize;
+
+use self::table::Room;
+pub use self::table::{Cell, Column, Tone};
 
 /// A line of a server on standard output. A server outlives whoever reads it, so that a closed output is no failure; the
 /// log has the line then.
@@ -17,11 +25,28 @@ pub fn line(text: &str) {
     }
 }
 
+/// In which form a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people: on a terminal cut to its width, in a pipe whole
+    #[default]
+    Text,
+    /// The same with all columns, ids and times whole
+    Wide,
+    /// The API's own JSON
+    Json,
+    /// One name per line
+    Name,
+}
+
 /// Where a command's words go.
 pub struct Output {
-    json: bool,
+    format: Format,
     terminal: bool,
     progress: bool,
+    /// Columns of the terminal, where the result goes to one.
+    width: Option<usize>,
+    colour: bool,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
 }
@@ -29,24 +54,36 @@ pub struct Output {
 impl Output {
     /// Standard output and standard error.
     #[must_use]
-    pub fn standard(json: bool) -> Self {
+    pub fn standard(format: Format) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let width = terminal.then(|| usize::from(console::Term::stdout().size().1));
         Self {
-            json,
-            terminal: io::stdout().is_terminal(),
-            progress: !json && io::stderr().is_terminal(),
+            format,
+            terminal,
+            progress: format != Format::Json && io::stderr().is_terminal(),
+            width,
+            colour: terminal && allows_colour(|name| std::env::var(name).ok()),
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
         }
     }
 
-    /// Kept in memory, for tests.
+    /// Kept in memory, for tests: what a terminal without end would show, or JSON.
     #[must_use]
     pub fn captured(json: bool) -> (Self, Captured) {
+        Self::captured_as(if json { Format::Json } else { Format::Text })
+    }
+
+    /// The same in any form.
+    #[must_use]
+    pub fn captured_as(format: Format) -> (Self, Captured) {
         let captured = Captured::default();
         let output = Self {
-            json,
+            format,
             terminal: true,
             progress: false,
+            width: None,
+            colour: false,
             out: Box::new(captured.out.clone()),
             err: Box::new(captured.err.clone()),
         };
@@ -56,7 +93,29 @@ impl Output {
     /// JSON was asked for.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.json
+        self.format == Format::Json
+    }
+
+    /// Names alone were asked for.
+    #[must_use]
+    pub fn is_names(&self) -> bool {
+        self.format == Format::Name
+    }
+
+    /// Results are cut to the width of a terminal, so that what matters has to be said whole elsewhere.
+    #[must_use]
+    pub fn cuts(&self) -> bool {
+        self.width.is_some() && self.format != Format::Wide
+    }
+
+    /// A point in time: how long ago for people, to the second for files and with `-o wide`.
+    #[must_use]
+    pub fn when(&self, at: Timestamp) -> String {
+        if self.cuts() {
+            time::ago(Timestamp::from(SystemTime::now()).since(at))
+        } else {
+            time::to_the_second(at)
+        }
     }
 
     /// Progress may be drawn on standard error.
@@ -113,44 +172,67 @@ impl Output {
         self.out.flush()
     }
 
-    /// Rows under headings, columns aligned.
+    /// Rows under headings, columns aligned. With `-o name` the first column alone.
     ///
     /// # Errors
     /// Standard output is closed.
-    pub fn table<const N: usize>(&mut self, headings: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
-        let cells = |row: &[String; N]| row.each_ref().map(|cell| one_line(cell));
-        let rows: Vec<[String; N]> = rows.iter().map(cells).collect();
-        let headings = headings.map(str::to_owned);
-        let mut widths = [0; N];
-        for row in rows.iter().chain([&headings]) {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(console::measure_text_width(cell));
-            }
+    pub fn table<const N: usize>(&mut self, columns: &[Column; N], rows: &[[Cell; N]]) -> io::Result<()> {
+        if self.is_names() {
+            let names = rows.iter().filter_map(|row| row.first());
+            return names
+                .into_iter()
+                .try_for_each(|name| self.line(one_line(&name.text).trim()));
         }
-        for row in [&headings].into_iter().chain(&rows) {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(widths) {
-                line.push_str(cell);
-                let padding = width - console::measure_text_width(cell) + 2;
-                line.extend(std::iter::repeat_n(' ', padding));
-            }
-            self.line(line.trim_end())?;
+        let room = Room {
+            width: self.width,
+            wide: self.format == Format::Wide,
+            colour: self.colour,
+        };
+        for line in table::lines(columns, rows, room) {
+            writeln!(self.out, "{line}")?;
         }
-        Ok(())
+        self.out.flush()
     }
 
     /// Names and values, one pair per line; pairs without a value are left out.
     ///
     /// # Errors
     /// Standard output is closed.
-    pub fn pairs(&mut self, pairs: &[(&str, String)]) -> io::Result<()> {
-        let shown = || pairs.iter().filter(|(_, value)| !value.is_empty());
+    pub fn pairs(&mut self, pairs: &[(&str, Cell)]) -> io::Result<()> {
+        let shown = || pairs.iter().filter(|(_, value)| !value.text.is_empty());
         let width = shown().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in shown() {
-            self.line(format_args!("{name:width$}  {}", one_line(value)))?;
+            let text = self.painted(&one_line(&value.text), value.tone);
+            writeln!(self.out, "{name:width$}  {text}")?;
         }
-        Ok(())
+        self.out.flush()
     }
+
+    /// A line that begins with a mark in a tone.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub fn marked(&mut self, mark: &str, tone: Tone, text: impl Display) -> io::Result<()> {
+        let text = text.to_string();
+        let text = if self.terminal { printable(&text) } else { text.into() };
+        writeln!(self.out, "{}{text}", self.painted(mark, tone))?;
+        self.out.flush()
+    }
+
+    fn painted(&self, text: &str, tone: Tone) -> String {
+        if self.colour { tone.paint(text) } else { text.to_owned() }
+    }
+}
+
+/// <https://no-color.org>, and terminals that know none.
+fn allows_colour(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    set("NO_COLOR").is_none() && set("TERM").as_deref() != Some("dumb")
+}
+
+/// The beginning of an id.
+fn short_of(id: &str, length: usize) -> String {
+    id.chars().take(length).collect()
 }
 
 /// Control characters replaced, so that text from elsewhere can neither move the cursor nor recolour what follows.
@@ -220,15 +302,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_align_by_what_the_eye_sees() {
-        let (mut output, captured) = Output::captured(false);
+    fn tables_show_nothing_that_steers() {
+        let columns = [Column::text("NAME"), Column::text("TASK")];
         let rows = [
-            ["日本".to_owned(), "a\nb".to_owned()],
-            ["Lead\u{1b}[31m".to_owned(), String::new()],
+            ["日本".into(), "a\nb".into()],
+            ["Lead\u{1b}[31m".into(), Cell::default()],
         ];
-        output.table(["NAME", "TASK"], &rows).unwrap();
-        let text = captured.result();
-        assert_eq!(text, "NAME       TASK\n日本       a b\nLead\u{fffd}[31m\n");
+        let (mut output, captured) = Output::captured(false);
+        output.table(&columns, &rows).unwrap();
+        assert_eq!(captured.result(), "NAME       TASK\n日本       a b\nLead\u{fffd}[31m\n");
+        let (mut output, captured) = Output::captured_as(Format::Name);
+        output.table(&columns, &rows).unwrap();
+        assert_eq!(captured.result(), "日本\nLead\u{fffd}[31m\n");
+    }
+
+    #[test]
+    fn colour_is_refused_by_the_environment() {
+        let of = |vars: &'static [(&str, &str)]| {
+            allows_colour(|name| {
+                vars.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(of(&[]) && of(&[("NO_COLOR", ""), ("TERM", "xterm")]));
+        assert!(!of(&[("NO_COLOR", "1")]) && !of(&[("TERM", "dumb")]));
     }
 
     #[test]
@@ -242,7 +340,7 @@ mod tests {
     fn pairs_without_value_are_left_out() {
         let (mut output, captured) = Output::captured(false);
         output
-            .pairs(&[("name", "Lead".into()), ("role", String::new()), ("id", "7".into())])
+            .pairs(&[("name", "Lead".into()), ("role", Cell::default()), ("id", "7".into())])
             .unwrap();
         assert_eq!(captured.result(), "name  Lead\nid    7\n");
     }
