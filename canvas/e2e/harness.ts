@@ -84,6 +84,11 @@ export class Server {
     return answer.login_url;
   }
 
+  /** The session of `call` was ended: it signs in again. */
+  forget(): void {
+    this.#token = '';
+  }
+
   /** Calls the API as the operator. */
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     if (!this.#token) {

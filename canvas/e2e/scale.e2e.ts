@@ -55,6 +55,7 @@ test('all of it is in sight, as blocks', async () => {
 
 test('one of them is found, and only what is around it is drawn', async () => {
   await page().keyboard.press('Control+k');
+  await page().getByRole('combobox').waitFor();
   await page().keyboard.type('agent 7.3.11');
   await page().keyboard.press('Enter');
   await page().getByRole('complementary', { name: 'Workspace Agent 7.3.11' }).waitFor();

@@ -14,6 +14,9 @@ import { Toolbar } from './Toolbar';
 const SidePanel = lazy(() => import('../panel/SidePanel'));
 const Replay = lazy(() => import('./Replay'));
 
+/** Milliseconds after which the rooms that are usually entered first are read, when the chart stands. */
+const AHEAD_MS = 300;
+
 /** Everything of a person who is signed in. */
 export function Shell() {
   const empty = useOrg((state) => state.byId.size === 0);
@@ -24,6 +27,15 @@ export function Shell() {
   useEffect(() => {
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
+  }, []);
+  useEffect(() => {
+    // What is needed next is there before it is asked for: who types at once after ⌘K loses no letter.
+    const timer = window.setTimeout(() => {
+      void import('../dialogs/Dialogs');
+      void import('../panel/SidePanel');
+      void import('../panel/ChatTab');
+    }, AHEAD_MS);
+    return () => window.clearTimeout(timer);
   }, []);
   return (
     <div className="flex h-full flex-col">
