@@ -64,11 +64,11 @@ pub(crate) async fn create(store: &Store, name: &str, parent: Option<WorkspaceId
 
 /// An event of that name, of which nothing in particular is said.
 pub(crate) fn event(kind: EventType, id: WorkspaceId) -> NewEvent {
-    use event::{CardUpdated, FailureDetail, Nothing, Online, ProvisionFailed, Provisioning, Removed};
+    use event::{CardUpdated, FailureDetail, Lost, Nothing, Online, ProvisionFailed, Provisioning, Removed};
     let event = match kind {
         EventType::WorkspaceProvisioning => Event::WorkspaceProvisioning(Provisioning::default()),
         EventType::WorkspaceOnline => Event::WorkspaceOnline(Online::Recovered(Nothing {})),
-        EventType::WorkspaceOffline => Event::WorkspaceOffline(Nothing {}),
+        EventType::WorkspaceOffline => Event::WorkspaceOffline(Lost::default()),
         EventType::WorkspaceDegraded => Event::WorkspaceDegraded(event::Degraded::Erring {
             error_rate: 1.0,
             sample_error: String::new(),
