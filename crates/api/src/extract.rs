@@ -8,7 +8,7 @@ use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, Collected};
 use molecule_core::WorkspaceId;
 use molecule_platform::{credentials::Identity, workspaces::StateAnswer};
-use molecule_wire::{activity, auth, canvas, ops, orgs, registry, secrets, templates, workspaces};
+use molecule_wire::{activity, agents, auth, canvas, ops, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
@@ -33,6 +33,9 @@ impl Payload for activity::Notify {
 }
 impl Payload for workspaces::UpdateWorkspace {}
 impl Payload for workspaces::RestartWorkspace {}
+impl Payload for workspaces::BootstrapFailed {}
+impl Payload for agents::AssignAgent {}
+impl Payload for agents::MoveAgent {}
 impl Payload for registry::Register {}
 impl Payload for registry::Heartbeat {}
 impl Payload for registry::UpdateCard {}

@@ -6,6 +6,7 @@
 
 mod a2a;
 mod activity;
+mod agents;
 mod artifacts;
 mod auth;
 mod canvas;
@@ -29,6 +30,7 @@ mod secrets;
 mod serve;
 mod settings;
 mod state;
+mod teams;
 mod templates;
 #[cfg(test)]
 mod testing;

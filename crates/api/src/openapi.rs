@@ -15,10 +15,10 @@ use utoipa::{
 };
 
 use crate::{
-    a2a, activity, artifacts, auth, canvas, events, ops, orgs, pages, registry,
+    a2a, activity, agents, artifacts, auth, canvas, events, ops, orgs, pages, registry,
     route::{Class, Route, Verb},
     routes::ROUTES,
-    secrets, settings, templates, tokens, workspaces,
+    secrets, settings, teams, templates, tokens, workspaces,
 };
 
 #[derive(OpenApi)]
@@ -52,6 +52,18 @@ use crate::{
         workspaces::delete,
         workspaces::workspace_state,
         workspaces::restart,
+        workspaces::pause,
+        workspaces::resume,
+        workspaces::hibernate,
+        workspaces::wake,
+        workspaces::restore,
+        workspaces::bootstrap_failed,
+        teams::expand,
+        teams::collapse,
+        agents::assign,
+        agents::replace,
+        agents::remove,
+        agents::relocate,
         workspaces::logs,
         a2a::send,
         activity::list,

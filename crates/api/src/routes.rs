@@ -8,13 +8,13 @@ use molecule_core::limits;
 use molecule_wire::auth::TicketPurpose;
 
 use crate::{
-    a2a, activity, artifacts, auth, canvas, events,
+    a2a, activity, agents, artifacts, auth, canvas, events,
     guard::GuardLayer,
     ops, orgs, pages, registry,
     route::{Class, Route, Verb},
     secrets, settings,
     state::ApiState,
-    templates, tokens, workspaces,
+    teams, templates, tokens, workspaces,
 };
 
 macro_rules! routes {
@@ -65,6 +65,18 @@ routes! {
     Delete "/workspaces/{id}" Admin => workspaces::delete;
     Get "/workspaces/{id}/state" WorkspaceOnly [tells_departed] => workspaces::workspace_state;
     Post "/workspaces/{id}/restart" Workspace => workspaces::restart;
+    Post "/workspaces/{id}/pause" Workspace [body = 0] => workspaces::pause;
+    Post "/workspaces/{id}/resume" Workspace [body = 0] => workspaces::resume;
+    Post "/workspaces/{id}/hibernate" Workspace [body = 0] => workspaces::hibernate;
+    Post "/workspaces/{id}/wake" Workspace [body = 0] => workspaces::wake;
+    Post "/workspaces/{id}/expand" Workspace [body = 0] => teams::expand;
+    Post "/workspaces/{id}/collapse" Workspace [body = 0] => teams::collapse;
+    Post "/workspaces/{id}/agent" Workspace => agents::assign;
+    Patch "/workspaces/{id}/agent" Workspace => agents::replace;
+    Delete "/workspaces/{id}/agent" Workspace => agents::remove;
+    Post "/workspaces/{id}/agent/move" Workspace => agents::relocate;
+    Post "/admin/workspaces/{id}/restore" Admin [body = 0] => workspaces::restore;
+    Post "/admin/workspaces/{id}/bootstrap-failed" Admin => workspaces::bootstrap_failed;
     Get "/workspaces/{id}/logs" Workspace [ticket = Some(TicketPurpose::Logs)] => workspaces::logs;
 
     Post "/workspaces/{id}/a2a" Message [own_task] => a2a::send;

@@ -11,9 +11,10 @@ use molecule_platform::workspaces::{Seen, StateAnswer};
 use molecule_wire::{
     ErrorBody,
     workspaces::{
-        ConfirmationRequired, CreateWorkspace, CreatedWorkspace, DeletedWorkspace, RestartWorkspace,
-        RestartedWorkspace, StopFailures, UpdateWorkspace, UpdatedWorkspace, WorkspaceGone, WorkspaceListItem,
-        WorkspaceLogs, WorkspaceState, WorkspaceView,
+        BootstrapFailed, BootstrapNoted, ConfirmationRequired, CreateWorkspace, CreatedWorkspace, DeletedWorkspace,
+        HibernatedWorkspace, PausedWorkspace, RestartWorkspace, RestartedWorkspace, RestoredWorkspace,
+        ResumedWorkspace, StopFailures, UpdateWorkspace, UpdatedWorkspace, WokenWorkspace, WorkspaceGone,
+        WorkspaceListItem, WorkspaceLogs, WorkspaceState, WorkspaceView,
     },
 };
 
@@ -202,6 +203,81 @@ pub(crate) async fn restart(
     Ok(Answer(restarted))
 }
 
+/// Stops a workspace's agent, and those of everything below it, until somebody resumes them.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/pause", operation_id = "pause_workspace", tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "Paused.", body = PausedWorkspace),
+        (status = 404, description = "Unknown, removed, or paused already.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn pause(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Answer<PausedWorkspace>, ApiError> {
+    Ok(Answer(state.platform().workspaces.pause(id).await?))
+}
+
+/// Ends a pause, and those that reach down from it.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/resume", operation_id = "resume_workspace", tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "The agents are being started.", body = ResumedWorkspace),
+        (status = 404, description = "Unknown, removed, or not paused.", body = ErrorBody),
+        (status = 409, description = "A parent is paused.", body = ErrorBody),
+        (status = 503, description = "There is no backend; nothing changed.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn resume(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Answer<ResumedWorkspace>, ApiError> {
+    Ok(Answer(state.platform().workspaces.resume(id).await?))
+}
+
+/// Stops a workspace's agent until a message for it comes.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/hibernate", operation_id = "hibernate_workspace", tag = "workspaces",
+    params(
+        ("id" = WorkspaceId, Path, description = "The workspace."),
+        ("force" = Option<bool>, Query, description = "`true`: also if tasks run; they end."),
+    ),
+    responses(
+        (status = 200, description = "Hibernated.", body = HibernatedWorkspace),
+        (status = 404, description = "Unknown, or neither online nor degraded.", body = ErrorBody),
+        (status = 409, description = "Tasks run, it is external, or it changed meanwhile.", body = ErrorBody),
+        (status = 500, description = "It could not be stopped; it is tried again.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn hibernate(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    query: Query,
+) -> Result<Answer<HibernatedWorkspace>, ApiError> {
+    let force = query.flag("force")?;
+    Ok(Answer(state.platform().workspaces.hibernate(id, force).await?))
+}
+
+/// Starts a hibernated workspace's agent, as a message for it would.
+#[utoipa::path(
+    post, path = "/workspaces/{id}/wake", operation_id = "wake_workspace", tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "The agent is being started.", body = WokenWorkspace),
+        (status = 404, description = "Unknown, or not hibernated.", body = ErrorBody),
+        (status = 409, description = "A parent is paused.", body = ErrorBody),
+        (status = 503, description = "There is no backend.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn wake(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Answer<WokenWorkspace>, ApiError> {
+    Ok(Answer(state.platform().workspaces.wake(id).await?))
+}
+
 /// The end of a managed agent's output.
 #[utoipa::path(
     get, path = "/workspaces/{id}/logs", operation_id = "workspace_logs", tag = "workspaces",
@@ -226,4 +302,51 @@ pub(crate) async fn logs(
 ) -> Result<Answer<WorkspaceLogs>, ApiError> {
     let bytes = query.count("bytes")?.unwrap_or(LOG_BYTES).min(LOG_BYTES_MAX);
     Ok(Answer(state.platform().workspaces.logs(id, bytes).await?))
+}
+
+/// Undoes a removal that was not a purge. The tokens of the workspace stay dead.
+#[utoipa::path(
+    post, path = "/admin/workspaces/{id}/restore", operation_id = "restore_workspace", tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    responses(
+        (status = 200, description = "It is there again; its agent is being started.", body = RestoredWorkspace),
+        (status = 404, description = "Unknown, or purged.", body = ErrorBody),
+        (status = 409, description = "It is not removed, or its parent is.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn restore(
+    State(state): State<ApiState>,
+    BaseUrl(base): BaseUrl,
+    WorkspacePath(id): WorkspacePath,
+) -> Result<Answer<RestoredWorkspace>, ApiError> {
+    Ok(Answer(state.platform().workspaces.restore(id, &base).await?))
+}
+
+/// Reports an instance that did not boot, from whoever watches it from outside.
+#[utoipa::path(
+    post, path = "/admin/workspaces/{id}/bootstrap-failed", operation_id = "report_failed_bootstrap",
+    tag = "workspaces",
+    params(("id" = WorkspaceId, Path, description = "The workspace.")),
+    request_body = BootstrapFailed,
+    responses(
+        (status = 200, description = "Noted; nothing changes unless a start is under way.", body = BootstrapNoted),
+        (status = 400, description = "Not a report.", body = ErrorBody),
+        (status = 500, description = "It could not be stored.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn bootstrap_failed(
+    State(state): State<ApiState>,
+    WorkspacePath(id): WorkspacePath,
+    Json(BootstrapFailed { error, log_tail }): Json<BootstrapFailed>,
+) -> Result<Answer<BootstrapNoted>, ApiError> {
+    let noted = state
+        .platform()
+        .provisioner
+        .bootstrap_failed(id, &error, &log_tail)
+        .await;
+    let changed = noted.map_err(|error| ApiError::store("db update failed", &error))?;
+    Ok(Answer(BootstrapNoted {
+        ok: true,
+        no_change: (!changed).then_some(true),
+    }))
 }

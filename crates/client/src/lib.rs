@@ -15,6 +15,7 @@
 
 mod a2a;
 mod activity;
+mod agents;
 mod call;
 mod canvas;
 mod error;

@@ -6,9 +6,10 @@ use molecule_core::{WorkspaceId, limits};
 use molecule_wire::{
     Patch,
     workspaces::{
-        ConfirmationRequired, CreateWorkspace, CreatedWorkspace, DeletedWorkspace, RestartWorkspace,
-        RestartedWorkspace, UpdateWorkspace, UpdatedWorkspace, WorkspaceListItem, WorkspaceLogs, WorkspaceState,
-        WorkspaceView,
+        CollapsedWorkspace, ConfirmationRequired, CreateWorkspace, CreatedWorkspace, DeletedWorkspace,
+        ExpandedWorkspace, HibernatedWorkspace, PausedWorkspace, RestartWorkspace, RestartedWorkspace,
+        RestoredWorkspace, ResumedWorkspace, UpdateWorkspace, UpdatedWorkspace, WokenWorkspace, WorkspaceListItem,
+        WorkspaceLogs, WorkspaceState, WorkspaceView,
     },
 };
 use reqwest::Method;
@@ -125,6 +126,76 @@ impl Client {
     ) -> Result<RestartedWorkspace, ClientError> {
         self.post(&["workspaces", &id.to_string(), "restart"])
             .body(restart)?
+            .json()
+            .await
+    }
+
+    /// `POST /workspaces/:id/pause` (LIFE §10): the workspace and everything below it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; 404 if it is paused already.
+    pub async fn pause_workspace(&self, id: WorkspaceId) -> Result<PausedWorkspace, ClientError> {
+        self.post(&["workspaces", &id.to_string(), "pause"])
+            .timeout(Some(limits::PAUSE_STOP_WAIT + Duration::from_secs(30)))
+            .json()
+            .await
+    }
+
+    /// `POST /workspaces/:id/resume` (LIFE §10).
+    ///
+    /// # Errors
+    /// [`ClientError`]; 404 if it is not paused.
+    pub async fn resume_workspace(&self, id: WorkspaceId) -> Result<ResumedWorkspace, ClientError> {
+        self.post(&["workspaces", &id.to_string(), "resume"]).json().await
+    }
+
+    /// `POST /workspaces/:id/hibernate` (LIFE §11). `force`: also if tasks run.
+    ///
+    /// # Errors
+    /// [`ClientError`]; 409 if tasks run.
+    pub async fn hibernate_workspace(&self, id: WorkspaceId, force: bool) -> Result<HibernatedWorkspace, ClientError> {
+        self.post(&["workspaces", &id.to_string(), "hibernate"])
+            .query_opt("force", force.then_some("true"))
+            .timeout(Some(limits::HIBERNATION_DRAIN + Duration::from_secs(60)))
+            .json()
+            .await
+    }
+
+    /// `POST /workspaces/:id/wake` (LIFE §11).
+    ///
+    /// # Errors
+    /// [`ClientError`]; 404 if it is not hibernated.
+    pub async fn wake_workspace(&self, id: WorkspaceId) -> Result<WokenWorkspace, ClientError> {
+        self.post(&["workspaces", &id.to_string(), "wake"]).json().await
+    }
+
+    /// `POST /workspaces/:id/expand` (LIFE §12).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn expand_workspace(&self, id: WorkspaceId) -> Result<ExpandedWorkspace, ClientError> {
+        self.post(&["workspaces", &id.to_string(), "expand"]).json().await
+    }
+
+    /// `POST /workspaces/:id/collapse` (LIFE §12).
+    ///
+    /// # Errors
+    /// [`ClientError`]; 500 with a `StopFailures` when the rows are removed but an instance may still run.
+    pub async fn collapse_workspace(&self, id: WorkspaceId) -> Result<CollapsedWorkspace, ClientError> {
+        self.post(&["workspaces", &id.to_string(), "collapse"])
+            .timeout(Some(limits::DELETE_STOP_DEADLINE + Duration::from_secs(30)))
+            .json()
+            .await
+    }
+
+    /// `POST /admin/workspaces/:id/restore` (LIFE-199). Admin.
+    ///
+    /// # Errors
+    /// [`ClientError`]; 404 if it was purged, 409 if it is not removed.
+    pub async fn restore_workspace(&self, id: WorkspaceId) -> Result<RestoredWorkspace, ClientError> {
+        // The answer for an external workspace carries its token.
+        self.post(&["admin", "workspaces", &id.to_string(), "restore"])
+            .private()
             .json()
             .await
     }

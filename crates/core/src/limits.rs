@@ -114,6 +114,26 @@ pub const PROVISION_CONCURRENCY_UNLIMITED: usize = 1_048_576;
 pub const IMPORT_CHILD_PAUSE: Duration = Duration::from_secs(2);
 /// Settings writes within this span lead to one restart (PROV-112a).
 pub const RESTART_DEBOUNCE: Duration = Duration::from_millis(500);
+/// Attempts at a stop that something waits for (LIFE-136).
+pub const STOP_ATTEMPTS: u32 = 3;
+/// Pause after the first of them; doubles with each (LIFE-136, OP-14).
+pub const STOP_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long a pause or collapse waits for its stops before it answers; they go on.
+pub const PAUSE_STOP_WAIT: Duration = Duration::from_secs(30);
+/// How often idle workspaces are looked for (LIFE §15).
+pub const HIBERNATION_PERIOD: Duration = Duration::from_secs(120);
+/// A hibernation that was claimed so long ago is finished by the next look (OP-7).
+pub const HIBERNATING_STUCK: Duration = Duration::from_secs(300);
+/// How long a hibernation waits for messages that were under way when it was claimed.
+pub const HIBERNATION_DRAIN: Duration = Duration::from_secs(30);
+/// How long a restarted agent has to come online to be told of its restart (LIFE-148).
+pub const RESTART_CONTEXT_WAIT: Duration = Duration::from_secs(30);
+/// How often that is looked at (LIFE-148).
+pub const RESTART_CONTEXT_POLL: Duration = Duration::from_millis(500);
+/// Longest that telling it may take in all (LIFE-148).
+pub const RESTART_CONTEXT_DEADLINE: Duration = Duration::from_secs(60);
+/// Bytes of the end of a log that comes with a report of a failed boot (LIFE-173).
+pub const BOOTSTRAP_LOG_BYTES: usize = 8 << 10;
 /// Time delete has for all stops together (LIFE-104).
 pub const DELETE_STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// Age at which activity is deleted; default of `ACTIVITY_RETENTION_DAYS` (ACT-13).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use molecule_store::{Store, StoreError, changes::Changes};
+use molecule_store::{Clock, Store, StoreError, changes::Changes};
 
 use crate::{config::Config, directory::Directory, events::Events, supervise::Supervisor};
 
@@ -31,6 +31,12 @@ impl Ground {
             supervisor: Supervisor::default(),
             store,
         })
+    }
+
+    /// The time that lifecycles are judged by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.store.clock()
     }
 
     /// Who is told when what is stored changes.

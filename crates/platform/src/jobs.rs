@@ -1,10 +1,11 @@
 //! The jobs of the house, in one list: what is done again and again, how often, and what for. What each does is in its
-//! own service. One loop is no job: the watch for ends of instances, because a backend tells each of them only once.
+//! own service. Two loops are no jobs, because they are told each thing only once: the watch for ends of instances,
+//! and what tells agents that they were restarted.
 
 use std::{sync::Arc, time::Duration};
 
 use molecule_core::limits;
-use molecule_store::{DbError, StoreError, Trim, WalTrimmer, activity::ActivityWriter, now};
+use molecule_store::{DbError, StoreError, Trim, WalTrimmer, activity::ActivityWriter};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -13,7 +14,7 @@ use crate::{
     activity::ActivityLog,
     events::{Broadcaster, HeartbeatRelay},
     messaging::Messenger,
-    provisioning::Provisioner,
+    provisioning::{Dozed, Provisioner},
     registry::{Registry, Swept, Watch},
     supervise::{Job, Supervisor},
 };
@@ -28,6 +29,12 @@ impl Platform {
         self.supervisor.run("exit-watch", watch, move |stop, beat| {
             let provisioner = provisioner.clone();
             async move { provisioner.watch_exits(stop, beat).await }
+        });
+        let messenger = self.messenger.clone();
+        let tells = "Tells agents that they were restarted, and what has changed";
+        self.supervisor.run("restart-context", tells, move |stop, beat| {
+            let messenger = messenger.clone();
+            async move { messenger.tell_restarted(stop, beat).await }
         });
         self.supervisor.job(PulseFlush {
             registry: self.registry.clone(),
@@ -47,7 +54,7 @@ impl Platform {
     /// Begins the sweeps that judge workspaces. They run only once it is settled what an earlier server left behind:
     /// until then a start that is about to be begun again looks like one that never completes.
     pub(crate) fn start_sweeps(&self) {
-        let watch = Arc::new(Mutex::new(Watch::default()));
+        let watch = Arc::new(Mutex::new(Watch::begin(self.clock())));
         self.supervisor.job(HealthSweep {
             registry: self.registry.clone(),
             supervisor: self.supervisor.clone(),
@@ -57,6 +64,7 @@ impl Platform {
             provisioner: self.provisioner.clone(),
             watch,
         });
+        self.supervisor.job(HibernationMonitor(self.provisioner.clone()));
     }
 }
 
@@ -228,8 +236,26 @@ impl Job for StartDeadlines {
     }
 
     async fn activate(&mut self, report: &mut TimedOut) -> Result<(), StoreError> {
-        let listening_since = self.watch.lock().await.observe(now());
+        let listening_since = self.watch.lock().await.observe(self.provisioner.now());
         report.timed_out = self.provisioner.sweep_timeouts(listening_since).await?;
         Ok(())
+    }
+}
+
+/// Stops agents of which nothing is asked (LIFE-193).
+struct HibernationMonitor(Provisioner);
+
+impl Job for HibernationMonitor {
+    const NAME: &'static str = "hibernation-monitor";
+    const DESCRIPTION: &'static str = "Stops agents that have been idle for as long as their workspace allows";
+    type Report = Dozed;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        limits::HIBERNATION_PERIOD
+    }
+
+    async fn activate(&mut self, report: &mut Dozed) -> Result<(), StoreError> {
+        self.0.hibernate_idle(report).await
     }
 }

@@ -7,6 +7,7 @@
 //! their bodies are compiled here alone.
 
 pub mod activity;
+pub mod agents;
 pub mod canvas;
 pub mod config;
 pub mod credentials;

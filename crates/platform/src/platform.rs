@@ -16,6 +16,7 @@ use molecule_templates::{Catalogue, ProvisionTimeouts, orgs::OrgLibrary};
 
 use crate::{
     activity::ActivityLog,
+    agents::Agents,
     canvas::Canvas,
     config::Config,
     credentials::{Credentials, InboundSecrets},
@@ -86,6 +87,7 @@ pub struct Platform {
     pub registry: Registry,
     pub messenger: Messenger,
     pub activity: ActivityLog,
+    pub agents: Agents,
     pub secrets: Secrets,
     pub settings: Settings,
     pub workspaces: Workspaces,
@@ -149,6 +151,7 @@ impl Platform {
             credentials: credentials.clone(),
             inbound: inbound.clone(),
             secrets: secrets.clone(),
+            pulses: pulses.clone(),
             catalogue: catalogue.clone(),
             allowlist: allowlist.clone(),
             timeouts,
@@ -157,7 +160,7 @@ impl Platform {
         });
         let registry = Registry::new(registry::Parts {
             ground: ground.clone(),
-            lifecycle,
+            lifecycle: lifecycle.clone(),
             credentials: credentials.clone(),
             inbound: inbound.clone(),
             provisioner: provisioner.clone(),
@@ -176,6 +179,7 @@ impl Platform {
         });
         let workspaces = Workspaces::new(workspaces::Parts {
             ground: ground.clone(),
+            lifecycle,
             credentials: credentials.clone(),
             inbound,
             secrets: secrets.clone(),
@@ -196,6 +200,7 @@ impl Platform {
         });
         Ok(Self {
             activity: ActivityLog::new(&ground, writer.clone()),
+            agents: Agents::new(ground.clone()),
             settings: Settings::new(secrets.clone(), provisioner.clone()),
             history: EventHistory::new(ground.store.clone()),
             canvas: Canvas::new(ground.store.clone()),

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod activity;
+pub mod agents;
 pub mod changes;
+mod clock;
 pub mod config;
 mod entities;
 mod error;
@@ -17,6 +19,7 @@ pub mod tokens;
 pub mod viewport;
 pub mod workspaces;
 
+pub use clock::Clock;
 pub use error::{StoreError, kind_of};
 pub use molecule_db::{DbError, DbErrorKind, Engine, ExclusiveLock, Hold, Trim, WalTrimmer, now};
 
@@ -29,6 +32,7 @@ use self::changes::Changes;
 pub struct Store {
     db: Db,
     changes: Changes,
+    clock: Clock,
 }
 
 impl Store {
@@ -50,6 +54,7 @@ impl Store {
         Ok(Self {
             db: Db::connect(url).await?,
             changes: Changes::default(),
+            clock: Clock::default(),
         })
     }
 
@@ -71,6 +76,12 @@ impl Store {
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// What tells the time of whatever happens to workspaces.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The connections below, for what the query modules do not cover (locks, tests).

@@ -266,6 +266,7 @@ molecule_testkit::both_engines! {
             active_tasks: 0,
             current_task: String::new(),
             monthly_spend: None,
+            active_at: None,
         };
         let backend = store.db().backend();
         let beats = [beat.clone(), beat];

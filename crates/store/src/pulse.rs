@@ -27,6 +27,8 @@ pub struct Pulse {
     pub current_task: String,
     /// USD cents; `None` leaves what is stored.
     pub monthly_spend: Option<i64>,
+    /// When it was last busy: a task ran, or a message came or went (OP-6). `None` leaves what is stored.
+    pub active_at: Option<Timestamp>,
 }
 
 /// Largest batch of one transaction.
@@ -36,11 +38,13 @@ pub const FLUSH_ROWS: usize = 256;
 const PIECES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Writes the rows `{beats}`, unless their workspace is `{removed}`. A spend of −1 keeps what is stored.
-const UPSERT: &str = "WITH b (id, beat_at, uptime, error_rate, error, tasks, task, spend) AS (VALUES {beats})
+const UPSERT: &str =
+    "WITH b (id, beat_at, uptime, error_rate, error, tasks, task, spend, active_at) AS (VALUES {beats})
     INSERT INTO workspace_pulse
-    (workspace_id, last_beat_at, uptime_seconds, error_rate, sample_error, active_tasks, current_task, monthly_spend)
+    (workspace_id, last_beat_at, uptime_seconds, error_rate, sample_error, active_tasks, current_task, monthly_spend,
+        last_active_at)
     SELECT w.id, b.beat_at, b.uptime, b.error_rate, b.error, b.tasks, b.task,
-        COALESCE(b.spend, CASE WHEN p.workspace_id IS NULL THEN 0 ELSE -1 END)
+        COALESCE(b.spend, CASE WHEN p.workspace_id IS NULL THEN 0 ELSE -1 END), b.active_at
     FROM b CROSS JOIN workspaces w LEFT JOIN workspace_pulse p ON p.workspace_id = w.id
     WHERE w.id = b.id AND w.status <> {removed} ORDER BY w.id
     ON CONFLICT (workspace_id) DO UPDATE SET
@@ -48,7 +52,8 @@ const UPSERT: &str = "WITH b (id, beat_at, uptime, error_rate, error, tasks, tas
         error_rate = excluded.error_rate, sample_error = excluded.sample_error,
         active_tasks = excluded.active_tasks, current_task = excluded.current_task,
         monthly_spend = CASE WHEN excluded.monthly_spend < 0 THEN workspace_pulse.monthly_spend
-            ELSE excluded.monthly_spend END";
+            ELSE excluded.monthly_spend END,
+        last_active_at = COALESCE(excluded.last_active_at, workspace_pulse.last_active_at)";
 
 #[derive(FromQueryResult)]
 struct StatusRow {
@@ -159,7 +164,7 @@ fn marks(backend: DbBackend, first: usize, count: usize) -> String {
 }
 
 /// A row of the statement. What an agent says of itself must not fail the beats of others.
-fn parameters(beat: &Pulse) -> [Value; 8] {
+fn parameters(beat: &Pulse) -> [Value; 9] {
     [
         beat.workspace.uuid().into(),
         beat.last_beat_at.micros().into(),
@@ -174,6 +179,7 @@ fn parameters(beat: &Pulse) -> [Value; 8] {
         beat.active_tasks.into(),
         storable(&beat.current_task).into_owned().into(),
         beat.monthly_spend.filter(|cents| *cents >= 0).into(),
+        beat.active_at.map(Timestamp::micros).into(),
     ]
 }
 

@@ -314,7 +314,7 @@ async fn require_live_workspace(tx: &DatabaseTransaction, workspace: WorkspaceId
 
 /// Holds the workspace's row until the end of the transaction, so that two first tokens cannot both be the first.
 /// `false` if it is unknown or removed.
-async fn lock_live_workspace(tx: &DatabaseTransaction, workspace: WorkspaceId) -> Result<bool, StoreError> {
+pub(crate) async fn lock_live_workspace(tx: &DatabaseTransaction, workspace: WorkspaceId) -> Result<bool, StoreError> {
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
         "UPDATE workspaces SET version = version WHERE id = $1 AND status <> $2",

@@ -11,6 +11,7 @@ pub mod orgs;
 mod paths;
 mod shipped;
 mod source;
+mod team;
 mod timeouts;
 
 #[cfg(test)]
@@ -24,4 +25,5 @@ pub use manifest::{LoadedAllowlist, load_allowlist, manifest_candidates};
 pub use paths::Escape;
 pub use shipped::{MaterialiseError, Materialised, materialise_embedded, orgs_dir, workspaces_dir};
 pub use source::{ConfigSource, CreateSource, RestartLookups, RestartRequest, choose_create, choose_restart};
+pub use team::TeamError;
 pub use timeouts::ProvisionTimeouts;

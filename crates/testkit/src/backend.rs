@@ -61,6 +61,8 @@ pub enum Answer {
     No,
     /// It cannot tell.
     Unknown,
+    /// The backend panics.
+    Panic,
 }
 
 /// Holds a call until it is opened, once for every call that waits.
@@ -414,6 +416,7 @@ impl Backend for ScriptedBackend {
         match state.answers.get(&id).copied().unwrap_or(truth) {
             Answer::Yes => Running::Yes,
             Answer::No => Running::No,
+            Answer::Panic => panic!("scripted panic in running"),
             Answer::Unknown => Running::Unknown(BackendError::Engine("scripted: cannot tell".to_owned())),
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod a2a;
 pub mod activity;
+pub mod agents;
 pub mod auth;
 pub mod canvas;
 pub mod events;

@@ -10,14 +10,13 @@ use molecule_platform::{
     registry::{DiscoverError, HeartbeatError, RegisterError},
     secrets::SecretError,
     templates,
-    workspaces::{CreateError, DeleteError, LogsError, PatchError, RestartError},
 };
 use molecule_wire::a2a::A2aUnavailable;
 
 use super::{ApiError, Body};
 use crate::limits::Unreadable;
 
-/// Seconds after which a dead agent may be back (A2A-81).
+/// Seconds after which a dead agent, or one that slept, may be back (A2A-61, A2A-81).
 const RETRY_RESTARTING: u32 = 15;
 /// Seconds after which a busy agent may be free (A2A-88, A2A-90).
 const RETRY_BUSY: u32 = 30;
@@ -28,14 +27,8 @@ const RETRY_CROWDED: u32 = 5;
 /// Seconds after which a store that refused a write may take it (open point 5 of a2a.md).
 const RETRY_STORE: u32 = 30;
 
-/// What is wrong behind `invalid workspace directory` (LIFE-2).
-const DIRECTORY_RULE: &str = "workspace_dir must be an absolute path without .., outside of system directories";
-/// What is wrong behind `invalid workspace access`.
-const ACCESS_RULE: &str =
-    "workspace_access must be none, read_only or read_write, and anything but none needs a workspace_dir";
-
 /// 500 with the error's own text.
-fn failed(error: &(impl std::error::Error + 'static)) -> ApiError {
+pub(super) fn failed(error: &(impl std::error::Error + 'static)) -> ApiError {
     ApiError::store(error.to_string(), error)
 }
 
@@ -72,85 +65,6 @@ impl From<CallerRefusal> for ApiError {
             CallerRefusal::Forged | CallerRefusal::Unknown => StatusCode::FORBIDDEN,
         };
         Self::new(status, refusal.to_string())
-    }
-}
-
-impl From<CreateError> for ApiError {
-    fn from(error: CreateError) -> Self {
-        match error {
-            CreateError::BadFields { ref detail } => {
-                Self::bad_request(error.to_string()).with("detail", detail.as_str())
-            }
-            CreateError::BadTemplate => Self::bad_request(error.to_string()).with(
-                "detail",
-                "template names a directory among the workspace templates, without .. or a leading /",
-            ),
-            CreateError::BadDirectory => Self::bad_request(error.to_string()).with("detail", DIRECTORY_RULE),
-            CreateError::BadAccess => Self::bad_request(error.to_string()).with("detail", ACCESS_RULE),
-            CreateError::BadPayload => {
-                Self::bad_request(error.to_string()).with("detail", "name is required and must not be empty")
-            }
-            CreateError::BadMode
-            | CreateError::BadBudget
-            | CreateError::BadUrl(_)
-            | CreateError::BadParent
-            | CreateError::BadSecretKey(_)
-            | CreateError::BadSecretValue(_) => Self::bad_request(error.to_string()),
-            CreateError::Encrypt(_) | CreateError::Store(_) => failed(&error),
-        }
-    }
-}
-
-impl From<PatchError> for ApiError {
-    fn from(error: PatchError) -> Self {
-        match error {
-            PatchError::BadDirectory => Self::bad_request(error.to_string()).with("detail", DIRECTORY_RULE),
-            PatchError::BadAccess => Self::bad_request(error.to_string()).with("detail", ACCESS_RULE),
-            PatchError::BadRequest | PatchError::BadField(_) | PatchError::BadParent(_) | PatchError::RuntimeKind => {
-                Self::bad_request(error.to_string())
-            }
-            PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
-            PatchError::NotFound => Self::not_found(error.to_string()),
-            PatchError::Store(_) => failed(&error),
-        }
-    }
-}
-
-impl From<DeleteError> for ApiError {
-    fn from(error: DeleteError) -> Self {
-        match error {
-            DeleteError::ConfirmationRequired(body) => Self::json(StatusCode::CONFLICT, &body),
-            DeleteError::Stops(body) => Self::json(StatusCode::INTERNAL_SERVER_ERROR, &body),
-            DeleteError::Children(_) | DeleteError::Store(_) | DeleteError::Purge(_) => failed(&error),
-        }
-    }
-}
-
-impl From<RestartError> for ApiError {
-    fn from(error: RestartError) -> Self {
-        match error {
-            RestartError::NotFound => Self::not_found(error.to_string()),
-            RestartError::PausedParent(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
-            RestartError::NoBackend => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            RestartError::Store(_) => failed(&error),
-        }
-    }
-}
-
-impl From<LogsError> for ApiError {
-    fn from(error: LogsError) -> Self {
-        match error {
-            LogsError::NotFound => Self::not_found(error.to_string()),
-            LogsError::External => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).code("external_workspace")
-            }
-            LogsError::Unsupported => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()).code("unsupported"),
-            LogsError::Backend(_) => {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "backend gave no logs");
-                Self::new(StatusCode::BAD_GATEWAY, error.to_string()).code("backend_failed")
-            }
-            LogsError::Store(_) => failed(&error),
-        }
     }
 }
 
@@ -275,6 +189,14 @@ impl From<MessagingError> for ApiError {
             MessagingError::NotRoutable | MessagingError::Unreachable => Self::new(StatusCode::BAD_GATEWAY, text),
             MessagingError::NoUrl { status } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text).with("status", status.as_str())
+            }
+            MessagingError::Waking => {
+                let body = A2aUnavailable {
+                    error: text,
+                    waking: Some(true),
+                    ..A2aUnavailable::default()
+                };
+                unavailable(body, RETRY_RESTARTING)
             }
             MessagingError::NotLive(_) | MessagingError::Restarting => {
                 let body = A2aUnavailable {
@@ -405,6 +327,8 @@ fn store_text(act: SecretAct) -> String {
 mod tests {
     use axum::response::IntoResponse;
     use serde_json::{Value, json};
+
+    use molecule_platform::workspaces::CreateError;
 
     use super::*;
 

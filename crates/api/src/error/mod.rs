@@ -1,6 +1,8 @@
-//! Error answers. [`ApiError`] is the envelope (ACT-1); the sibling module maps every error of the services to a status.
+//! Error answers. [`ApiError`] is the envelope (ACT-1); the sibling modules map every error of the services to a
+//! status.
 
 mod map;
+mod workspaces;
 
 use std::{borrow::Cow, error::Error, fmt::Display};
 

@@ -2,6 +2,7 @@
 
 mod create;
 mod edit;
+mod life;
 mod list;
 mod logs;
 mod remove;
@@ -18,6 +19,7 @@ use molecule_wire::workspaces::{RestartWorkspace, WorkspaceListItem};
 use self::{
     create::CreateArgs,
     edit::{EditArgs, MoveArgs, RenameArgs},
+    life::LifeCommand,
 };
 use super::runtime;
 use crate::{
@@ -65,6 +67,9 @@ pub enum WsCommand {
     },
     /// Restart a workspace's agent
     Restart(RestartArgs),
+    /// What becomes of its agent
+    #[command(flatten)]
+    Life(LifeCommand),
     /// Print the end of an agent's output
     Logs {
         /// Id or name
@@ -112,6 +117,7 @@ pub(super) async fn run(command: WsCommand, client: &Client, out: &mut Output) -
         WsCommand::Rename(args) => edit::rename(args, client, out).await,
         WsCommand::Rm { workspace, purge, yes } => remove::run(&workspace, purge, yes, client, out).await,
         WsCommand::Restart(args) => restart(args, client, out).await,
+        WsCommand::Life(command) => life::run(command, client, out).await,
         WsCommand::Logs {
             workspace,
             lines,
@@ -198,7 +204,11 @@ pub(super) async fn wait_online(id: WorkspaceId, name: &str, client: &Client, ou
                 WorkspaceStatus::Online | WorkspaceStatus::Degraded | WorkspaceStatus::AwaitingAgent => {
                     return Ok(view.status);
                 }
-                WorkspaceStatus::Provisioning | WorkspaceStatus::Offline => tokio::time::sleep(LOOK_EVERY).await,
+                WorkspaceStatus::Provisioning
+                | WorkspaceStatus::Offline
+                // A wake begins when the row is not its own any more.
+                | WorkspaceStatus::Hibernating
+                | WorkspaceStatus::Hibernated => tokio::time::sleep(LOOK_EVERY).await,
                 status => return Err(not_online(id, name, status, client).await),
             }
         }

@@ -51,6 +51,12 @@ impl Route {
     pub fn is_external(&self) -> bool {
         self.runtime == Some(Runtime::External)
     }
+
+    /// Its agent fetches its messages.
+    #[must_use]
+    pub fn polls(&self) -> bool {
+        self.delivery_mode == Some(DeliveryMode::Poll)
+    }
 }
 
 impl From<RouteRow> for Route {

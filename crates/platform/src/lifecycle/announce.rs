@@ -4,8 +4,8 @@
 use molecule_core::{
     Trigger, WorkspaceStatus,
     event::{
-        Degraded, Event, External, FailureDetail, Hibernated, Lost, Nothing, Online, Paused, ProvisionFailed,
-        Provisioning, Removed,
+        Degraded, Event, External, FailureDetail, FailureSource, Hibernated, Lost, Nothing, Online, Paused,
+        ProvisionFailed, Provisioning, Removed,
     },
 };
 use molecule_store::{events::NewEvent, workspaces::Workspace};
@@ -38,7 +38,9 @@ pub(super) fn events(ask: &Ask, before: &Workspace, to: WorkspaceStatus) -> Vec<
         // The catalogue has no event for it; the one that follows tells.
         WorkspaceStatus::Hibernating => Vec::new(),
     };
-    events.into_iter().map(|event| NewEvent::of(before.id, event)).collect()
+    // Whoever has not heard of it, or has forgotten it, learns first that it is there (LIFE-199).
+    let anew = (ask.trigger == Trigger::Restore).then(|| Event::WorkspaceProvisioning(again(before)));
+    anew.into_iter().chain(events).map(|event| NewEvent::of(before.id, event)).collect()
 }
 
 /// A start of a workspace that everybody knows (ACT-83).
@@ -99,11 +101,17 @@ fn degraded(ask: &Ask) -> Degraded {
 
 /// ACT-90: always `error`, and whatever else the failure class adds.
 fn failed(ask: &Ask) -> ProvisionFailed {
-    ProvisionFailed {
-        error: ask.change.sample_error.clone().unwrap_or_default(),
-        detail: match &ask.cause {
-            Cause::Failure(detail) => detail.clone(),
-            _ => FailureDetail::None {},
-        },
-    }
+    let text = ask.change.sample_error.clone().unwrap_or_default();
+    let (error, detail) = match &ask.cause {
+        Cause::Failure(detail) => (text, detail.clone()),
+        Cause::BootReport { error, log_tail } => {
+            let detail = FailureDetail::Bootstrap {
+                log_tail: log_tail.clone(),
+                source: FailureSource::BootstrapWatcher,
+            };
+            (error.clone(), detail)
+        }
+        Cause::Plain | Cause::Registration(_) | Cause::Beat { .. } => (text, FailureDetail::None {}),
+    };
+    ProvisionFailed { error, detail }
 }

@@ -22,6 +22,13 @@ pub enum Cause {
     Ended(String),
     /// A start failed, or an agent ended for the last time; the text for people is the change's `sample_error`.
     Failure(FailureDetail),
+    /// Whoever watches boots from outside reported one that failed (LIFE-173).
+    BootReport {
+        /// For people.
+        error: String,
+        /// End of its log.
+        log_tail: String,
+    },
 }
 
 impl Cause {

@@ -97,7 +97,7 @@ impl Lifecycle {
             if let Some(moved) = self.ground.store.transition(transition).await? {
                 return Ok(Some(Applied { before, to, moved }));
             }
-            if ask.guard.silent_since.is_some() || ask.guard.unchanged_since.is_some() {
+            if ask.guard.judges() {
                 // The guard may have refused; a sweep looks again by itself.
                 return Ok(None);
             }

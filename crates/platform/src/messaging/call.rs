@@ -9,7 +9,7 @@ use molecule_a2a::{Normalised, ProtocolVersion, upstream::TransportFailure};
 use molecule_core::{limits, trace::TraceContext};
 
 use super::{Caller, Messenger, flights::Flight};
-use crate::{dial::Endpoint, directory::Route};
+use crate::{dial::Endpoint, directory::Route, pulses::Busy};
 
 /// The message. Taken apart only by what dispatches, relays and records it.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Call {
     pub(super) record: bool,
     /// Its place among the calls in flight.
     pub(super) _flight: Flight,
+    /// Its agent is not idle meanwhile.
+    pub(super) _busy: Busy,
 }
 
 /// The clocks of one call (A2A-64…67).

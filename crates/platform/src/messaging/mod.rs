@@ -12,6 +12,7 @@ mod push;
 mod record;
 mod relay;
 mod reply;
+mod restarted;
 mod send;
 
 pub use caller::{Caller, CallerRefusal};
@@ -72,6 +73,9 @@ pub enum MessagingError {
     /// and not settled yet what runs (D32). Nothing was sent.
     #[error("workspace agent is not known to be running; try again in a moment")]
     NotLive(#[from] NotLive),
+    /// The agent sleeps; it is being woken (A2A-61, LIFE-162).
+    #[error("workspace is hibernated; it is being woken")]
+    Waking,
     /// The agent does not run; a restart has begun (A2A-81).
     #[error("workspace agent is not running; it is being restarted")]
     Restarting,

@@ -14,7 +14,6 @@ use molecule_core::{
 use molecule_store::{
     DbErrorKind, StoreError,
     activity::{Durability, Finished, NewActivity, SharedText},
-    now,
 };
 use serde_json::value::RawValue;
 
@@ -184,7 +183,8 @@ impl Messenger {
                 });
             }
             Caller::Workspace(id) => {
-                self.inner.outbound.lock().insert(id, now());
+                self.inner.pulses.touch(id);
+                self.inner.outbound.lock().insert(id, self.inner.clock().now());
             }
             Caller::Person | Caller::System => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use molecule_a2a::{Normalised, normalise};
-use molecule_core::{DeliveryMode, WorkspaceId, WorkspaceStatus};
+use molecule_core::{WorkspaceId, WorkspaceStatus};
 
 use super::{
     Caller, Delivered, Envelope, MessagingError, Messenger,
@@ -29,21 +29,39 @@ impl Messenger {
         let request = normalise(&message.body, message.version.as_deref())?;
         let route = route.filter(|route| route.status != WorkspaceStatus::Removed);
         let route = route.ok_or(MessagingError::NotFound)?;
+        let waking = self.wake(&route).await?;
         // Only exactly `poll` waits; NULL and unknown mean push: loud and recoverable (A2A-43).
-        if route.delivery_mode == Some(DeliveryMode::Poll) {
+        if route.polls() {
             return self.leave_for_poll(caller, &route, &request).await;
         }
+        if waking {
+            return Err(MessagingError::Waking);
+        }
         let call = self.call(&envelope, route, request)?;
+        // It may have been put to sleep between the look at its route and the begin of the call, which it waits for.
+        if let Some(now) = self.inner.directory.route(target).await?
+            && self.wake(&now).await?
+        {
+            return Err(MessagingError::Waking);
+        }
         self.dispatch(call).await
+    }
+
+    /// Begins to wake an agent that sleeps or is about to (A2A-61, LIFE-162). `false`: it is awake, or cannot be woken.
+    async fn wake(&self, route: &Route) -> Result<bool, MessagingError> {
+        let asleep = matches!(route.status, WorkspaceStatus::Hibernating | WorkspaceStatus::Hibernated);
+        Ok(asleep && !route.is_external() && self.inner.provisioner.wake(route.id).await?)
     }
 
     /// Where to, in which version, and how long: what is left to decide of a message to an agent that is dialled.
     fn call(&self, envelope: &Envelope, route: Arc<Route>, request: Normalised) -> Result<Call, MessagingError> {
-        if route.url.is_empty() {
+        // The agent of a paused external workspace may go on, and say where it is (OP-3).
+        if route.url.is_empty() || route.status == WorkspaceStatus::Paused {
             return Err(MessagingError::NoUrl { status: route.status });
         }
         let endpoint = self.inner.dialer.endpoint(&route)?;
         let flight = self.inner.flights.begin(route.id).map_err(MessagingError::Crowded)?;
+        let busy = self.inner.pulses.busy(route.id);
         let declared = self.inner.overrides.of(route.id).idle_timeout;
         let idle = declared.unwrap_or(self.inner.config.a2a_idle_timeout);
         Ok(Call {
@@ -56,6 +74,7 @@ impl Messenger {
             trace: trace::current().unwrap_or_else(|| trace::enter(None, None)),
             record: envelope.record,
             _flight: flight,
+            _busy: busy,
         })
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use molecule_core::{WorkspaceId, limits};
-use molecule_store::changes::Changes;
+use molecule_store::{Clock, changes::Changes};
 
 use crate::kept::PerWorkspace;
 
@@ -24,6 +24,7 @@ pub(super) enum Sequel {
 pub(super) struct Crashes {
     /// Restarts within [`limits::CRASH_WINDOW`].
     restarts: usize,
+    clock: Clock,
     by_workspace: PerWorkspace<Ends>,
 }
 
@@ -32,9 +33,10 @@ pub(super) struct Crashes {
 struct Ends(VecDeque<Instant>);
 
 impl Crashes {
-    pub(super) fn new(restarts: usize, changes: &Changes) -> Self {
+    pub(super) fn new(restarts: usize, clock: Clock, changes: &Changes) -> Self {
         Self {
             restarts,
+            clock,
             by_workspace: PerWorkspace::new(changes),
         }
     }
@@ -42,13 +44,13 @@ impl Crashes {
     /// What would follow an end now.
     pub(super) fn sequel(&self, id: WorkspaceId) -> Sequel {
         let mut all = self.by_workspace.lock();
-        all.entry(id).or_default().sequel(Instant::now(), self.restarts)
+        all.entry(id).or_default().sequel(self.clock.instant(), self.restarts)
     }
 
     /// There was one.
     pub(super) fn count(&self, id: WorkspaceId) {
         let mut all = self.by_workspace.lock();
-        all.entry(id).or_default().0.push_back(Instant::now());
+        all.entry(id).or_default().0.push_back(self.clock.instant());
     }
 
     /// Begins anew: somebody has looked after it.

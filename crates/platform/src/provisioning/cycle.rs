@@ -1,13 +1,8 @@
-//! Restarts and stops: one cycle at a time per workspace, and one more for whatever was asked meanwhile.
+//! Restarts: one cycle at a time per workspace, and one more for whatever was asked meanwhile.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use molecule_backends::BackendError;
 use molecule_core::{Trigger, WorkspaceId, WorkspaceStatus, limits};
 use molecule_store::{
     StoreError,
@@ -46,15 +41,60 @@ impl Provisioner {
         if let Some(applied) = &applied {
             // A person looks after it (D30).
             self.inner.crashes.forget(id);
-            self.begin_written(id, applied.moved.generation);
+            self.begin_written(id, applied.moved.generation, true);
         }
         Ok(applied)
     }
 
     /// Begins a restart whose row is written. A start in progress is of an old incarnation.
-    fn begin_written(&self, id: WorkspaceId, generation: i64) {
+    fn begin_written(&self, id: WorkspaceId, generation: i64, tell: bool) {
         self.inner.slots.of(id).cancel_start(generation - 1);
-        self.request(id, Cycle::written(generation));
+        let cycle = Cycle::written(generation, self.inner.clock().instant());
+        self.request(id, Cycle { tell, ..cycle });
+    }
+
+    /// Writes the end of a pause and begins the start (LIFE-154). External workspaces wait for their agents again, whose
+    /// tokens stay (OP-9). `false`: it was not paused any more.
+    ///
+    /// # Errors
+    /// The row could not be written; nothing was begun.
+    pub async fn resume(&self, id: WorkspaceId, external: bool) -> Result<bool, StoreError> {
+        let ask = Ask::from(Trigger::Resume);
+        if external {
+            return Ok(self.inner.lifecycle.apply(id, ask).await?.is_some());
+        }
+        let applied = self.write_restart(id, ask).await?;
+        if let Some(applied) = &applied {
+            self.inner.crashes.forget(id);
+            // What it is told after a restart would be news to nobody.
+            self.begin_written(id, applied.moved.generation, false);
+        }
+        Ok(applied.is_some())
+    }
+
+    /// Has a hibernated workspace started for whoever has a message for it (LIFE-162). Any number of calls lead to one
+    /// start. `false`: it cannot be, for want of a backend or because a parent is paused.
+    ///
+    /// # Errors
+    /// The tree could not be read, or the row not be written.
+    pub async fn wake(&self, id: WorkspaceId) -> Result<bool, StoreError> {
+        if !self.has_backend() || self.paused_ancestor(id).await?.is_some() {
+            return Ok(false);
+        }
+        match self.write_restart(id, Ask::from(Trigger::Wake)).await? {
+            Some(applied) => self.begin_written(id, applied.moved.generation, true),
+            // It is about to fall asleep, or somebody else was faster.
+            None => {
+                let cycle = Cycle::asked(self.inner.clock().instant());
+                let wake = Cycle {
+                    restart: false,
+                    wake: true,
+                    ..cycle
+                };
+                self.request(id, wake);
+            }
+        }
+        Ok(true)
     }
 
     /// Writes an unattended restart of that incarnation and begins it; `false` when it is not due (LIFE-141) or
@@ -66,7 +106,7 @@ impl Provisioner {
         let ask = Ask::from(Trigger::AutoRestart).generation(generation);
         let applied = self.write_restart(id, ask).await?;
         if let Some(applied) = &applied {
-            self.begin_written(id, applied.moved.generation);
+            self.begin_written(id, applied.moved.generation, true);
         }
         Ok(applied.is_some())
     }
@@ -83,13 +123,7 @@ impl Provisioner {
 
     pub(super) fn auto_restart_after(&self, id: WorkspaceId, pause: Duration) {
         if self.has_backend() {
-            self.request(
-                id,
-                Cycle {
-                    written: None,
-                    not_before: Instant::now() + pause,
-                },
-            );
+            self.request(id, Cycle::asked(self.inner.clock().instant() + pause));
         }
     }
 
@@ -112,11 +146,12 @@ impl Provisioner {
 
     async fn work(&self, id: WorkspaceId, slot: Arc<Slot>) {
         let stopping = self.inner.supervisor.stopping();
+        let clock = self.inner.clock();
         let mut pause = RETRY;
         while let Some(due) = slot.due() {
-            if due > Instant::now() {
+            if due > clock.instant() {
                 tokio::select! {
-                    () = tokio::time::sleep_until(due.into()) => {}
+                    () = clock.sleep_until(due) => {}
                     () = slot.moved() => {}
                     // What has not begun is found again at the next boot.
                     () = stopping.cancelled() => return,
@@ -128,7 +163,7 @@ impl Provisioner {
                 Ok(Ok(())) => pause = RETRY,
                 Ok(Err(error)) => {
                     tracing::error!(workspace = %id, %error, "restart held up, it is tried again");
-                    cycle.not_before = Instant::now() + pause;
+                    cycle.not_before = clock.instant() + pause;
                     slot.request(cycle);
                     pause = (pause * 2).min(RETRY_MAX);
                 }
@@ -147,19 +182,29 @@ impl Provisioner {
     /// again.
     async fn cycle(&self, id: WorkspaceId, slot: &Slot, cycle: &mut Cycle) -> Result<(), StoreError> {
         let _turn = slot.operation().await;
-        let Some(generation) = self.due(id, cycle.written).await? else {
+        let Some(generation) = self.due(id, *cycle).await? else {
             return Ok(());
         };
         cycle.written = Some(generation);
+        let notice = if cycle.tell {
+            self.notice(id, generation).await
+        } else {
+            None
+        };
         // A start replaces what could not be stopped; refusing would strand a dead workspace (LIFE-137).
-        self.stop_backend(id).await.ok();
-        self.start_guarded(id, slot, generation).await
+        if self.stop_persistently(id).await.is_err() && self.inner.supervisor.stopping().is_cancelled() {
+            // The next server begins it again.
+            return Ok(());
+        }
+        self.start_guarded(id, slot, generation).await?;
+        self.tell(notice);
+        Ok(())
     }
 
     /// The generation to start. One that was written is due as long as it is the row's: a later one has a cycle of its
     /// own, which brings what this one would have brought.
-    async fn due(&self, id: WorkspaceId, written: Option<i64>) -> Result<Option<i64>, StoreError> {
-        if let Some(generation) = written {
+    async fn due(&self, id: WorkspaceId, cycle: Cycle) -> Result<Option<i64>, StoreError> {
+        if let Some(generation) = cycle.written {
             match self.inner.store.workspace(id).await? {
                 Some(row) if row.generation != generation => return Ok(None),
                 Some(row) if row.status == WorkspaceStatus::Provisioning => return Ok(Some(generation)),
@@ -171,7 +216,15 @@ impl Provisioner {
         if self.paused_ancestor(id).await?.is_some() {
             return Ok(None);
         }
-        let applied = self.write_restart(id, Ask::from(Trigger::AutoRestart)).await?;
+        let mut applied = None;
+        if cycle.wake {
+            // Nobody hibernates it now; one that was given up is finished first.
+            self.finish_hibernation(id).await?;
+            applied = self.write_restart(id, Ask::from(Trigger::Wake)).await?;
+        }
+        if applied.is_none() && cycle.restart {
+            applied = self.write_restart(id, Ask::from(Trigger::AutoRestart)).await?;
+        }
         Ok(applied.map(|applied| applied.moved.generation))
     }
 
@@ -204,55 +257,9 @@ impl Provisioner {
     }
 
     /// After a panic the row must not stay in `provisioning` (LIFE-198).
-    async fn fail_current(&self, id: WorkspaceId) {
+    pub(super) async fn fail_current(&self, id: WorkspaceId) {
         if let Ok(Some(row)) = self.inner.store.workspace(id).await {
             self.mark_failed(id, row.generation, &StartFailure::Panicked).await;
         }
-    }
-
-    /// The stop door: ends what runs and what is being started, and whatever restart was asked for.
-    ///
-    /// # Errors
-    /// Something may still run.
-    pub async fn stop(&self, id: WorkspaceId) -> Result<(), BackendError> {
-        let slot = self.inner.slots.of(id);
-        slot.withdraw();
-        slot.cancel_start(i64::MAX);
-        let _turn = slot.operation().await;
-        self.stop_backend(id).await
-    }
-
-    /// Ends what a failed start left. A workspace that has moved on is left alone: what was asked for since, and what
-    /// runs by then, is not that start's.
-    pub(super) async fn stop_failed(&self, id: WorkspaceId, generation: i64) {
-        let slot = self.inner.slots.of(id);
-        slot.cancel_start(generation);
-        let _turn = slot.operation().await;
-        match self.inner.store.workspace(id).await {
-            Ok(Some(row)) if row.generation == generation && row.status == WorkspaceStatus::Failed => {
-                self.stop_backend(id).await.ok();
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(workspace = %id, %error, "what a failed start left is not stopped"),
-        }
-    }
-
-    /// Stops a workspace that is gone for good and forgets it (LIFE-106).
-    ///
-    /// # Errors
-    /// Something may still run; its data is kept (PROV-65).
-    pub async fn retire(&self, id: WorkspaceId, remove_data: bool) -> Result<(), BackendError> {
-        let stopped = self.stop(id).await;
-        self.inner.slots.forget(id);
-        // And whatever was noted of it while it was being stopped.
-        self.inner.changes().gone(id);
-        stopped?;
-        if remove_data
-            && let Some(backend) = &self.inner.backend
-            && let Err(error) = backend.remove_data(id).await
-        {
-            tracing::warn!(workspace = %id, %error, "data of a removed workspace is left");
-        }
-        Ok(())
     }
 }

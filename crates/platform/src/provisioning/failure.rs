@@ -114,10 +114,11 @@ impl Provisioner {
             .generation(generation)
             .cause(Cause::Failure(failure.detail()));
         let write = self.inner.lifecycle.apply(id, ask);
-        match tokio::time::timeout(limits::FAILURE_RECORD_DEADLINE, write).await {
+        let clock = self.inner.clock();
+        match clock.within(limits::FAILURE_RECORD_DEADLINE, write).await {
             // A failed write was logged and counted by the lifecycle.
-            Ok(_) => {}
-            Err(_) => tracing::error!(workspace = %id, "failure not recorded in time"),
+            Some(_) => {}
+            None => tracing::error!(workspace = %id, "failure not recorded in time"),
         }
     }
 }

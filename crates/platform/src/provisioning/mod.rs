@@ -1,22 +1,29 @@
 //! The start door and the stop door: everything that makes a workspace run, and nothing else, calls the backend.
 
+mod bootstrap;
 mod crashes;
 mod cycle;
 mod failure;
+mod hibernate;
+mod notice;
 mod pipeline;
 mod plan;
 mod recover;
 mod slots;
+mod stop;
 mod watch;
 
 pub use failure::StartFailure;
+pub use hibernate::{Dozed, Hibernated};
+pub use notice::Notice;
 pub use plan::{StartFiles, StartPlan};
 pub use recover::{RecoverError, Recovered};
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::FutureExt;
 use molecule_backends::{Backend, Console, Exit};
-use molecule_core::{Runtime, Word, WorkspaceId, runtime::Allowlist};
+use molecule_core::{Runtime, Timestamp, Word, WorkspaceId, runtime::Allowlist};
 use molecule_templates::{Catalogue, ProvisionTimeouts};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -26,7 +33,9 @@ use crate::{
     dial::LiveInstances,
     ground::Ground,
     lifecycle::Lifecycle,
+    pulses::Pulses,
     secrets::Secrets,
+    supervise::panic_text,
 };
 
 /// The incarnation that a new workspace begins with.
@@ -53,6 +62,9 @@ struct Inner {
     crashes: Crashes,
     /// Ends of instances. A backend hands them out once, but the loop that reads them may be begun again.
     exits: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
+    /// Restarts that agents are to be told of, and who tells them.
+    restarted: mpsc::UnboundedSender<Notice>,
+    notices: tokio::sync::Mutex<mpsc::UnboundedReceiver<Notice>>,
 }
 
 impl Deref for Inner {
@@ -71,6 +83,7 @@ pub struct Parts {
     pub credentials: Credentials,
     pub inbound: InboundSecrets,
     pub secrets: Secrets,
+    pub pulses: Pulses,
     pub catalogue: Arc<Catalogue>,
     pub allowlist: Arc<Allowlist>,
     pub timeouts: Arc<ProvisionTimeouts>,
@@ -98,14 +111,23 @@ impl Provisioner {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let exits = parts.backend.as_ref().and_then(|backend| backend.exits());
+        let (restarted, notices) = mpsc::unbounded_channel();
         let inner = Inner {
             slots: slots::Slots::default(),
             starts: Semaphore::new(parts.config.concurrent_starts),
-            crashes: Crashes::new(parts.config.crash_restarts, parts.changes()),
+            crashes: Crashes::new(parts.config.crash_restarts, parts.clock().clone(), parts.changes()),
             exits: tokio::sync::Mutex::new(exits),
+            restarted,
+            notices: tokio::sync::Mutex::new(notices),
             parts,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// What time it is for whoever judges starts and stops.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock().now()
     }
 
     /// Is any backend there? Every gate asks this (LIFE-44).
@@ -161,9 +183,18 @@ impl Provisioner {
         self.inner.supervisor.spawn("workspace-start", async move {
             let slot = this.inner.slots.of(id);
             let _turn = slot.operation().await;
-            if let Err(error) = this.start_guarded(id, &slot, FIRST_GENERATION).await {
-                tracing::error!(workspace = %id, %error, "start held up, it is tried again");
-                this.request(id, slots::Cycle::written(FIRST_GENERATION));
+            let start = AssertUnwindSafe(this.start_guarded(id, &slot, FIRST_GENERATION)).catch_unwind();
+            match start.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(workspace = %id, %error, "start held up, it is tried again");
+                    let at = this.inner.clock().instant();
+                    this.request(id, slots::Cycle::written(FIRST_GENERATION, at));
+                }
+                Err(panic) => {
+                    tracing::error!(workspace = %id, reason = panic_text(&*panic), "start panicked");
+                    this.fail_current(id).await;
+                }
             }
         })
     }

@@ -44,7 +44,7 @@ impl Provisioner {
 
     async fn begin(&self, id: WorkspaceId, slot: &Slot, generation: i64) -> Result<(), StoreError> {
         // Before the row is read, so that a restart written after that finds a start to cancel.
-        let starting = slot.begin_start(generation);
+        let starting = slot.begin_start(generation, self.inner.clock().instant());
         let row = match self.inner.store.workspace(id).await? {
             Some(row) if row.status == WorkspaceStatus::Provisioning && row.generation == generation => row,
             _ => return Ok(()),
@@ -76,7 +76,8 @@ impl Provisioner {
     /// not be announced as online while nobody can reach it.
     pub async fn start_settled(&self, id: WorkspaceId) {
         let slot = self.inner.slots.of(id);
-        if tokio::time::timeout(SETTLE_PATIENCE, slot.start_ended()).await.is_err() {
+        let settled = self.inner.clock().within(SETTLE_PATIENCE, slot.start_ended()).await;
+        if settled.is_none() {
             tracing::warn!(workspace = %id, "the agent registered, but its start has not ended");
         }
     }
@@ -94,17 +95,17 @@ impl Provisioner {
                     self.inner.starts.acquire().await.ok()
                 }
             };
-            slot.turn_came();
+            slot.turn_came(self.inner.clock().instant());
             let run = AssertUnwindSafe(self.run(row, &backend)).catch_unwind();
             let deadline = backend.start_deadline();
-            match tokio::time::timeout(deadline, run).await {
-                Ok(Ok(Ok(started))) => Outcome::Started(started),
-                Ok(Ok(Err(failure))) => Outcome::Failed(failure),
-                Ok(Err(panic)) => {
+            match self.inner.clock().within(deadline, run).await {
+                Some(Ok(Ok(started))) => Outcome::Started(started),
+                Some(Ok(Err(failure))) => Outcome::Failed(failure),
+                Some(Err(panic)) => {
                     tracing::error!(workspace = %row.id, reason = panic_text(&*panic), "start panicked");
                     Outcome::Failed(StartFailure::Panicked)
                 }
-                Err(_) => Outcome::Failed(StartFailure::Deadline(deadline)),
+                None => Outcome::Failed(StartFailure::Deadline(deadline)),
             }
         };
         tokio::select! {
@@ -342,17 +343,6 @@ impl Provisioner {
             // Uncertainty must not recycle a healthy agent.
             Err(_) => true,
         }
-    }
-
-    /// Stops the instance; the caller holds the slot. An error is logged here.
-    pub(super) async fn stop_backend(&self, id: WorkspaceId) -> Result<(), BackendError> {
-        let Some(backend) = &self.inner.backend else {
-            return Ok(());
-        };
-        self.inner.instances.ended(id);
-        backend.stop(id).await.inspect_err(|error| {
-            tracing::error!(workspace = %id, %error, "LEAK-SUSPECT: the instance could not be stopped");
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an earlier server left behind is settled at boot: nothing stays in an intermediate state.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use molecule_backends::{Backend, BackendError, Instance};
 use molecule_core::{WorkspaceId, WorkspaceStatus};
@@ -9,7 +9,7 @@ use molecule_store::{
     workspaces::{NewUrl, Workspace},
 };
 
-use super::{Provisioner, StartFailure};
+use super::{Dozed, Provisioner, StartFailure, stop::caught};
 use crate::lifecycle::is_external;
 
 /// Why the state of an earlier server could not be settled.
@@ -65,6 +65,7 @@ impl Provisioner {
             .filter(|row| !is_external(&row.runtime))
             .map(|row| (row.id, row))
             .collect();
+        self.finish_hibernations(Duration::ZERO, &mut Dozed::default()).await?;
         let mut recovered = Recovered::default();
         let Some(backend) = &self.inner.backend else {
             for row in rows.values().filter(|row| row.status == WorkspaceStatus::Provisioning) {
@@ -73,7 +74,7 @@ impl Provisioner {
             return Ok(recovered);
         };
         let mut found = HashMap::new();
-        for instance in backend.list().await? {
+        for instance in caught(backend.list()).await? {
             let outcome = self
                 .take_over(backend.as_ref(), &instance, rows.get(&instance.id))
                 .await?;
@@ -123,7 +124,7 @@ impl Provisioner {
         {
             return Ok(Found::Adopted);
         }
-        self.stop_backend(instance.id).await.ok();
+        caught(self.stop_backend(instance.id)).await.ok();
         Ok(Found::Ended)
     }
 
@@ -151,7 +152,7 @@ impl Provisioner {
         if row.generation != instance.generation || !row.status.is_alive() {
             return false;
         }
-        if let Err(error) = backend.adopt(instance).await {
+        if let Err(error) = caught(backend.adopt(instance)).await {
             tracing::warn!(workspace = %row.id, %error, "instance not adopted");
             return false;
         }

@@ -14,16 +14,36 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Cycle {
     /// The generation for which `provisioning` is written already; `None`: the cycle writes it itself.
     pub(super) written: Option<i64>,
+    /// Restarts the workspace whatever it does, unless it is stopped on purpose.
+    pub(super) restart: bool,
+    /// Starts it if it hibernates (LIFE-162).
+    pub(super) wake: bool,
+    /// The agent is told afterwards what has become of it (LIFE-147).
+    pub(super) tell: bool,
     /// Not earlier, so that settings saved together lead to one cycle (PROV-112a).
     pub(super) not_before: Instant,
 }
 
 impl Cycle {
     /// Of a restart that is written; due at once.
-    pub(super) fn written(generation: i64) -> Self {
+    pub(super) fn written(generation: i64, at: Instant) -> Self {
         Self {
             written: Some(generation),
-            not_before: Instant::now(),
+            restart: true,
+            wake: false,
+            tell: true,
+            not_before: at,
+        }
+    }
+
+    /// Of a restart that is not written yet.
+    pub(super) fn asked(not_before: Instant) -> Self {
+        Self {
+            written: None,
+            restart: true,
+            wake: false,
+            tell: true,
+            not_before,
         }
     }
 
@@ -37,6 +57,9 @@ impl Cycle {
             (Some(_), Some(_)) => self.not_before.min(other.not_before),
         };
         self.written = self.written.max(other.written);
+        self.restart |= other.restart;
+        self.wake |= other.wake;
+        self.tell |= other.tell;
     }
 }
 
@@ -103,19 +126,19 @@ impl Slot {
     }
 
     /// A start of that generation begins.
-    pub(super) fn begin_start(&self, generation: i64) -> Starting<'_> {
+    pub(super) fn begin_start(&self, generation: i64, at: Instant) -> Starting<'_> {
         let cancel = CancellationToken::new();
         *self.start.lock() = Some((generation, cancel.clone()));
-        *self.turn.lock() = Turn::Waits(Instant::now());
+        *self.turn.lock() = Turn::Waits(at);
         self.starting.send_replace(true);
         Starting { slot: self, cancel }
     }
 
     /// The start that began has its turn.
-    pub(super) fn turn_came(&self) {
+    pub(super) fn turn_came(&self, at: Instant) {
         let mut turn = self.turn.lock();
         if let Turn::Waits(since) = *turn {
-            *turn = Turn::Came(since.elapsed());
+            *turn = Turn::Came(at.saturating_duration_since(since));
         }
     }
 
@@ -244,7 +267,7 @@ mod tests {
     fn cycle(written: impl Into<Option<i64>>) -> Cycle {
         Cycle {
             written: written.into(),
-            not_before: Instant::now(),
+            ..Cycle::asked(Instant::now())
         }
     }
 
@@ -305,7 +328,7 @@ mod tests {
     fn only_starts_that_are_out_of_date_are_cancelled() {
         // D17
         let slot = Slot::default();
-        let starting = slot.begin_start(2);
+        let starting = slot.begin_start(2, Instant::now());
         slot.cancel_start(1);
         assert!(!starting.cancel.is_cancelled());
         slot.cancel_start(2);

@@ -8,7 +8,7 @@ use molecule_core::{
     event::{FailureDetail, FailureSource},
 };
 use molecule_store::{
-    StoreError, now,
+    StoreError,
     workspaces::{Change, Guard, NewUrl, Workspace},
 };
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use super::{
     crashes::Sequel,
     pipeline::{declared, tally},
     slots::Turn,
+    stop::caught,
 };
 use crate::{
     lifecycle::{Ask, Cause, is_external},
@@ -35,7 +36,8 @@ impl Provisioner {
             Ok(Some(route)) if !route.is_external() => {}
             _ => return false,
         }
-        match backend.running(id).await {
+        let running = caught(async { Ok(backend.running(id).await) }).await;
+        match running.unwrap_or_else(Running::Unknown) {
             Running::Yes => false,
             Running::Unknown(error) => {
                 tracing::warn!(workspace = %id, %error, "cannot tell whether the instance runs; assuming it does");
@@ -124,7 +126,7 @@ impl Provisioner {
     /// # Errors
     /// The rows could not be read.
     pub async fn sweep_timeouts(&self, listening_since: Timestamp) -> Result<usize, StoreError> {
-        let at = now();
+        let at = self.now();
         let mut timed_out = 0;
         for row in self.inner.store.workspaces_in(&[WorkspaceStatus::Provisioning]).await? {
             let deadline = self.timeouts().provision_timeout(self.runtime(&row.runtime));
@@ -160,7 +162,7 @@ impl Provisioner {
             source: FailureSource::ProvisionTimeoutSweep,
         });
         let guard = Guard {
-            unchanged_since: Some(now().minus(deadline)),
+            unchanged_since: Some(self.now().minus(deadline)),
             generation: Some(row.generation),
             ..Guard::default()
         };

@@ -1,8 +1,10 @@
 //! What agents say of themselves with every beat: the latest of it in memory, stored in batches, and what their adapters
 //! declared.
 
+mod busy;
 mod overrides;
 
+pub use busy::Busy;
 pub use overrides::{Overrides, RuntimeOverrides};
 
 use std::{
@@ -11,8 +13,9 @@ use std::{
 };
 
 use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus};
-use molecule_store::{Store, StoreError, changes::Follower, now, pulse::Pulse, workspaces::Change};
+use molecule_store::{Clock, Store, StoreError, changes::Follower, pulse::Pulse, workspaces::Change};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Beats that arrived since the last flush, and the last beat of everybody heard of on this node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,13 +25,22 @@ pub struct Pulses {
     flushing: Arc<tokio::sync::Mutex<()>>,
 }
 
-#[derive(Debug, Default)]
-struct Shared(Mutex<State>);
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    clock: Clock,
+    /// A message to or from an agent has ended.
+    ended: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
     latest: HashMap<WorkspaceId, Pulse>,
     dirty: HashSet<WorkspaceId>,
+    /// When workspaces were last busy: a task ran, or a message came or went (OP-6). Stored with their beats.
+    active: HashMap<WorkspaceId, Timestamp>,
+    /// Messages under way, by the agent they are for.
+    calls: HashMap<WorkspaceId, usize>,
 }
 
 /// A workspace whose beat was stored.
@@ -52,7 +64,11 @@ impl Pulses {
     /// Nothing heard yet.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let state = Arc::default();
+        let state = Arc::new(Shared {
+            state: Mutex::default(),
+            clock: store.clock().clone(),
+            ended: Notify::new(),
+        });
         store.changes().follow(&state);
         Self {
             store,
@@ -64,7 +80,11 @@ impl Pulses {
     /// Takes a beat. `known_task` is the stored task of a workspace not heard of since the server started.
     #[must_use]
     pub fn take(&self, mut pulse: Pulse, known_task: &str) -> Difference {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.state.lock();
+        if pulse.active_tasks > 0 {
+            state.active.insert(pulse.workspace, pulse.last_beat_at);
+        }
+        pulse.active_at = state.active.get(&pulse.workspace).copied();
         let before = state.latest.get(&pulse.workspace);
         let task = before.map_or(known_task, |before| before.current_task.as_str());
         let task_changed = task != pulse.current_task;
@@ -82,14 +102,14 @@ impl Pulses {
     /// The latest beat heard on this node, flushed or not.
     #[must_use]
     pub fn latest(&self, workspace: WorkspaceId) -> Option<Pulse> {
-        self.state.0.lock().latest.get(&workspace).cloned()
+        self.state.state.lock().latest.get(&workspace).cloned()
     }
 
     /// When a workspace last beat on this node.
     #[must_use]
     pub fn last_beat(&self, workspace: WorkspaceId) -> Option<Timestamp> {
         self.state
-            .0
+            .state
             .lock()
             .latest
             .get(&workspace)
@@ -100,12 +120,12 @@ impl Pulses {
     /// undo it: why it failed, that a new incarnation has no tasks, and that it was heard of. A flush that is under way
     /// may undo it all the same; the next one puts it right.
     pub fn changed(&self, workspace: WorkspaceId, change: &Change) {
-        let mut state = self.state.0.lock();
+        let mut state = self.state.state.lock();
         let Some(pulse) = state.latest.get_mut(&workspace) else {
             return;
         };
         if change.beat {
-            pulse.last_beat_at = pulse.last_beat_at.max(now());
+            pulse.last_beat_at = pulse.last_beat_at.max(self.state.clock.now());
         }
         if let Some(error) = &change.sample_error {
             pulse.sample_error.clone_from(error);
@@ -127,7 +147,7 @@ impl Pulses {
     pub(crate) async fn flush(&self) -> Result<Vec<Flushed>, StoreError> {
         let _turn = self.flushing.lock().await;
         let batch: Vec<Pulse> = {
-            let mut state = self.state.0.lock();
+            let mut state = self.state.state.lock();
             let dirty = std::mem::take(&mut state.dirty);
             dirty.iter().filter_map(|id| state.latest.get(id).cloned()).collect()
         };
@@ -136,7 +156,7 @@ impl Pulses {
         }
         let outcome = self.store.flush_pulses(&batch).await;
         if outcome.is_err() {
-            let mut state = self.state.0.lock();
+            let mut state = self.state.state.lock();
             let again: Vec<_> = batch
                 .iter()
                 .map(|pulse| pulse.workspace)
@@ -161,15 +181,16 @@ impl Pulses {
 
 impl Follower for Shared {
     fn gone(&self, workspace: WorkspaceId) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.latest.remove(&workspace);
         state.dirty.remove(&workspace);
+        state.active.remove(&workspace);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use molecule_store::workspaces::Workspace;
+    use molecule_store::{now, workspaces::Workspace};
     use sea_orm::ConnectionTrait;
     use tokio::sync::oneshot;
 
@@ -195,6 +216,7 @@ mod tests {
             active_tasks,
             current_task: current_task.to_owned(),
             monthly_spend: None,
+            active_at: None,
         }
     }
 
@@ -235,7 +257,7 @@ mod tests {
         let (ended, end) = oneshot::channel();
         let flushing = pulses.clone();
         tokio::spawn(async move { ended.send(flushing.flush().await.map(|_| ())) });
-        while !pulses.state.0.lock().dirty.is_empty() {
+        while !pulses.state.state.lock().dirty.is_empty() {
             tokio::task::yield_now().await;
         }
         let change = Change {

@@ -1,5 +1,5 @@
 use molecule_core::{
-    DeliveryMode, Facts, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
+    DeliveryMode, Facts, Timestamp, TokenId, Trigger, WorkspaceId, WorkspaceStatus,
     event::{self, Event},
     limits, status,
 };
@@ -60,7 +60,7 @@ impl Registry {
         let route = route.ok_or(HeartbeatError::NotFound)?;
         let overrides = self.inner.overrides.of(id);
         let wedged = beat.runtime_state == "wedged";
-        let pulse = pulse_of(id, &beat);
+        let pulse = pulse_of(id, &beat, self.inner.clock().now());
         let facts = Facts {
             wedged,
             error_rate: pulse.error_rate,
@@ -143,12 +143,12 @@ fn pollable(route: &Route) -> bool {
     route.is_external() && route.delivery_mode.is_none() && route.url.is_empty()
 }
 
-fn pulse_of(id: WorkspaceId, beat: &Heartbeat) -> Pulse {
+fn pulse_of(id: WorkspaceId, beat: &Heartbeat, at: Timestamp) -> Pulse {
     let spend = (beat.monthly_spend != 0).then(|| beat.monthly_spend.clamp(0, limits::MONTHLY_SPEND_CENTS));
     let text = |text: &str| molecule_core::text::storable(text).into_owned();
     Pulse {
         workspace: id,
-        last_beat_at: now(),
+        last_beat_at: at,
         uptime_seconds: beat.uptime_seconds,
         error_rate: if beat.error_rate.is_finite() {
             beat.error_rate
@@ -159,5 +159,6 @@ fn pulse_of(id: WorkspaceId, beat: &Heartbeat) -> Pulse {
         active_tasks: beat.active_tasks,
         current_task: text(&beat.current_task),
         monthly_spend: spend,
+        active_at: None,
     }
 }

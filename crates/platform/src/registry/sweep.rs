@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use molecule_core::{Timestamp, Trigger, WorkspaceStatus, limits};
 use molecule_store::{
-    StoreError, now,
+    Clock, StoreError,
     workspaces::{Change, Guard, NewUrl, Workspace},
 };
 use serde::Serialize;
@@ -27,16 +27,13 @@ pub struct Watch {
     last_run: Option<Timestamp>,
 }
 
-impl Default for Watch {
-    fn default() -> Self {
-        Self {
-            listening_since: now(),
-            last_run: None,
-        }
-    }
-}
-
 impl Watch {
+    /// Somebody listens from now on.
+    #[must_use]
+    pub fn begin(clock: &Clock) -> Self {
+        Self::since(clock.now())
+    }
+
     /// Somebody has listened since `at`.
     #[must_use]
     pub fn since(at: Timestamp) -> Self {
@@ -119,7 +116,7 @@ impl Registry {
     /// Nothing could be judged.
     pub async fn sweep(&self, watch: &mut Watch) -> Result<Swept, StoreError> {
         self.flush().await?;
-        let at = now();
+        let at = self.inner.clock().now();
         let listening_since = watch.observe(at);
         let mut swept = Swept::default();
         for row in self.inner.store.workspaces_in(&SWEPT).await? {

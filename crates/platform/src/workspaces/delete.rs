@@ -88,28 +88,36 @@ impl Workspaces {
         }))
     }
 
-    /// One attempt each, in parallel, within 30 s altogether (LIFE-104, LIFE-108).
     async fn stop_all(&self, removed: &Removed, purge: bool) -> Result<(), DeleteError> {
         let total = removed.scope.len();
-        let stops = stream::iter(removed.scope.clone())
-            .map(|id| async move { self.inner.provisioner.retire(id, purge).await })
-            .buffer_unordered(PARALLEL_STOPS)
-            .collect::<Vec<_>>();
-        let (failures, reason) = match tokio::time::timeout(limits::DELETE_STOP_DEADLINE, stops).await {
-            Ok(outcomes) => {
-                let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
-                (failed.len(), "the backend reported an error")
-            }
-            Err(_) => (total, "not everything stopped in time"),
-        };
+        let failures = self.stop_removed(removed.scope.clone(), purge).await;
         if failures == 0 {
             return Ok(());
         }
+        let reason = if failures == total {
+            "the backend reported errors, or it took too long"
+        } else {
+            "the backend reported an error"
+        };
         Err(DeleteError::Stops(StopFailures {
             error: format!("workspaces were removed, but stopping failed ({reason}); repeat the request to try again"),
             removed_count: u64::try_from(total).unwrap_or(u64::MAX),
             stop_failures: u64::try_from(failures).unwrap_or(u64::MAX),
         }))
+    }
+
+    /// One attempt each, in parallel, within 30 s altogether (LIFE-104, LIFE-108); how many failed. If the time runs out,
+    /// all of them count.
+    pub(super) async fn stop_removed(&self, scope: Vec<WorkspaceId>, remove_data: bool) -> usize {
+        let total = scope.len();
+        let stops = stream::iter(scope)
+            .map(|id| async move { self.inner.provisioner.retire(id, remove_data).await })
+            .buffer_unordered(PARALLEL_STOPS)
+            .collect::<Vec<_>>();
+        match self.inner.clock().within(limits::DELETE_STOP_DEADLINE, stops).await {
+            Some(outcomes) => outcomes.iter().filter(|outcome| outcome.is_err()).count(),
+            None => total,
+        }
     }
 }
 

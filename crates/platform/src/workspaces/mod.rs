@@ -1,17 +1,26 @@
-//! Workspaces as users handle them: create, read, change, restart, delete.
+//! Workspaces as users handle them: create, read, change, restart, pause, hibernate, delete.
 
 mod connection;
 mod create;
 mod delete;
+mod hibernate;
 mod patch;
+mod pause;
 mod read;
 mod restart;
+mod restore;
+mod team;
 
 pub use create::CreateError;
 pub use delete::DeleteError;
+pub use hibernate::{HibernateError, WakeError};
+pub use molecule_templates::TeamError;
 pub use patch::PatchError;
+pub use pause::{PauseError, ResumeError};
 pub use read::{Seen, StateAnswer};
 pub use restart::{LogsError, RestartError};
+pub use restore::RestoreError;
+pub use team::{CollapseError, ExpandError};
 
 use std::{ops::Deref, sync::Arc};
 
@@ -21,6 +30,7 @@ use molecule_templates::{Catalogue, orgs::OrgLibrary};
 use crate::{
     credentials::{Credentials, InboundSecrets},
     ground::Ground,
+    lifecycle::Lifecycle,
     provisioning::Provisioner,
     pulses::{Overrides, Pulses},
     secrets::Secrets,
@@ -37,6 +47,7 @@ pub struct Workspaces {
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
     pub ground: Ground,
+    pub lifecycle: Lifecycle,
     pub credentials: Credentials,
     pub inbound: InboundSecrets,
     pub secrets: Secrets,

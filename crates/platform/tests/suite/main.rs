@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "everything here is a test")]
 
+mod agents;
 mod changes;
 mod common;
 mod create;
@@ -13,11 +14,16 @@ mod patch;
 mod plan;
 mod recover;
 mod registry;
+mod rest;
 mod restart;
+mod restored;
 mod secrets;
 mod sending;
 mod start;
 mod stranger;
 mod sweep;
+mod team;
+mod third;
+mod told;
 mod upstream;
 mod watch;

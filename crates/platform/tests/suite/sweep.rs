@@ -102,12 +102,37 @@ both_engines! {
         assert_eq!(harness.status(external).await, WorkspaceStatus::Offline);
     }
 
+    async fn a_backend_that_panics_keeps_nobody_from_being_judged(url: String) {
+        // LIFE-176
+        let harness = Harness::new(&url).await;
+        let odd = harness.online("Odd").await;
+        let gone = harness.online("Gone").await;
+        harness.backend.answers(odd, Answer::Panic);
+        harness.backend.vanish(gone);
+        let swept = harness.platform.registry.sweep(&mut patient()).await.unwrap();
+        assert_eq!((swept.judged, swept.failed), (2, 0));
+        harness
+            .backend
+            .until("a second start", |backend| backend.starts(gone).len() == 2)
+            .await;
+        assert_eq!(
+            harness.status(odd).await,
+            WorkspaceStatus::Online,
+            "uncertainty ends nothing"
+        );
+    }
+
     async fn nobody_is_blamed_for_a_server_that_was_down(url: String) {
         // D17: silence counts from the server's boot.
         let harness = Harness::new(&url).await;
         let id = harness.online("Lead").await;
         silence(&harness, id, 86_400).await;
-        harness.platform.registry.sweep(&mut Watch::default()).await.unwrap();
+        harness
+            .platform
+            .registry
+            .sweep(&mut Watch::begin(harness.platform.clock()))
+            .await
+            .unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
     }
 

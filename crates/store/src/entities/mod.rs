@@ -5,6 +5,7 @@
 )]
 
 pub(crate) mod activity;
+pub(crate) mod agent;
 pub(crate) mod auth_token;
 pub(crate) mod config;
 pub(crate) mod event;

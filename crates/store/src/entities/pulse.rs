@@ -16,6 +16,7 @@ pub(crate) struct Model {
     pub(crate) current_task: String,
     pub(crate) monthly_spend: i64,
     pub(crate) last_outbound_at: Option<i64>,
+    pub(crate) last_active_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,9 +5,14 @@ use molecule_db::migrate::History;
 
 mod m0001_initial;
 mod m0002_canvas_viewport;
+mod m0003_lifecycle;
 
 /// Every migration of the store, oldest first. The table's name is older than the migrator.
 pub(crate) const HISTORY: History = History {
     table: "seaql_migrations",
-    migrations: &[m0001_initial::MIGRATION, m0002_canvas_viewport::MIGRATION],
+    migrations: &[
+        m0001_initial::MIGRATION,
+        m0002_canvas_viewport::MIGRATION,
+        m0003_lifecycle::MIGRATION,
+    ],
 };

@@ -1,5 +1,4 @@
-use molecule_core::{DeliveryMode, Runtime, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess};
-use molecule_db::now;
+use molecule_core::{DeliveryMode, Runtime, Timestamp, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess};
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, Set};
 
 use super::tree;
@@ -57,16 +56,19 @@ impl Store {
     /// [`StoreError::UnknownParent`] when the parent is unknown or removed; otherwise the insert failed. Nothing was
     /// stored.
     pub async fn create_workspace(&self, new: NewWorkspace) -> Result<Seq, StoreError> {
-        self.db.tx(|tx| Box::pin(async move { insert(tx, new).await })).await
+        let at = self.clock.now();
+        self.db
+            .tx(|tx| Box::pin(async move { insert(tx, new, at).await }))
+            .await
     }
 }
 
-async fn insert(tx: &DatabaseTransaction, new: NewWorkspace) -> Result<Seq, StoreError> {
+async fn insert(tx: &DatabaseTransaction, new: NewWorkspace, at: Timestamp) -> Result<Seq, StoreError> {
     if let Some(parent) = new.parent_id {
         tree::lock_shared(tx).await?;
         tree::require_parent(tx, parent).await?;
     }
-    let at = now().micros();
+    let at = at.micros();
     let id = new.id.uuid();
     workspace::Entity::insert(workspace::ActiveModel {
         id: Set(id),

@@ -13,7 +13,7 @@ pub use create::{NewLayout, NewWorkspace};
 pub use read::{ChildRow, RouteRow, Workspace};
 #[cfg(test)]
 pub(crate) use read::{list_sql, peers_sql};
-pub use remove::{Purged, Removed};
+pub use remove::{Collapsed, Purged, Removed};
 pub use start::StartPlan;
 pub use transition::{Change, Guard, Moved, NewUrl, Transition};
 pub use update::WorkspacePatch;

@@ -1,8 +1,7 @@
 use molecule_core::{
-    WorkspaceId, WorkspaceStatus,
+    Timestamp, WorkspaceId, WorkspaceStatus,
     event::{self, Event},
 };
-use molecule_db::now;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, Statement, Value,
@@ -33,6 +32,17 @@ pub struct Removed {
     pub cascade: u64,
 }
 
+/// What a collapse did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collapsed {
+    /// Position of the last event.
+    pub seq: Seq,
+    /// Everything below the workspace, also what had been removed before, so that stops can be tried again (OP-11).
+    pub scope: Vec<WorkspaceId>,
+    /// Names of the children that this call removed.
+    pub children: Vec<String>,
+}
+
 /// What a purge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purged {
@@ -47,11 +57,32 @@ impl Store {
     /// # Errors
     /// Nothing changed.
     pub async fn remove_subtree(&self, root: WorkspaceId) -> Result<Option<Removed>, StoreError> {
-        let removed = self.db.tx(|tx| Box::pin(async move { remove(tx, root).await })).await?;
+        let at = self.clock.now();
+        let removed = self
+            .db
+            .tx(|tx| Box::pin(async move { remove(tx, root, at).await }))
+            .await?;
         for id in removed.iter().flat_map(|removed| &removed.scope) {
             self.changes.gone(*id);
         }
         Ok(removed)
+    }
+
+    /// Marks everything below a workspace removed, as [`Store::remove_subtree`] does, and records that it lost its team
+    /// (LIFE-168, OP-11). `None`: the workspace is unknown or removed.
+    ///
+    /// # Errors
+    /// Nothing changed.
+    pub async fn remove_below(&self, root: WorkspaceId) -> Result<Option<Collapsed>, StoreError> {
+        let at = self.clock.now();
+        let collapsed = self
+            .db
+            .tx(|tx| Box::pin(async move { remove_children(tx, root, at).await }))
+            .await?;
+        for id in collapsed.iter().flat_map(|collapsed| &collapsed.scope) {
+            self.changes.gone(*id);
+        }
+        Ok(collapsed)
     }
 
     /// Deletes removed workspaces with everything that belongs to them (LIFE-111); ids that are unknown or not removed
@@ -79,7 +110,7 @@ impl Store {
     }
 }
 
-async fn remove(tx: &DatabaseTransaction, root: WorkspaceId) -> Result<Option<Removed>, StoreError> {
+async fn remove(tx: &DatabaseTransaction, root: WorkspaceId, at: Timestamp) -> Result<Option<Removed>, StoreError> {
     // Or a child created meanwhile would live on below a removed parent.
     tree::lock(tx).await?;
     let Some(row) = workspace::Entity::find_by_id(root.uuid()).one(tx).await? else {
@@ -89,13 +120,7 @@ async fn remove(tx: &DatabaseTransaction, root: WorkspaceId) -> Result<Option<Re
     let below = read::descendants(tx, root, again).await?;
     let mut scope = vec![root];
     scope.extend(below.iter().map(|row| row.id));
-    let changed = mark_removed(tx, &scope).await?;
-    tokens::revoke_all(tx, &changed).await?;
-    let changed: HashSet<WorkspaceId> = changed.into_iter().collect();
-    let removed_event = |id, cascade_deleted| {
-        let payload = event::Removed { cascade_deleted };
-        NewEvent::of(id, Event::WorkspaceRemoved(payload))
-    };
+    let changed = mark_removed(tx, &scope, at).await?;
     // Only rows that changed have an event (LIFE-36).
     let mut records: Vec<NewEvent> = below
         .iter()
@@ -110,18 +135,53 @@ async fn remove(tx: &DatabaseTransaction, root: WorkspaceId) -> Result<Option<Re
     Ok(Some(Removed { seq, scope, cascade }))
 }
 
+async fn remove_children(
+    tx: &DatabaseTransaction,
+    root: WorkspaceId,
+    at: Timestamp,
+) -> Result<Option<Collapsed>, StoreError> {
+    tree::lock(tx).await?;
+    match workspace::Entity::find_by_id(root.uuid()).one(tx).await? {
+        Some(row) if row.status != WorkspaceStatus::Removed.as_str() => {}
+        _ => return Ok(None),
+    }
+    let below = read::descendants(tx, root, true).await?;
+    let scope: Vec<_> = below.iter().map(|row| row.id).collect();
+    let changed = mark_removed(tx, &scope, at).await?;
+    let removed = || below.iter().filter(|row| changed.contains(&row.id));
+    let children: Vec<String> = removed()
+        .filter(|row| row.parent_id == Some(root))
+        .map(|row| row.name.clone())
+        .collect();
+    let mut records: Vec<NewEvent> = removed().map(|row| removed_event(row.id, None)).collect();
+    let collapsed = event::Collapsed {
+        removed_children: children.clone(),
+    };
+    records.push(NewEvent::of(root, Event::WorkspaceCollapsed(collapsed)));
+    let seq = events::append(tx, records).await?;
+    Ok(Some(Collapsed { seq, scope, children }))
+}
+
+fn removed_event(workspace_id: WorkspaceId, cascade_deleted: Option<u64>) -> NewEvent {
+    let payload = event::Removed { cascade_deleted };
+    NewEvent::of(workspace_id, Event::WorkspaceRemoved(payload))
+}
+
 #[derive(FromQueryResult)]
 struct IdRow {
     id: Uuid,
 }
 
-/// Removes those of `ids` that are not removed yet, with their layouts; returns which they were.
-async fn mark_removed(tx: &DatabaseTransaction, ids: &[WorkspaceId]) -> Result<Vec<WorkspaceId>, StoreError> {
+/// Removes those of `ids` that are not removed yet, with their layouts and tokens; returns which they were.
+async fn mark_removed(
+    tx: &DatabaseTransaction,
+    ids: &[WorkspaceId],
+    at: Timestamp,
+) -> Result<HashSet<WorkspaceId>, StoreError> {
     let backend = tx.get_database_backend();
-    let at = now().micros();
     let mut changed = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into(), at.into()];
+        let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into(), at.micros().into()];
         values.extend(chunk.iter().map(|id| Value::from(id.uuid())));
         let list = (3..=values.len())
             .map(|n| format!("${n}"))
@@ -140,7 +200,8 @@ async fn mark_removed(tx: &DatabaseTransaction, ids: &[WorkspaceId]) -> Result<V
             .exec(tx)
             .await?;
     }
-    Ok(changed)
+    tokens::revoke_all(tx, &changed).await?;
+    Ok(changed.into_iter().collect())
 }
 
 /// Deletes a batch of the activity of those workspaces that are removed.

@@ -1,12 +1,11 @@
 use molecule_core::{DeliveryMode, Timestamp, TokenId, WorkspaceId, WorkspaceStatus};
-use molecule_db::now;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, Value};
 
 use crate::{
     Store, StoreError,
     events::{self, NewEvent, Seq},
     secrets::Sealed,
-    tokens,
+    tokens::{self, NewToken},
 };
 
 /// A compare-and-set of a workspace's status.
@@ -47,6 +46,8 @@ pub struct Change {
     pub sample_error: Option<String>,
     /// The workspace was heard of now.
     pub beat: bool,
+    /// A credential that it may show from now on.
+    pub token: Option<NewToken>,
     /// Begins a new incarnation: generation + 1, every live token revoked, no tasks running (D17, LIFE-135).
     pub restart: bool,
 }
@@ -82,6 +83,18 @@ pub struct Guard {
     pub silent_since: Option<Timestamp>,
     /// Only if its status is at least this old (LIFE-192).
     pub unchanged_since: Option<Timestamp>,
+    /// Only if it runs no task (LIFE-160).
+    pub idle: bool,
+    /// Only if it has not been busy since (OP-6).
+    pub inactive_since: Option<Timestamp>,
+}
+
+impl Guard {
+    /// Does it look at more than who the workspace is? What it refuses then may be refused for as long as one likes.
+    #[must_use]
+    pub fn judges(&self) -> bool {
+        self.silent_since.is_some() || self.unchanged_since.is_some() || self.inactive_since.is_some() || self.idle
+    }
 }
 
 /// A transition that took place.
@@ -115,6 +128,41 @@ impl Update {
         let mark = self.bind(value);
         self.sets.push(format!("{column} = {mark}"));
     }
+
+    /// A condition; `{}` in it is the parameter.
+    fn only(&mut self, condition: &str, value: impl Into<Value>) {
+        let mark = self.bind(value);
+        self.wheres.push(condition.replace("{}", &mark));
+    }
+
+    fn conditions(&mut self, guard: Guard) {
+        if let Some(generation) = guard.generation {
+            self.only("generation = {}", generation);
+        }
+        if let Some(token) = guard.token {
+            self.only(
+                "EXISTS (SELECT 1 FROM workspace_auth_tokens t WHERE t.id = {} AND t.revoked_at IS NULL)",
+                token.uuid(),
+            );
+        }
+        if let Some(since) = guard.unchanged_since {
+            self.only("status_changed_at <= {}", since.micros());
+        }
+        if let Some(since) = guard.silent_since {
+            self.only(&no_pulse("p.last_beat_at > {}"), since.micros());
+        }
+        if guard.idle {
+            self.only(&no_pulse("p.active_tasks > {}"), 0i64);
+        }
+        if let Some(since) = guard.inactive_since {
+            self.only(&no_pulse("p.last_active_at > {}"), since.micros());
+        }
+    }
+}
+
+/// Nothing like that was heard of the workspace.
+fn no_pulse(heard: &str) -> String {
+    format!("NOT EXISTS (SELECT 1 FROM workspace_pulse p WHERE p.workspace_id = workspaces.id AND {heard})")
 }
 
 impl Store {
@@ -125,13 +173,14 @@ impl Store {
     /// The write failed; nothing changed.
     pub async fn transition(&self, transition: Transition) -> Result<Option<Moved>, StoreError> {
         let _told = self.changes.telling(transition.id);
+        let at = self.clock.now();
         self.db
-            .tx(|tx| Box::pin(async move { apply(tx, transition).await }))
+            .tx(|tx| Box::pin(async move { apply(tx, transition, at).await }))
             .await
     }
 }
 
-async fn apply(tx: &DatabaseTransaction, transition: Transition) -> Result<Option<Moved>, StoreError> {
+async fn apply(tx: &DatabaseTransaction, transition: Transition, at: Timestamp) -> Result<Option<Moved>, StoreError> {
     let Transition {
         id,
         from,
@@ -143,14 +192,17 @@ async fn apply(tx: &DatabaseTransaction, transition: Transition) -> Result<Optio
     if from.is_empty() {
         return Ok(None);
     }
-    let statement = update_statement(tx, id, &from, to, &change, guard);
+    let statement = update_statement(tx, &from, &Move { id, to, at }, &change, guard);
     let Some(row) = GenerationRow::find_by_statement(statement).one(tx).await? else {
         return Ok(None);
     };
     if change.restart {
         tokens::revoke_all(tx, &[id]).await?;
     }
-    update_pulse(tx, id, &change).await?;
+    if let Some(token) = change.token.clone() {
+        tokens::insert(tx, id, token).await?;
+    }
+    update_pulse(tx, id, &change, at).await?;
     let seq = events::append(tx, events).await?;
     Ok(Some(Moved {
         seq,
@@ -158,21 +210,26 @@ async fn apply(tx: &DatabaseTransaction, transition: Transition) -> Result<Optio
     }))
 }
 
+/// Who goes where, and when.
+struct Move {
+    id: WorkspaceId,
+    to: WorkspaceStatus,
+    at: Timestamp,
+}
+
 fn update_statement(
     tx: &DatabaseTransaction,
-    id: WorkspaceId,
     from: &[WorkspaceStatus],
-    to: WorkspaceStatus,
+    &Move { id, to, at }: &Move,
     change: &Change,
     guard: Guard,
 ) -> Statement {
-    let at = now().micros();
     let mut update = Update {
         sets: vec!["version = version + 1".into()],
         wheres: Vec::new(),
         values: Vec::new(),
     };
-    let (status, stamp) = (update.bind(to.as_str()), update.bind(at));
+    let (status, stamp) = (update.bind(to.as_str()), update.bind(at.micros()));
     update.sets.push(format!("status = {status}"));
     update.sets.push(format!("updated_at = {stamp}"));
     // The age of a status counts from when it was entered; re-entering by a restart begins anew (OP-2).
@@ -190,7 +247,7 @@ fn update_statement(
     update.wheres.push(format!("id = {mark}"));
     let statuses: Vec<String> = from.iter().map(|status| update.bind(status.as_str())).collect();
     update.wheres.push(format!("status IN ({})", statuses.join(", ")));
-    require(&mut update, guard);
+    update.conditions(guard);
     let sql = format!(
         "UPDATE workspaces SET {} WHERE {} RETURNING generation",
         update.sets.join(", "),
@@ -225,32 +282,12 @@ fn set_columns(update: &mut Update, change: &Change) {
     }
 }
 
-/// The conditions beside the status.
-fn require(update: &mut Update, guard: Guard) {
-    if let Some(generation) = guard.generation {
-        let mark = update.bind(generation);
-        update.wheres.push(format!("generation = {mark}"));
-    }
-    if let Some(token) = guard.token {
-        let mark = update.bind(token.uuid());
-        update.wheres.push(format!(
-            "EXISTS (SELECT 1 FROM workspace_auth_tokens t WHERE t.id = {mark} AND t.revoked_at IS NULL)"
-        ));
-    }
-    if let Some(since) = guard.unchanged_since {
-        let mark = update.bind(since.micros());
-        update.wheres.push(format!("status_changed_at <= {mark}"));
-    }
-    if let Some(since) = guard.silent_since {
-        let mark = update.bind(since.micros());
-        update.wheres.push(format!(
-            "NOT EXISTS (SELECT 1 FROM workspace_pulse p WHERE p.workspace_id = workspaces.id
-             AND p.last_beat_at > {mark})"
-        ));
-    }
-}
-
-async fn update_pulse(tx: &DatabaseTransaction, id: WorkspaceId, change: &Change) -> Result<(), StoreError> {
+async fn update_pulse(
+    tx: &DatabaseTransaction,
+    id: WorkspaceId,
+    change: &Change,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let mut update = Update {
         sets: Vec::new(),
         wheres: Vec::new(),
@@ -260,7 +297,7 @@ async fn update_pulse(tx: &DatabaseTransaction, id: WorkspaceId, change: &Change
         update.set("sample_error", molecule_core::text::storable(error).into_owned());
     }
     if change.beat {
-        update.set("last_beat_at", now().micros());
+        update.set("last_beat_at", at.micros());
     }
     if change.restart {
         update.set("active_tasks", 0i64);

@@ -1,7 +1,6 @@
 use molecule_core::{
-    DeliveryMode, Runtime, Word, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess,
+    DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess,
 };
-use molecule_db::now;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
@@ -39,8 +38,9 @@ impl Store {
     /// [`StoreError::UnknownParent`], [`StoreError::CyclicParent`], or the write failed. Nothing changed.
     pub async fn patch_workspace(&self, id: WorkspaceId, patch: WorkspacePatch) -> Result<bool, StoreError> {
         let _told = self.changes.telling(id);
+        let at = self.clock.now();
         self.db
-            .tx(|tx| Box::pin(async move { apply(tx, id, patch).await }))
+            .tx(|tx| Box::pin(async move { apply(tx, id, patch, at).await }))
             .await
     }
 
@@ -131,10 +131,11 @@ impl Store {
         events: Vec<NewEvent>,
     ) -> Result<Option<Seq>, StoreError> {
         let _told = self.changes.telling(id);
+        let at = self.clock.now();
         self.db
             .tx(|tx| {
                 Box::pin(async move {
-                    if !update_live(tx, id, columns).await? {
+                    if !update_live(tx, id, columns, at).await? {
                         return Ok(None);
                     }
                     events::append(tx, events).await.map(Some)
@@ -149,9 +150,10 @@ async fn update_live(
     tx: &DatabaseTransaction,
     id: WorkspaceId,
     columns: Vec<(workspace::Column, Expr)>,
+    at: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut update = workspace::Entity::update_many()
-        .col_expr(workspace::Column::UpdatedAt, Expr::value(now().micros()))
+        .col_expr(workspace::Column::UpdatedAt, Expr::value(at.micros()))
         .col_expr(workspace::Column::Version, Expr::col(workspace::Column::Version).add(1))
         .filter(workspace::Column::Id.eq(id.uuid()))
         .filter(workspace::Column::Status.ne(WorkspaceStatus::Removed.as_str()));
@@ -161,7 +163,12 @@ async fn update_live(
     Ok(update.exec(tx).await?.rows_affected == 1)
 }
 
-async fn apply(tx: &DatabaseTransaction, id: WorkspaceId, patch: WorkspacePatch) -> Result<bool, StoreError> {
+async fn apply(
+    tx: &DatabaseTransaction,
+    id: WorkspaceId,
+    patch: WorkspacePatch,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
     use workspace::Column;
     let mut columns: Vec<(Column, Expr)> = Vec::new();
     columns.extend(
@@ -200,7 +207,7 @@ async fn apply(tx: &DatabaseTransaction, id: WorkspaceId, patch: WorkspacePatch)
         check_parent(tx, id, parent).await?;
         columns.push((Column::ParentId, Expr::value(parent.map(WorkspaceId::uuid))));
     }
-    if !update_live(tx, id, columns).await? {
+    if !update_live(tx, id, columns, at).await? {
         return Ok(false);
     }
     if patch.collapsed.is_some() || patch.position.is_some() {

@@ -29,6 +29,7 @@ molecule_testkit::both_engines! {
                 active_tasks: 1,
                 current_task: "working on the quarterly report".to_owned(),
                 monthly_spend: Some(5),
+                active_at: None,
             })
             .collect();
         for round in 0..3 {

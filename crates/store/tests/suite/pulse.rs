@@ -18,6 +18,7 @@ fn beat(workspace: WorkspaceId, at: i64) -> Pulse {
         active_tasks: 3,
         current_task: "thinking".to_owned(),
         monthly_spend: None,
+        active_at: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use molecule_core::{DeliveryMode, WorkspaceStatus, model::Origin, validate::WorkspaceAccess};
 use molecule_db::Db;
-use molecule_store::{DbError, Engine, Store, workspaces::NewWorkspace};
+use molecule_store::{DbError, Engine, Store, agents::AgentStatus, workspaces::NewWorkspace};
 
 use crate::support::{at_once, column, count, create, describe, execute, open};
 
@@ -17,7 +17,7 @@ molecule_testkit::both_engines! {
         assert_eq!(store.workspace(id).await.unwrap().unwrap().name, "kept");
         let applied: Vec<String> =
             column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
-        assert_eq!(applied, ["m0001_initial", "m0002_canvas_viewport"]);
+        assert_eq!(applied, ["m0001_initial", "m0002_canvas_viewport", "m0003_lifecycle"]);
     }
 
     async fn servers_that_begin_at_once_agree(url: String) {
@@ -71,6 +71,10 @@ molecule_testkit::both_engines! {
         assert_eq!(
             admitted(&store, "workspace_secrets_origin_check").await,
             set(&Origin::ALL.map(Origin::as_str))
+        );
+        assert_eq!(
+            admitted(&store, "agents_status_check").await,
+            set(&AgentStatus::ALL.map(AgentStatus::as_str))
         );
     }
 

@@ -35,6 +35,7 @@ fn beat(id: WorkspaceId) -> Pulse {
         active_tasks: 2,
         current_task: "busy".to_owned(),
         monthly_spend: Some(70),
+        active_at: None,
     }
 }
 
@@ -123,6 +124,7 @@ molecule_testkit::both_engines! {
         let id = created_as(&store, Provisioning).await;
         let before = store.workspace(id).await.unwrap().unwrap();
         let change = Change {
+            token: None,
             url: Some(NewUrl {
                 url: "http://127.0.0.1:1".to_owned(),
                 assigned: true,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use molecule_client::Client;
 use molecule_core::{Runtime, Word, validate::WorkspaceAccess};
-use molecule_wire::workspaces::{CreateWorkspace, CreatedWorkspace};
+use molecule_wire::workspaces::{Connection, CreateWorkspace, CreatedWorkspace};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -176,6 +176,11 @@ fn show_created(created: &CreatedWorkspace, out: &mut Output) -> Result<()> {
     let Some(connection) = &created.connection else {
         return Ok(out.note(format_args!("status: {}", created.status))?);
     };
+    show_connection(connection, out)
+}
+
+/// What the operator of an external agent needs.
+pub(super) fn show_connection(connection: &Connection, out: &mut Output) -> Result<()> {
     out.note("Its agent runs elsewhere and needs this; the token is shown only here:")?;
     out.pairs(&[
         ("workspace", connection.workspace_id.to_string().into()),

@@ -44,7 +44,7 @@ pub(super) async fn run(name: &str, purge: bool, yes: bool, client: &Client, out
 }
 
 /// Everything below a workspace, parents first.
-fn below(items: &[WorkspaceListItem], id: WorkspaceId) -> Vec<&WorkspaceListItem> {
+pub(super) fn below(items: &[WorkspaceListItem], id: WorkspaceId) -> Vec<&WorkspaceListItem> {
     let mut parents = BTreeSet::from([id]);
     let mut found: Vec<&WorkspaceListItem> = Vec::new();
     loop {
@@ -90,6 +90,11 @@ fn confirm(item: &WorkspaceListItem, below: &[&WorkspaceListItem], purge: bool, 
         }
         return Err(CliError::Usage(format!("{what}\nRemove them all with --yes.")).into());
     }
+    ask(&what, out)
+}
+
+/// Asks the person at the terminal.
+pub(super) fn ask(what: &str, out: &mut Output) -> Result<()> {
     out.note(format_args!("{what}\nType yes to go on:"))?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

@@ -79,6 +79,15 @@ impl Harness {
     }
 
     pub(crate) async fn with(url: &str, options: Options) -> Self {
+        let backend = options
+            .backend
+            .clone()
+            .map(|backend| Arc::new(backend) as Arc<dyn Backend>);
+        Self::over(url, options, backend).await
+    }
+
+    /// Over a backend that is not the scripted one.
+    pub(crate) async fn over(url: &str, options: Options, handed: Option<Arc<dyn Backend>>) -> Self {
         super::log::collect();
         let store = Store::open(url).await.unwrap();
         let backend = options.backend.clone().unwrap_or_default();
@@ -86,7 +95,7 @@ impl Harness {
             config: options.config,
             store: store.clone(),
             keyring: Keyring::of(&options.key),
-            backend: options.backend.map(|backend| Arc::new(backend) as Arc<dyn Backend>),
+            backend: handed,
             paths: options.paths,
             allowlist: Allowlist::fallback(),
         })

@@ -25,8 +25,13 @@ impl Visit for Line {
 
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let starts = metadata.target().starts_with("molecule_platform::provisioning");
-        metadata.is_event() && (*metadata.level() == Level::ERROR || starts && *metadata.level() == Level::INFO)
+        let target = metadata.target();
+        let starts = ["provisioning", "messaging::restarted"].iter().any(|module| {
+            target
+                .strip_prefix("molecule_platform::")
+                .is_some_and(|rest| rest.starts_with(module))
+        });
+        metadata.is_event() && (*metadata.level() == Level::ERROR || starts && *metadata.level() <= Level::INFO)
     }
 
     fn event(&self, event: &Event<'_>) {
