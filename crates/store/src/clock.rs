@@ -58,10 +58,11 @@ impl Clock {
 
     /// The output of `work`, if it comes within the span; else `work` is dropped.
     pub async fn within<F: Future>(&self, span: Duration, work: F) -> Option<F::Output> {
+        let until = self.instant() + span;
         tokio::select! {
             biased;
             output = work => Some(output),
-            () = self.sleep(span) => None,
+            () = self.sleep_until(until) => None,
         }
     }
 
@@ -85,8 +86,8 @@ mod tests {
     async fn whoever_waits_is_let_go_when_the_time_is_put_forward() {
         let clock = Clock::default();
         let begun = clock.now();
-        let waiting = clock.clone();
-        let mut task = tokio::spawn(async move { waiting.sleep(HOUR).await });
+        let (waiting, until) = (clock.clone(), clock.instant() + HOUR);
+        let mut task = tokio::spawn(async move { waiting.sleep_until(until).await });
         clock.advance(HOUR / 2);
         tokio::task::yield_now().await;
         assert!(!task.is_finished());

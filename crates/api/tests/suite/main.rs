@@ -5,6 +5,7 @@
 mod classes;
 mod common;
 mod hardening;
+mod lifecycle;
 mod messages;
 mod rates;
 mod resources;

@@ -1,11 +1,11 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Method;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_core::{WorkspaceId, netguard::Policy, runtime::Allowlist};
 use molecule_platform::{AuthMode, Config, Paths, Platform, Setup, secrets::Keyring};
 use molecule_store::Store;
-use molecule_testkit::PATIENCE;
+use molecule_testkit::{PATIENCE, backend::ScriptedBackend};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) api: ApiConfig,
     /// Roots of workspace templates.
     pub(crate) templates: Vec<std::path::PathBuf>,
+    /// Where workspaces run.
+    pub(crate) backend: Option<ScriptedBackend>,
 }
 
 impl Default for Options {
@@ -45,6 +47,7 @@ impl Default for Options {
                 ..ApiConfig::default()
             },
             templates: Vec::new(),
+            backend: None,
         }
     }
 }
@@ -89,7 +92,7 @@ impl Server {
             config: options.config,
             store: store.clone(),
             keyring: Keyring::of(&[7; 32]),
-            backend: None,
+            backend: options.backend.map(|backend| Arc::new(backend) as _),
             paths: Paths {
                 templates: options.templates,
                 ..Paths::default()
