@@ -31,7 +31,7 @@ pub(crate) async fn assign(
     WorkspacePath(id): WorkspacePath,
     Json(AssignAgent { model }): Json<AssignAgent>,
 ) -> Result<(StatusCode, Answer<AssignedAgent>), ApiError> {
-    let assigned = state.platform().agents.assign(id, model).await?;
+    let assigned = state.platform().agents.assign(id, &model).await?;
     Ok((StatusCode::CREATED, Answer(assigned)))
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn replace(
     WorkspacePath(id): WorkspacePath,
     Json(AssignAgent { model }): Json<AssignAgent>,
 ) -> Result<Answer<ReplacedAgent>, ApiError> {
-    Ok(Answer(state.platform().agents.replace(id, model).await?))
+    Ok(Answer(state.platform().agents.replace(id, &model).await?))
 }
 
 /// Withdraws the agent on record.

@@ -67,7 +67,7 @@ impl Agents {
     ///
     /// # Errors
     /// [`AgentError`]; nothing changed.
-    pub async fn assign(&self, id: WorkspaceId, model: String) -> Result<AssignedAgent, AgentError> {
+    pub async fn assign(&self, id: WorkspaceId, model: &str) -> Result<AssignedAgent, AgentError> {
         let model = checked(model)?;
         let events = move |agent: &Agent| vec![NewEvent::of(id, Event::AgentAssigned(assigned(agent)))];
         let changed = self.ground.store.assign_agent(id, model, events).await?;
@@ -82,7 +82,7 @@ impl Agents {
     ///
     /// # Errors
     /// [`AgentError`]; nothing changed.
-    pub async fn replace(&self, id: WorkspaceId, model: String) -> Result<ReplacedAgent, AgentError> {
+    pub async fn replace(&self, id: WorkspaceId, model: &str) -> Result<ReplacedAgent, AgentError> {
         let model = checked(model)?;
         let events = move |old: &Agent, new: &Agent| {
             let replaced = event::Replaced {
@@ -164,7 +164,7 @@ impl Agents {
     }
 }
 
-fn checked(model: String) -> Result<String, AgentError> {
+fn checked(model: &str) -> Result<String, AgentError> {
     let model = model.trim().to_owned();
     if model.is_empty() || model.len() > limits::MODEL_BYTES {
         return Err(AgentError::BadRequest);

@@ -40,7 +40,10 @@ pub(super) fn events(ask: &Ask, before: &Workspace, to: WorkspaceStatus) -> Vec<
     };
     // Whoever has not heard of it, or has forgotten it, learns first that it is there (LIFE-199).
     let anew = (ask.trigger == Trigger::Restore).then(|| Event::WorkspaceProvisioning(again(before)));
-    anew.into_iter().chain(events).map(|event| NewEvent::of(before.id, event)).collect()
+    anew.into_iter()
+        .chain(events)
+        .map(|event| NewEvent::of(before.id, event))
+        .collect()
 }
 
 /// A start of a workspace that everybody knows (ACT-83).
@@ -111,7 +114,7 @@ fn failed(ask: &Ask) -> ProvisionFailed {
             };
             (error.clone(), detail)
         }
-        Cause::Plain | Cause::Registration(_) | Cause::Beat { .. } => (text, FailureDetail::None {}),
+        Cause::Plain | Cause::Registration(_) | Cause::Beat { .. } | Cause::Ended(_) => (text, FailureDetail::None {}),
     };
     ProvisionFailed { error, detail }
 }

@@ -163,10 +163,8 @@ impl Provisioner {
             let outcome = self.doze(id, Unless::ActiveSince(since)).await;
             match &outcome {
                 Ok(Hibernated::Done) => tracing::info!(workspace = %id, "idle, hibernated"),
-                Ok(Hibernated::NotStopped(_)) => {}
-                Ok(Hibernated::NotClaimed | Hibernated::Overtaken) => {
-                    tracing::debug!(workspace = %id, "not idle after all")
-                }
+                // Logged where it failed, or no matter.
+                Ok(Hibernated::NotStopped(_) | Hibernated::NotClaimed | Hibernated::Overtaken) => {}
                 // One bad row never stops the rest (LIFE-176).
                 Err(error) => tracing::error!(workspace = %id, %error, "not hibernated"),
             }

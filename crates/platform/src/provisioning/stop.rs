@@ -11,10 +11,7 @@ use molecule_store::{
 };
 
 use super::Provisioner;
-use crate::{
-    lifecycle::Ask,
-    supervise::panic_text,
-};
+use crate::{lifecycle::Ask, supervise::panic_text};
 
 impl Provisioner {
     /// Ends what runs and what is being started, and whatever restart was asked for.

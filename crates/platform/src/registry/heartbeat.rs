@@ -3,7 +3,7 @@ use molecule_core::{
     event::{self, Event},
     limits, status,
 };
-use molecule_store::{StoreError, now, pulse::Pulse, workspaces::Change};
+use molecule_store::{StoreError, pulse::Pulse, workspaces::Change};
 use molecule_wire::registry::Heartbeat;
 use secrecy::SecretString;
 

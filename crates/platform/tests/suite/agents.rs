@@ -12,14 +12,14 @@ both_engines! {
         let (from, _) = harness.polling("From").await;
         let (to, _) = harness.polling("To").await;
         let agents = &harness.platform.agents;
-        let assigned = agents.assign(from, " gpt ".to_owned()).await.unwrap();
+        let assigned = agents.assign(from, " gpt ").await.unwrap();
         assert_eq!(assigned.model, "gpt");
-        let refused = agents.assign(from, "other".to_owned()).await.unwrap_err();
+        let refused = agents.assign(from, "other").await.unwrap_err();
         assert_eq!(
             refused.to_string(),
             "workspace already has an active agent, use PATCH to replace"
         );
-        let replaced = agents.replace(from, "claude".to_owned()).await.unwrap();
+        let replaced = agents.replace(from, "claude").await.unwrap();
         assert_eq!(
             (replaced.model.as_str(), replaced.old_model.as_str()),
             ("claude", "gpt")
@@ -67,15 +67,15 @@ both_engines! {
         let text = |refused: Result<(), AgentError>| refused.unwrap_err().to_string();
         let target = |id: WorkspaceId| id.to_string();
         assert_eq!(
-            text(agents.assign(unknown, "m".into()).await.map(drop)),
+            text(agents.assign(unknown, "m").await.map(drop)),
             "workspace not found"
         );
         assert_eq!(
-            text(agents.assign(id, " ".into()).await.map(drop)),
+            text(agents.assign(id, " ").await.map(drop)),
             "invalid request body"
         );
         assert_eq!(
-            text(agents.replace(id, "m".into()).await.map(drop)),
+            text(agents.replace(id, "m").await.map(drop)),
             "no active agent to replace"
         );
         assert_eq!(text(agents.remove(id).await.map(drop)), "no active agent to remove");
@@ -83,8 +83,8 @@ both_engines! {
         assert_eq!(relocate(id, target(other)).await, "no active agent in source workspace");
         assert_eq!(relocate(id, target(unknown)).await, "target workspace not found");
         assert_eq!(relocate(id, "x".to_owned()).await, "invalid request body");
-        agents.assign(id, "m".into()).await.unwrap();
-        agents.assign(other, "n".into()).await.unwrap();
+        agents.assign(id, "m").await.unwrap();
+        agents.assign(other, "n").await.unwrap();
         assert_eq!(
             relocate(id, target(other)).await,
             "target workspace already has an active agent"
@@ -103,7 +103,7 @@ both_engines! {
         let harness = Harness::without_backend(&url).await;
         let (id, _) = harness.polling("One").await;
         let agents = &harness.platform.agents;
-        let assigning = (0..6).map(|n| agents.assign(id, format!("m{n}")));
+        let assigning = ["a", "b", "c", "d"].map(|model| agents.assign(id, model));
         let outcomes = futures_util::future::join_all(assigning).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         assert!(
@@ -111,7 +111,7 @@ both_engines! {
                 .iter()
                 .all(|outcome| matches!(outcome, Ok(_) | Err(AgentError::Occupied)))
         );
-        let replacing = (0..6).map(|n| agents.replace(id, format!("r{n}")));
+        let replacing = ["e", "f", "g", "h"].map(|model| agents.replace(id, model));
         let outcomes = futures_util::future::join_all(replacing).await;
         assert!(outcomes.iter().all(Result::is_ok), "one after the other");
         assert!(harness.store.agent(id).await.unwrap().is_some());

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use molecule_backends::{Backend, BackendError, Exit, Instance, Running, Started, StopAll, WorkspaceSpec};
-use molecule_core::limits;
+use molecule_core::{Runtime, Word, limits};
 use molecule_platform::registry::Watch;
 use molecule_testkit::both_engines;
 use molecule_wire::{
@@ -124,7 +124,7 @@ async fn comes_online(harness: &Harness, backend: &Plain, id: WorkspaceId, agent
         id: id.to_string(),
         agent_card: raw(&json!({ "name": "agent" })),
         url: agent.reported_url(),
-        delivery_mode: String::new(),
+        delivery_mode: Word::default(),
     };
     harness.platform.registry.register(&identity, register).await.unwrap();
     assert_eq!(harness.status(id).await, WorkspaceStatus::Online);
@@ -143,7 +143,7 @@ both_engines! {
         let lead = harness
             .create(CreateWorkspace {
                 name: "Lead".to_owned(),
-                runtime: Some("echo".to_owned()),
+                runtime: Some(Runtime::Echo.into()),
                 ..CreateWorkspace::default()
             })
             .await;
@@ -199,7 +199,7 @@ both_engines! {
         let child = harness
             .create(CreateWorkspace {
                 name: "Writer".to_owned(),
-                runtime: Some("echo".to_owned()),
+                runtime: Some(Runtime::Echo.into()),
                 parent_id: Some(lead.to_string()),
                 ..CreateWorkspace::default()
             })
@@ -223,7 +223,7 @@ both_engines! {
         let id = first
             .create(CreateWorkspace {
                 name: "Lead".to_owned(),
-                runtime: Some("echo".to_owned()),
+                runtime: Some(Runtime::Echo.into()),
                 ..CreateWorkspace::default()
             })
             .await;

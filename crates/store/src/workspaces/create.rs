@@ -1,4 +1,6 @@
-use molecule_core::{DeliveryMode, Runtime, Timestamp, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess};
+use molecule_core::{
+    DeliveryMode, Runtime, Timestamp, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess,
+};
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait, Set};
 
 use super::tree;
