@@ -16,7 +16,7 @@ use crate::{
     activity::{Span, feed, prune},
     events::Seq,
     pulse::{self, Pulse},
-    workspaces::{list_sql, peers_sql},
+    workspaces::{idle_sql, list_sql, peers_sql, watched_sql},
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_uuid(Uuid::from_u128(0xaaaa));
@@ -242,6 +242,34 @@ molecule_testkit::both_engines! {
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
         assert_eq!(store.workspaces().await.unwrap().len(), 500);
+    }
+
+    // LIFE-182, LIFE-193: what is looked at again and again costs what there is to look at, not what is asleep beside it.
+    async fn sweeps_find_their_workspaces_by_status(url: String) {
+        let store = Store::open(&url).await.unwrap();
+        execute(&store, "
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+            INSERT INTO workspaces (id, name, runtime, status, awareness_namespace, hibernation_idle_minutes,
+                status_changed_at, created_at, updated_at)
+            SELECT {random}, 'w', 'echo', CASE WHEN i % 1000 = 0 THEN 'online' ELSE 'hibernated' END, '',
+                CASE WHEN i % 1000 = 0 THEN 5 END, i, i, i FROM n").await;
+        execute(&store, "INSERT INTO workspace_pulse (workspace_id, last_beat_at) SELECT id, 1 FROM workspaces").await;
+        execute(&store, "ANALYZE").await;
+        let texts = |texts: &[&str]| texts.iter().map(|text| Value::from(*text)).collect::<Vec<_>>();
+        let mut values = texts(&["online", "degraded", "offline", "external"]);
+        values.push(1i64.into());
+        for plan in plans(&store, &store.db().statement(watched_sql(), values)).await {
+            assert_searches(&plan, &["workspaces_status"], "the health sweep");
+        }
+        let mut values = vec![Value::from(1i64)];
+        values.extend(texts(&["online", "degraded", "external"]));
+        for plan in plans(&store, &store.db().statement(&idle_sql(), values)).await {
+            assert!(plan.contains("workspaces_status") || plan.contains("workspaces_hibernation"), "{plan}");
+            assert_searches(&plan, &[], "the hibernation monitor");
+        }
+        assert_eq!(store.watched_workspaces(Timestamp::default()).await.unwrap().len(), 20);
+        let late = Timestamp::from_micros(10_000_000_000);
+        assert_eq!(store.idle_workspaces(late).await.unwrap().len(), 20);
     }
 
     // Beside 10 000 workspaces: relatives, tokens, beats.

@@ -5,19 +5,12 @@ use std::time::Duration;
 use molecule_core::{Timestamp, Trigger, WorkspaceStatus, limits};
 use molecule_store::{
     Clock, StoreError,
-    workspaces::{Change, Guard, NewUrl, Workspace},
+    workspaces::{Change, Guard, NewUrl, Watched},
 };
 use serde::Serialize;
 
 use super::Registry;
 use crate::{lifecycle::Ask, pulses::Flushed};
-
-/// Statuses that the sweep looks at: those in which an agent answers, and the one from which a restart leads back.
-const SWEPT: [WorkspaceStatus; 3] = [
-    WorkspaceStatus::Online,
-    WorkspaceStatus::Degraded,
-    WorkspaceStatus::Offline,
-];
 
 /// What the sweeps remember between their runs (D17): they must not blame agents for the time in which nobody
 /// listened.
@@ -119,7 +112,8 @@ impl Registry {
         let at = self.inner.clock().now();
         let listening_since = watch.observe(at);
         let mut swept = Swept::default();
-        for row in self.inner.store.workspaces_in(&SWEPT).await? {
+        let silent_since = at.minus(self.inner.config.remote_stale_after);
+        for row in self.inner.store.watched_workspaces(silent_since).await? {
             swept.judged += 1;
             match self.judge(&row, listening_since, at).await {
                 Ok(lost) => swept.lost += usize::from(lost),
@@ -134,8 +128,8 @@ impl Registry {
     }
 
     /// Was it lost just now?
-    async fn judge(&self, row: &Workspace, listening_since: Timestamp, at: Timestamp) -> Result<bool, StoreError> {
-        let external = Self::external(row);
+    async fn judge(&self, row: &Watched, listening_since: Timestamp, at: Timestamp) -> Result<bool, StoreError> {
+        let external = row.external;
         if row.status == WorkspaceStatus::Offline {
             // Its restart was asked for when it was lost; this is for one that got lost itself.
             if !external {
@@ -162,9 +156,9 @@ impl Registry {
         Ok(false)
     }
 
-    async fn lost(&self, row: &Workspace, silent_since: Timestamp) -> Result<bool, StoreError> {
+    async fn lost(&self, row: &Watched, silent_since: Timestamp) -> Result<bool, StoreError> {
         tracing::warn!(workspace = %row.id, last_beat = ?row.last_beat_at, "workspace has fallen silent");
-        let change = if Self::external(row) {
+        let change = if row.external {
             Change::default()
         } else {
             Change {

@@ -66,14 +66,8 @@ both_engines! {
         let unknown = WorkspaceId::random();
         let text = |refused: Result<(), AgentError>| refused.unwrap_err().to_string();
         let target = |id: WorkspaceId| id.to_string();
-        assert_eq!(
-            text(agents.assign(unknown, "m").await.map(drop)),
-            "workspace not found"
-        );
-        assert_eq!(
-            text(agents.assign(id, " ").await.map(drop)),
-            "invalid request body"
-        );
+        assert_eq!(text(agents.assign(unknown, "m").await.map(drop)), "workspace not found");
+        assert_eq!(text(agents.assign(id, " ").await.map(drop)), "invalid request body");
         assert_eq!(
             text(agents.replace(id, "m").await.map(drop)),
             "no active agent to replace"

@@ -8,6 +8,7 @@ pub(crate) mod start;
 mod transition;
 mod tree;
 mod update;
+mod watched;
 
 pub use create::{NewLayout, NewWorkspace};
 pub use read::{ChildRow, RouteRow, Workspace};
@@ -17,6 +18,9 @@ pub use remove::{Collapsed, Purged, Removed};
 pub use start::StartPlan;
 pub use transition::{Change, Guard, Moved, NewUrl, Transition};
 pub use update::WorkspacePatch;
+pub use watched::Watched;
+#[cfg(test)]
+pub(crate) use watched::{idle_sql, watched_sql};
 
 use molecule_core::{DeliveryMode, WorkspaceStatus, validate::WorkspaceAccess};
 

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use molecule_core::{DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
@@ -174,25 +174,6 @@ pub(crate) fn list_sql() -> String {
     format!("{SELECT_FULL} WHERE {} ORDER BY w.created_at, w.id", not_removed())
 }
 
-/// Managed workspaces that may have been idle for as long as they may be at `$1` (LIFE-193).
-pub(crate) fn idle_sql() -> String {
-    let long_ago = "$1 - CAST(w.hibernation_idle_minutes AS bigint) * 60000000";
-    format!(
-        "SELECT w.id, w.hibernation_idle_minutes AS minutes FROM workspaces w
-         JOIN workspace_pulse p ON p.workspace_id = w.id
-         WHERE w.hibernation_idle_minutes > 0 AND w.status IN ($2, $3) AND w.runtime <> $4
-         AND w.status_changed_at <= {long_ago}
-         AND p.active_tasks = 0 AND p.last_beat_at IS NOT NULL AND COALESCE(p.last_active_at, 0) <= {long_ago}
-         ORDER BY w.created_at, w.id"
-    )
-}
-
-#[derive(FromQueryResult)]
-struct IdleModel {
-    id: Uuid,
-    minutes: i32,
-}
-
 impl TryFrom<FullRow> for Workspace {
     type Error = StoreError;
 
@@ -286,7 +267,7 @@ impl TryFrom<TreeModel> for ChildRow {
 }
 
 /// Rows that convert; the others are logged and left out, so that one bad row never hides the rest (LIFE-86).
-fn readable<M, T: TryFrom<M, Error = StoreError>>(rows: Vec<M>) -> Vec<T> {
+pub(super) fn readable<M, T: TryFrom<M, Error = StoreError>>(rows: Vec<M>) -> Vec<T> {
     rows.into_iter()
         .filter_map(|row| {
             T::try_from(row)
@@ -387,28 +368,6 @@ impl Store {
         Ok(readable(
             FullRow::find_by_statement(statement).all(self.db.reader()).await?,
         ))
-    }
-
-    /// Managed workspaces that answer, run no task and have not been busy at `at` for as long as they may be, each with
-    /// that span (LIFE-193, OP-6).
-    ///
-    /// # Errors
-    /// The query failed.
-    pub async fn idle_workspaces(&self, at: Timestamp) -> Result<Vec<(WorkspaceId, Duration)>, StoreError> {
-        let [online, degraded] = WorkspaceStatus::ALIVE.map(WorkspaceStatus::as_str);
-        let values: [Value; 4] = [
-            at.micros().into(),
-            online.into(),
-            degraded.into(),
-            Runtime::External.as_str().into(),
-        ];
-        let statement = self.db.statement(&idle_sql(), values);
-        let rows = IdleModel::find_by_statement(statement).all(self.db.reader()).await?;
-        let allowed = |minutes: i32| Duration::from_secs(u64::try_from(minutes).unwrap_or(0) * 60);
-        Ok(rows
-            .into_iter()
-            .map(|row| (WorkspaceId::from_uuid(row.id), allowed(row.minutes)))
-            .collect())
     }
 
     /// What routing needs of a workspace.

@@ -58,7 +58,12 @@ molecule_testkit::both_engines! {
         let id = new.id;
         record(&store, vec![new]).await;
         let begun = row(&store, workspace, id).await;
-        assert!(store.finish_activity(id, finished(ActivityStatus::Ok, "\"a\0\"")).await.unwrap());
+        assert!(
+            store
+                .finish_activity(id, finished(ActivityStatus::Ok, "\"a\0\""))
+                .await
+                .unwrap()
+        );
         let ended = row(&store, workspace, id).await;
         assert_eq!((ended.status.as_str(), ended.duration_ms), ("ok", Some(7)));
         assert_eq!(ended.response_body.as_deref(), Some("\"a\u{fffd}\"")); // ACT-5
@@ -67,7 +72,12 @@ molecule_testkit::both_engines! {
             (begun.seq, begun.created_at),
             "ACT-32: it keeps its place"
         );
-        assert!(!store.finish_activity(id, finished(ActivityStatus::Error, "late")).await.unwrap());
+        assert!(
+            !store
+                .finish_activity(id, finished(ActivityStatus::Error, "late"))
+                .await
+                .unwrap()
+        );
         assert_eq!(row(&store, workspace, id).await, ended);
     }
 

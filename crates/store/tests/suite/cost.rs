@@ -3,16 +3,65 @@
 
 use std::time::Instant;
 
-use molecule_core::activity::{ActivityFilter, ActivityType};
+use molecule_core::{
+    WorkspaceStatus,
+    activity::{ActivityFilter, ActivityType},
+};
 use molecule_store::{
     activity::{ActivityWriter, Durability, NewActivity},
     now,
     pulse::Pulse,
 };
 
-use crate::support::{bulk, open};
+use crate::support::{bulk, execute, open};
 
 molecule_testkit::both_engines! {
+    #[ignore = "prints durations, asserts nothing"]
+    async fn of_sweeps_over_a_fleet_that_sleeps(url: String) {
+        let store = open(&url).await;
+        let engine = store.engine();
+        bulk(&store, 100_000).await;
+        for (status, beats) in [("hibernated", 0), ("awaiting_agent", 0), ("online", now().micros())] {
+            execute(
+                &store,
+                "UPDATE workspaces SET status = $1, runtime = 'external'",
+                [status.into()],
+            )
+            .await
+            .unwrap();
+            execute(&store, "DELETE FROM workspace_pulse", []).await.unwrap();
+            execute(
+                &store,
+                "INSERT INTO workspace_pulse (workspace_id, last_beat_at) SELECT id, $1 FROM workspaces",
+                [beats.into()],
+            )
+            .await
+            .unwrap();
+            execute(&store, "ANALYZE", []).await.unwrap();
+            for _ in 0..2 {
+                let begun = Instant::now();
+                let watched = store
+                    .watched_workspaces(now().minus(std::time::Duration::from_secs(90)))
+                    .await
+                    .unwrap();
+                let health = begun.elapsed();
+                let idle = store.idle_workspaces(now()).await.unwrap();
+                let hibernation = begun.elapsed() - health;
+                let starting = store
+                    .workspaces_in(&[WorkspaceStatus::Provisioning, WorkspaceStatus::Hibernating])
+                    .await
+                    .unwrap();
+                let starts = begun.elapsed() - health - hibernation;
+                println!(
+                    "{engine:?} 100 000 {status}: health {health:?} ({}), hibernation {hibernation:?} ({}), starts {starts:?} ({})",
+                    watched.len(),
+                    idle.len(),
+                    starting.len()
+                );
+            }
+        }
+    }
+
     #[ignore = "prints durations, asserts nothing"]
     async fn of_hot_statements(url: String) {
         let store = open(&url).await;

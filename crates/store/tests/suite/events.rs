@@ -175,7 +175,10 @@ molecule_testkit::both_engines! {
         let many: Vec<_> = (0..1_500)
             .map(|n| {
                 let cascade_deleted = Some(n);
-                NewEvent::of(WorkspaceId::random(), Event::WorkspaceRemoved(Removed { cascade_deleted }))
+                NewEvent::of(
+                    WorkspaceId::random(),
+                    Event::WorkspaceRemoved(Removed { cascade_deleted }),
+                )
             })
             .collect();
         assert_eq!(store.record_events(many).await.unwrap(), Seq(1_500));
