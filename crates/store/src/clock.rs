@@ -32,7 +32,7 @@ impl Clock {
     /// The time for spans.
     #[must_use]
     pub fn instant(&self) -> Instant {
-        Instant::now() + self.ahead()
+        machine() + self.ahead()
     }
 
     /// Waits for a span.
@@ -45,7 +45,7 @@ impl Clock {
         let mut ahead = self.ahead.subscribe();
         loop {
             let skipped = *ahead.borrow_and_update();
-            if Instant::now() + skipped >= at {
+            if machine() + skipped >= at {
                 return;
             }
             tokio::select! {
@@ -74,6 +74,11 @@ impl Clock {
     fn ahead(&self) -> Duration {
         *self.ahead.borrow()
     }
+}
+
+/// The machine's clock as the runtime reads it, which tests may pause.
+fn machine() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

@@ -275,11 +275,6 @@ impl Registry {
             }
         }
     }
-
-    /// Is the workspace one that the platform does not start?
-    pub(super) fn external(row: &Workspace) -> bool {
-        is_external(&row.runtime)
-    }
 }
 
 impl RegisterReply {

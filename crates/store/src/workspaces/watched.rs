@@ -44,8 +44,7 @@ pub struct Watched {
 pub(crate) fn watched_sql() -> &'static str {
     "SELECT w.id, w.runtime, w.status, w.generation, w.updated_at, p.last_beat_at FROM workspaces w
      LEFT JOIN workspace_pulse p ON p.workspace_id = w.id
-     WHERE w.status IN ($1, $2, $3) AND (w.runtime <> $4 OR COALESCE(p.last_beat_at, w.updated_at) <= $5)
-     ORDER BY w.created_at, w.id"
+     WHERE w.status IN ($1, $2, $3) AND (w.runtime <> $4 OR COALESCE(p.last_beat_at, w.updated_at) <= $5)"
 }
 
 #[derive(FromQueryResult)]
@@ -80,7 +79,7 @@ struct IdleModel {
 }
 
 impl Store {
-    /// Workspaces that may have been lost, by creation: managed ones that ought to answer, and external ones that have been
+    /// Workspaces that may have been lost, in no order: managed ones that ought to answer, and external ones that have been
     /// silent since `silent_since`.
     ///
     /// # Errors
