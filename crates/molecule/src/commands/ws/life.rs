@@ -8,7 +8,14 @@ use molecule_client::Client;
 use molecule_core::WorkspaceId;
 
 use super::{create::show_connection, remove, wait_online};
-use crate::{exit::CliError, output::Output, progress, resolve};
+use crate::{
+    exit::CliError,
+    output::{Cell, Column, Output},
+    progress, resolve,
+};
+
+/// What is shown of a team.
+const MEMBERS: [Column; 3] = [Column::text("NAME"), Column::text("ROLE"), Column::whole("ID")];
 
 /// What to do with a workspace's agent.
 #[derive(Debug, Subcommand)]
@@ -123,12 +130,18 @@ async fn expand(name: &str, client: &Client, out: &mut Output) -> Result<()> {
     if out.is_json() {
         return Ok(out.json(&expanded)?);
     }
-    let rows: Vec<_> = expanded
+    let rows: Vec<[Cell; 3]> = expanded
         .children
         .into_iter()
-        .map(|member| [member.name, member.role.unwrap_or_default(), member.id.to_string()])
+        .map(|member| {
+            [
+                member.name.into(),
+                member.role.unwrap_or_default().into(),
+                member.id.to_string().into(),
+            ]
+        })
         .collect();
-    Ok(out.table(["NAME", "ROLE", "ID"], &rows)?)
+    Ok(out.table(&MEMBERS, &rows)?)
 }
 
 async fn collapse(name: &str, yes: bool, client: &Client, out: &mut Output) -> Result<()> {
