@@ -103,7 +103,7 @@ async function open(page: Page): Promise<{ firstCardMs: number; script: number }
   return { firstCardMs, script };
 }
 
-/** Drags the chart about for three seconds, as fast as frames come. */
+/** Drags the chart about for three seconds. */
 async function pan(page: Page): Promise<void> {
   // Held by a place that is no card: a card would be moved itself.
   const held = await page.evaluate(() => {
@@ -120,7 +120,8 @@ async function pan(page: Page): Promise<void> {
   const end = Date.now() + 3_000;
   for (let n = 1; Date.now() < end; n += 1) {
     await page.mouse.move(held.x + 220 * Math.sin(n / 9), held.y + 140 * Math.sin(n / 7));
-    await page.waitForTimeout(4);
+    // As often as a screen shows frames; what a mouse sends beyond that the browser makes one movement of.
+    await page.waitForTimeout(16);
   }
   const after = await view();
   await page.mouse.up();
@@ -228,6 +229,7 @@ test('two thousand workspaces', async () => {
   });
   // Near enough to read: only what is in sight is drawn.
   await tab.keyboard.press('Control+k');
+  await tab.getByRole('combobox').waitFor();
   await tab.keyboard.type('Agent 1042');
   await tab.keyboard.press('Enter');
   await until(async () => (await tab.locator('.react-flow__node').count()) < 400);
