@@ -5,6 +5,8 @@ mod crashes;
 mod cycle;
 mod failure;
 mod hibernate;
+#[cfg(test)]
+mod model;
 mod notice;
 mod pipeline;
 mod plan;

@@ -111,18 +111,29 @@ impl Provisioner {
         before: Option<&Workspace>,
     ) -> Result<Found, StoreError> {
         let slot = self.inner.slots.of(instance.id);
-        let Some(_turn) = slot.try_operation().filter(|_| !slot.is_in_use()) else {
-            return Ok(Found::MovedOn);
-        };
+        let turn = slot.try_operation();
         let row = self.inner.store.workspace(instance.id).await?;
-        let row = row.filter(|row| WANTED.contains(&row.status) && !is_external(&row.runtime));
-        if row.as_ref().map(|row| row.generation) != before.map(|row| row.generation) {
-            return Ok(Found::MovedOn);
-        }
-        if let Some(row) = row
-            && self.adopt(backend, instance, &row).await
-        {
-            return Ok(Found::Adopted);
+        let wanted = |row: &Workspace| WANTED.contains(&row.status) && !is_external(&row.runtime);
+        match (&turn, row) {
+            (_, Some(row)) if wanted(&row) => {
+                if turn.is_none() || slot.is_in_use() || Some(row.generation) != before.map(|row| row.generation) {
+                    return Ok(Found::MovedOn);
+                }
+                if self.adopt(backend, instance, &row).await {
+                    return Ok(Found::Adopted);
+                }
+            }
+            // What ought not to run is ended whatever was asked for meanwhile: a restart that turns out not to be due
+            // stops nothing.
+            (None, Some(row)) => {
+                let this = self.clone();
+                self.inner.supervisor.spawn("workspace-recover", async move {
+                    this.end_if(row.id, row.generation, row.status).await;
+                });
+                return Ok(Found::MovedOn);
+            }
+            (None, None) => return Ok(Found::MovedOn),
+            (Some(_), _) => {}
         }
         caught(self.stop_backend(instance.id)).await.ok();
         Ok(Found::Ended)

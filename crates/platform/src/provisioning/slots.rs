@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 /// A restart that was asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Cycle {
     /// The generation for which `provisioning` is written already; `None`: the cycle writes it itself.
     pub(super) written: Option<i64>,
@@ -63,8 +63,10 @@ impl Cycle {
     }
 }
 
-#[derive(Debug, Default)]
-enum CycleState {
+/// The restarts of one workspace that were asked for: one runs, and any number of requests become one further cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) enum Cycles {
+    /// Nothing was asked for that has not been done.
     #[default]
     Idle,
     /// A worker waits for `not_before`; requests are absorbed.
@@ -73,11 +75,59 @@ enum CycleState {
     Running(Option<Cycle>),
 }
 
+impl Cycles {
+    /// Takes a request. `true`: the caller must run a worker.
+    pub(super) fn request(&mut self, cycle: Cycle) -> bool {
+        match self {
+            Self::Idle => {
+                *self = Self::Waiting(cycle);
+                return true;
+            }
+            Self::Waiting(waiting) | Self::Running(Some(waiting)) => waiting.absorb(cycle),
+            Self::Running(pending @ None) => *pending = Some(cycle),
+        }
+        false
+    }
+
+    /// When the waiting cycle may begin; `None`: none waits.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Waiting(cycle) => Some(cycle.not_before),
+            Self::Idle | Self::Running(_) => None,
+        }
+    }
+
+    /// The waiting cycle begins.
+    pub(super) fn begin(&mut self) -> Option<Cycle> {
+        let Self::Waiting(cycle) = *self else { return None };
+        *self = Self::Running(None);
+        Some(cycle)
+    }
+
+    /// The running cycle ended. `true`: another one waits.
+    pub(super) fn end(&mut self) -> bool {
+        let next = match self {
+            Self::Running(pending) => pending.take(),
+            Self::Idle | Self::Waiting(_) => None,
+        };
+        *self = next.map_or(Self::Idle, Self::Waiting);
+        next.is_some()
+    }
+
+    /// Withdraws what has been asked for and not begun.
+    pub(super) fn withdraw(&mut self) {
+        *self = match self {
+            Self::Running(_) => Self::Running(None),
+            Self::Idle | Self::Waiting(_) => Self::Idle,
+        };
+    }
+}
+
 /// The operation slot of one workspace (D17).
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     operation: Arc<AsyncMutex<()>>,
-    cycle: Mutex<CycleState>,
+    cycles: Mutex<Cycles>,
     /// Generation of the latest start, and what cancels it.
     start: Mutex<Option<(i64, CancellationToken)>>,
     /// The waiting cycle is due earlier, or not at all any more.
@@ -169,39 +219,19 @@ impl Slot {
 
     /// Nothing was asked for that has not been done.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(*self.cycle.lock(), CycleState::Idle)
+        matches!(*self.cycles.lock(), Cycles::Idle)
     }
 
     /// Takes a request. `true`: the caller must run a worker.
     pub(super) fn request(&self, cycle: Cycle) -> bool {
-        let mut state = self.cycle.lock();
-        match &mut *state {
-            CycleState::Idle => {
-                *state = CycleState::Waiting(cycle);
-                true
-            }
-            CycleState::Waiting(waiting) => {
-                waiting.absorb(cycle);
-                self.moved.notify_one();
-                false
-            }
-            CycleState::Running(Some(pending)) => {
-                pending.absorb(cycle);
-                false
-            }
-            CycleState::Running(pending @ None) => {
-                *pending = Some(cycle);
-                false
-            }
-        }
+        let begin = self.cycles.lock().request(cycle);
+        self.moved.notify_one();
+        begin
     }
 
     /// When the waiting cycle may begin; `None` when it has been withdrawn.
     pub(super) fn due(&self) -> Option<Instant> {
-        match &*self.cycle.lock() {
-            CycleState::Waiting(cycle) => Some(cycle.not_before),
-            CycleState::Idle | CycleState::Running(_) => None,
-        }
+        self.cycles.lock().due()
     }
 
     /// Resolves when [`Slot::due`] may have changed.
@@ -211,36 +241,18 @@ impl Slot {
 
     /// The waiting cycle begins.
     pub(super) fn begin_cycle(&self) -> Option<Cycle> {
-        let mut state = self.cycle.lock();
-        match std::mem::replace(&mut *state, CycleState::Running(None)) {
-            CycleState::Waiting(cycle) => Some(cycle),
-            other => {
-                *state = other;
-                None
-            }
-        }
+        self.cycles.lock().begin()
     }
 
     /// The running cycle ended. `true`: another one waits. Also called after a panic, so that a slot is never stuck
     /// (LIFE-146).
     pub(super) fn end_cycle(&self) -> bool {
-        let mut state = self.cycle.lock();
-        let next = match &mut *state {
-            CycleState::Running(pending) => pending.take(),
-            CycleState::Idle | CycleState::Waiting(_) => None,
-        };
-        let more = next.is_some();
-        *state = next.map_or(CycleState::Idle, CycleState::Waiting);
-        more
+        self.cycles.lock().end()
     }
 
     /// Withdraws what has been asked for and not begun.
     pub(super) fn withdraw(&self) {
-        let mut state = self.cycle.lock();
-        *state = match std::mem::take(&mut *state) {
-            CycleState::Running(_) => CycleState::Running(None),
-            CycleState::Idle | CycleState::Waiting(_) => CycleState::Idle,
-        };
+        self.cycles.lock().withdraw();
         self.moved.notify_one();
     }
 }

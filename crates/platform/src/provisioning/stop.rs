@@ -53,7 +53,8 @@ impl Provisioner {
         self.end_if(id, generation, WorkspaceStatus::Failed).await;
     }
 
-    async fn end_if(&self, id: WorkspaceId, generation: i64, status: WorkspaceStatus) {
+    /// Ends what runs of a workspace that still has that status in that incarnation.
+    pub(super) async fn end_if(&self, id: WorkspaceId, generation: i64, status: WorkspaceStatus) {
         let slot = self.inner.slots.of(id);
         slot.cancel_start(generation);
         let _turn = slot.operation().await;
