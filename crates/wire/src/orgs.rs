@@ -4,6 +4,8 @@ use molecule_core::{Runtime, Word, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::registry::Raw;
+
 /// `POST /org/import` (PROV-133). Give `dir` or `template`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImportOrg {
@@ -11,9 +13,10 @@ pub struct ImportOrg {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
     /// An org template given inline.
+    // Raw: it may have megabytes, and is taken apart once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub template: Option<Value>,
+    pub template: Option<Raw>,
     /// Run every managed workspace of the template on this runtime instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -83,10 +86,10 @@ pub struct OrgTemplateView {
     /// Workspaces in it, at any depth.
     pub workspaces: usize,
     /// Environment it cannot do without: names, or `{any_of: [...]}`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     pub required_env: Vec<Value>,
     /// Environment it is better with.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     pub recommended_env: Vec<Value>,
 }
 
@@ -96,10 +99,10 @@ pub struct MissingEnv {
     /// `missing required environment variables`.
     pub error: String,
     /// What is missing.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     pub missing_env: Vec<Value>,
     /// What is required.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Value>)]
     pub required_env: Vec<Value>,
     /// Which template.
     pub template: String,

@@ -12,7 +12,10 @@ use molecule_agent::runtimes::native::endpoint;
 use molecule_client::{Client, ClientError, StatusError};
 use molecule_core::Word;
 use molecule_templates::orgs::OrgDocument;
-use molecule_wire::orgs::{IfExists, ImportOrg, ImportedOrg, MissingEnv};
+use molecule_wire::{
+    orgs::{IfExists, ImportOrg, ImportedOrg, MissingEnv},
+    registry::raw,
+};
 use serde_json::Value;
 
 use crate::{
@@ -133,7 +136,7 @@ async fn import(args: ImportArgs, client: &Client, out: &mut Output) -> Result<(
     }
     let mut request = ImportOrg {
         dir: args.template,
-        template,
+        template: template.as_ref().map(raw),
         runtime: args.runtime.map(Word::from),
         model: args.model,
         // Nobody makes a second one by accident: who wants one says so, before or when asked.

@@ -12,7 +12,7 @@ use molecule_templates::{
 };
 use molecule_wire::orgs::{IfExists, ImportOrg, ImportedOrg, ImportedWorkspace, MissingEnv, OrgTemplateView};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -92,6 +92,14 @@ const NUMBER_CHARS: usize = 21;
 /// How one node failed; ends the walk (PROV-140).
 struct Stopped(String);
 
+/// What an import is made of, before anything is created.
+struct Prepared {
+    template: OrgTemplate,
+    label: String,
+    overrides: ImportOverrides,
+    plan: Result<OrgPlan, OrgYamlError>,
+}
+
 struct Walk {
     created: Vec<ImportedWorkspace>,
     slots: Arc<Semaphore>,
@@ -131,21 +139,22 @@ impl Orgs {
     }
 
     async fn import_inner(&self, request: ImportOrg) -> Result<ImportedOrg, ImportError> {
-        let overrides = overrides(&request)?;
-        let (template, label) = self.read(&request)?;
-        let process_env = |name: &str| std::env::var(name).ok();
-        let plan = template.plan(PlanContext {
-            allowlist: &self.inner.allowlist,
-            catalogue: &self.inner.catalogue,
-            plugins: None,
-            process_env: &process_env,
-            overrides: &overrides,
-        });
+        let if_exists = request.if_exists;
+        let orgs = self.clone();
+        // Reads files, or takes megabytes of a document apart.
+        let read = tokio::task::spawn_blocking(move || orgs.prepare(&request)).await;
+        let prepared = read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let Prepared {
+            template,
+            label,
+            overrides,
+            plan,
+        } = prepared;
         // First what the operator has to bring, which no change of the template mends.
         self.preflight(&template, plan.as_ref().ok(), &overrides, &label)
             .await?;
         let mut plan = plan.map_err(|error| classify(error, &label))?;
-        self.settle_repetition(&mut plan, request.if_exists).await?;
+        self.settle_repetition(&mut plan, if_exists).await?;
         if let Some(parts) = left_out(&plan) {
             tracing::warn!(
                 org = plan.name,
@@ -156,14 +165,34 @@ impl Orgs {
         Ok(self.create_all(&plan).await)
     }
 
+    fn prepare(&self, request: &ImportOrg) -> Result<Prepared, ImportError> {
+        let overrides = overrides(request)?;
+        let (template, label) = self.read(request)?;
+        let process_env = |name: &str| std::env::var(name).ok();
+        let plan = template.plan(PlanContext {
+            allowlist: &self.inner.allowlist,
+            catalogue: &self.inner.catalogue,
+            plugins: None,
+            process_env: &process_env,
+            overrides: &overrides,
+        });
+        Ok(Prepared {
+            template,
+            label,
+            overrides,
+            plan,
+        })
+    }
+
     fn read(&self, request: &ImportOrg) -> Result<(OrgTemplate, String), ImportError> {
         match (&request.dir, &request.template) {
-            (Some(dir), _) if !dir.is_empty() => {
+            // What is no document is told so, though a directory is named as well.
+            (Some(dir), template) if !dir.is_empty() && template.as_deref().is_none_or(is_object) => {
                 let template = self.inner.library.open(dir).map_err(|error| classify(error, dir))?;
                 Ok((template, dir.clone()))
             }
             (_, Some(template)) => {
-                let template = OrgTemplate::inline(template)
+                let template = OrgTemplate::inline(template.get())
                     .map_err(|error| classify(error, "inline"))?
                     .ok_or(ImportError::NothingGiven)?;
                 let label = template.document.name.clone();
@@ -300,6 +329,10 @@ impl Orgs {
         }
         Ok(secrets)
     }
+}
+
+fn is_object(json: &RawValue) -> bool {
+    json.get().starts_with('{')
 }
 
 fn start_files(node: &NodePlan) -> StartFiles {

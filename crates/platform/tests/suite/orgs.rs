@@ -2,14 +2,18 @@
 
 use molecule_platform::orgs::ImportError;
 use molecule_testkit::both_engines;
-use molecule_wire::orgs::{IfExists, ImportOrg};
+use molecule_wire::{
+    orgs::{IfExists, ImportOrg},
+    registry::raw,
+};
 use secrecy::ExposeSecret;
 
 use crate::common::*;
 
+#[allow(clippy::needless_pass_by_value, reason = "callers write it in place")]
 fn inline(template: Value) -> ImportOrg {
     ImportOrg {
-        template: Some(template),
+        template: Some(raw(&template)),
         ..ImportOrg::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use molecule_platform::provisioning::StartPlan;
 use molecule_testkit::{backend::ScriptedBackend, both_engines};
-use molecule_wire::{orgs::ImportOrg, workspaces::RestartWorkspace};
+use molecule_wire::{orgs::ImportOrg, registry::raw, workspaces::RestartWorkspace};
 
 use crate::common::*;
 
@@ -64,7 +64,7 @@ both_engines! {
             "workspaces": [{ "name": "Lead", "runtime": "echo", "system_prompt": "You lead." }],
         });
         let request = ImportOrg {
-            template: Some(template),
+            template: Some(raw(&template)),
             ..ImportOrg::default()
         };
         let id = first.platform.orgs.import(request).await.unwrap().workspaces[0].id;

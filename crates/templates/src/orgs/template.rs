@@ -18,20 +18,24 @@ pub struct OrgTemplate {
 }
 
 impl OrgTemplate {
-    /// A template sent with the request; it has no directory, so it can neither include nor name files (PROV-127,
+    /// A template sent with the request, as JSON; it has no directory, so it can neither include nor name files (PROV-127,
     /// PROV-144). `None`: without a name it is none (PROV-133).
     ///
     /// # Errors
     /// Not the shape of an organisation.
-    pub fn inline(template: &serde_json::Value) -> Result<Option<Self>, OrgYamlError> {
-        let document: OrgDocument = serde_path_to_error::deserialize(template).map_err(|error| {
+    pub fn inline(template: &str) -> Result<Option<Self>, OrgYamlError> {
+        let mut parser = serde_json::Deserializer::from_str(template);
+        let document: OrgDocument = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
             let path = error.path().to_string();
             let place = if path == "." {
                 "template".to_owned()
             } else {
                 format!("template.{path}")
             };
-            OrgYamlError::Inline(format!("{place}: {}", error.into_inner()))
+            let text = error.into_inner().to_string();
+            // A position within what was cut out of the request leads nobody anywhere.
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            OrgYamlError::Inline(format!("{place}: {text}"))
         })?;
         let named = !document.name.trim().is_empty();
         Ok(named.then_some(Self { dir: None, document }))

@@ -80,7 +80,7 @@ fn plan(
 
 fn inline(template: &serde_json::Value) -> Result<OrgPlan, OrgYamlError> {
     plan(
-        &OrgTemplate::inline(template)?.expect("it has a name"),
+        &OrgTemplate::inline(&template.to_string())?.expect("it has a name"),
         &Catalogue::new([]),
         None,
         &ImportOverrides::default(),
@@ -433,7 +433,10 @@ fn inline_templates() {
 
     // PROV-133: without a name it is none.
     for unnamed in [json!({"workspaces": []}), json!({"name": " "}), json!([])] {
-        assert!(OrgTemplate::inline(&unnamed).unwrap().is_none(), "{unnamed}");
+        assert!(
+            OrgTemplate::inline(&unnamed.to_string()).unwrap().is_none(),
+            "{unnamed}"
+        );
     }
     // SEC-147: told in the words of the document.
     for (bad, said) in [
