@@ -31,11 +31,12 @@ setup: ## Install what the tests need, saying what is installed
 test: setup ui ## Run every test, with a private PostgreSQL shared by all of them
 	@CARGO="$(CARGO)" scripts/test $(CARGO_FLAGS)
 
-lint: ## Check formatting, lints, declared dependencies and the house's bounds; any warning fails
+lint: ## Check formatting, lints, declared dependencies, the house's bounds and the API description; any warning fails
 	$(CARGO) fmt --all --check
 	@scripts/check-deps
 	@scripts/check-house
 	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	@scripts/check-openapi
 	@scripts/check-ui lint
 
 fmt: ## Format the code

@@ -173,7 +173,7 @@ function OperationItem({ doc, operation, target }: { doc: Obj; operation: Operat
         </span>
         <code className="text font-mono text-[13px]">{operation.path}</code>
         {operation.authClass && (
-          <span className="pill" title="Who may call it">
+          <span className="pill" title={operation.who || 'Who may call it'}>
             {operation.authClass}
           </span>
         )}
@@ -197,6 +197,11 @@ function Body({ doc, operation }: { doc: Obj; operation: Operation }) {
         </a>
       </p>
       <Prose text={operation.description} />
+      {operation.who && (
+        <p>
+          <span className="text-ink-3">Who may call it:</span> <Inline text={operation.who} />
+        </p>
+      )}
       {operation.parameters.length > 0 && (
         <>
           <h3 className="font-semibold">Parameters</h3>
@@ -231,6 +236,12 @@ function Body({ doc, operation }: { doc: Obj; operation: Operation }) {
         <div key={response.status}>
           <p>
             <code className="font-mono font-semibold">{response.status}</code> <Inline text={response.description} />
+            {response.codes.length > 0 && (
+              <span className="text-ink-3">
+                {' '}
+                Code: <Inline text={response.codes.map((code) => `\`${code}\``).join(', ')} />
+              </span>
+            )}
           </p>
           {response.contents.map((content) => (
             <Schema key={content.media} doc={doc} content={content} />
@@ -249,6 +260,15 @@ function Schema({ doc, content }: { doc: Obj; content: Content }) {
         <code className="font-mono">{content.media}</code> {view.type}
       </p>
       <Members view={view} />
+      {content.example && (
+        <pre
+          className="mt-2 overflow-x-auto rounded bg-code p-2 font-mono text-[12px]"
+          tabIndex={0}
+          aria-label="Example"
+        >
+          {content.example}
+        </pre>
+      )}
     </div>
   );
 }

@@ -88,6 +88,20 @@ test('responses are in order, references resolved', () => {
   assert.equal(contents(doc, { $ref: '#/components/responses/Ok' })[0].media, 'application/json');
 });
 
+test('examples, codes and classes are shown as they are', () => {
+  const told = { 'x-auth-classes': { ws: 'The workspace itself.' }, ...doc };
+  assert.equal(groups(told)[1].operations[0].who, 'The workspace itself.');
+  const json = { content: { 'application/json': { schema: {}, example: { a: [1] } } } };
+  const text = { content: { 'text/plain': { example: 'a 1' }, 'text/html': {} } };
+  assert.equal(contents(doc, json)[0].example, '{\n  "a": [\n    1\n  ]\n}');
+  assert.deepEqual(
+    contents(doc, text).map((each) => each.example),
+    ['a 1', ''],
+  );
+  const [refused] = responses(doc, { responses: { 507: { description: 'full', 'x-error-codes': ['disk_full'] } } });
+  assert.deepEqual(refused.codes, ['disk_full']);
+});
+
 test('schemas in words', () => {
   const node = describeSchema(doc, ref('Node'));
   assert.deepEqual(

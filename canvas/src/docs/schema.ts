@@ -14,6 +14,8 @@ export interface Operation {
   description: string;
   /** Who may call it. */
   authClass: string;
+  /** The same in words. */
+  who: string;
   deprecated: boolean;
   parameters: Obj[];
   raw: Obj;
@@ -70,6 +72,7 @@ function operationOf(doc: Obj, path: string, method: string, item: Obj, raw: Obj
     summary: str(raw.summary),
     description: str(raw.description),
     authClass,
+    who: str(obj(doc['x-auth-classes'])[authClass]),
     deprecated: raw.deprecated === true,
     parameters: [...shared, ...own],
     raw,
@@ -104,6 +107,8 @@ function refName(node: unknown): string {
 export interface Content {
   media: string;
   schema: unknown;
+  /** An example as it is sent, "" when there is none. */
+  example: string;
 }
 
 /** Media types and schemas of a request body or a response. */
@@ -111,11 +116,21 @@ export function contents(doc: Obj, node: unknown): Content[] {
   return Object.entries(obj(resolve(doc, node).content)).map(([media, content]) => ({
     media,
     schema: obj(content).schema,
+    example: shown(obj(content).example),
   }));
 }
 
+/** Text as it is, anything else as JSON. */
+function shown(example: unknown): string {
+  if (example === undefined) return '';
+  return typeof example === 'string' ? example : JSON.stringify(example, null, 2);
+}
+
 /** Responses by status, ascending, `default` last. */
-export function responses(doc: Obj, operation: Obj): { status: string; description: string; contents: Content[] }[] {
+export function responses(
+  doc: Obj,
+  operation: Obj,
+): { status: string; description: string; codes: string[]; contents: Content[] }[] {
   return Object.entries(obj(operation.responses))
     .sort(
       ([a], [b]) => Number(a === 'default') - Number(b === 'default') || a.localeCompare(b, 'en', { numeric: true }),
@@ -123,6 +138,7 @@ export function responses(doc: Obj, operation: Obj): { status: string; descripti
     .map(([status, response]) => ({
       status,
       description: str(resolve(doc, response).description),
+      codes: list(resolve(doc, response)['x-error-codes']).map(str),
       contents: contents(doc, response),
     }));
 }

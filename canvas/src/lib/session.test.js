@@ -29,7 +29,7 @@ test('refusals are told apart from an unreachable server', () => {
   assert.match(loginFailure(new ApiError('x', { status: 429, retryAfter: 9 })), /9 s/);
   assert.match(loginFailure(new ApiError('db down', { status: 503 })), /db down/);
   // SEC-202: a page under an address the server was not told of.
-  assert.match(loginFailure(new ApiError('x', { status: 403 })), /EXTERNAL_PLATFORM_URL.*CORS_ORIGINS/);
+  assert.match(loginFailure(new ApiError('x', { status: 403 })), /MOLECULE_PUBLIC_URL.*CORS_ORIGINS/);
   for (const status of [400, 404, 413]) {
     const told = loginFailure(new ApiError('request body too large', { status }));
     assert.match(told, /was not used\. Request body too large\./, `${status}`);

@@ -28,7 +28,7 @@ export function loginFailure(error: ApiError): string {
   }
   if (error.status >= 500) return `The server could not check the code (${error.message}). Try again shortly.`;
   if (error.status === 403) {
-    return 'The server does not know this page’s address as its own, so the code was not used. Open the address it printed, or set EXTERNAL_PLATFORM_URL (or list the address in CORS_ORIGINS) and restart it.';
+    return 'The server does not know this page’s address as its own, so the code was not used. Open the address it printed, or set MOLECULE_PUBLIC_URL (or list the address in CORS_ORIGINS) and restart it.';
   }
   if (error.status !== 401) return `The code was not used. ${explain(error)}`;
   return 'This code was used already or has expired. A code works once, for 10 minutes. Print a fresh link with “molecule login”.';

@@ -15,7 +15,7 @@ use molecule_core::{DeliveryMode, WorkspaceId};
 use molecule_platform::messaging::{Delivered, FrameStream, Message, ReaderTooSlow};
 use molecule_wire::{
     ErrorBody,
-    a2a::{A2aUnavailable, PollQueued, UPSTREAM_STATUS_HEADER},
+    a2a::{A2aAnswer, A2aRequest, A2aUnavailable, PollQueued, UPSTREAM_STATUS_HEADER},
 };
 
 use crate::{
@@ -41,12 +41,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         ("X-Timeout" = Option<u64>, Header, description = "Seconds the caller waits; 0 is no limit."),
         ("traceparent" = Option<String>, Header, description = "W3C trace context to continue; the agent is told of it."),
     ),
-    request_body(content = serde_json::Value, description = "A JSON-RPC request."),
+    request_body(content = A2aRequest, description = "A JSON-RPC request."),
     responses(
         (
             status = 200,
             description = "The agent's answer; or `PollQueued`: the message waits in the feed of a polling agent.",
-            content((serde_json::Value = "application/json"), (String = "text/event-stream")),
+            content((A2aAnswer = "application/json"), (String = "text/event-stream")),
         ),
         (status = 400, description = "Not a JSON-RPC request, or a message without parts.", body = ErrorBody),
         (status = 402, description = "The target's budget is used up.", body = ErrorBody),

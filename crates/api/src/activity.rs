@@ -15,6 +15,7 @@ use molecule_platform::activity::FeedError;
 use molecule_wire::{
     ErrorBody, StatusBody,
     activity::{ActivityRow, Notify, ReportActivity},
+    words::ActivitySource,
 };
 
 use crate::{
@@ -32,12 +33,12 @@ use crate::{
     params(
         ("id" = WorkspaceId, Path, description = "Whose feed."),
         ("type" = Option<String>, Query, description = "Exact kind."),
-        ("source" = Option<String>, Query, description = "`canvas` (people) or `agent`."),
+        ("source" = Option<ActivitySource>, Query, description = "Only messages of people, or only of agents."),
         ("peer_id" = Option<WorkspaceId>, Query, description = "From or to this workspace."),
-        ("since_secs" = Option<u32>, Query, description = "Not older, seconds; at most 2592000."),
-        ("before_ts" = Option<String>, Query, description = "Strictly before, RFC 3339."),
+        ("since_secs" = Option<i64>, Query, minimum = 1, description = "Not older, seconds; more than 2592000 counts as that."),
+        ("before_ts" = Option<Timestamp>, Query, description = "Strictly before, RFC 3339."),
         ("since_id" = Option<ActivityId>, Query, description = "Strictly after that row, oldest first."),
-        ("limit" = Option<u32>, Query, description = "At most so many; default 100, highest 500."),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many; default 100, more than 500 counts as that."),
     ),
     responses(
         (status = 200, description = "Rows.", body = Vec<ActivityRow>),

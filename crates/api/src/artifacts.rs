@@ -2,13 +2,13 @@
 //! for it, and are told so.
 
 use http::StatusCode;
-use molecule_wire::ErrorBody;
+use molecule_wire::{ErrorBody, words::ErrorCode};
 
 use crate::error::ApiError;
 
 fn not_built() -> ApiError {
     let text = "artifacts need an account with a third party and are not part of this platform";
-    ApiError::new(StatusCode::NOT_IMPLEMENTED, text).code("not_implemented")
+    ApiError::new(StatusCode::NOT_IMPLEMENTED, text).code(ErrorCode::NotImplemented)
 }
 
 /// The repository linked to a workspace; not built.

@@ -10,6 +10,7 @@ use molecule_platform::credentials::Principal;
 use molecule_wire::{
     ErrorBody, StatusBody,
     auth::{BuyTicket, LoggedIn, Login, LoginCode, Ticket, TicketPurpose},
+    words::ErrorCode,
 };
 
 use crate::{
@@ -33,7 +34,7 @@ pub(crate) async fn login(
     State(state): State<ApiState>,
     Json(Login { code }): Json<Login>,
 ) -> Result<Answer<LoggedIn>, ApiError> {
-    let refused = || ApiError::unauthorized("login code is invalid or expired").code("invalid_code");
+    let refused = || ApiError::unauthorized("login code is invalid or expired").code(ErrorCode::InvalidCode);
     state.codes().logins.redeem(&code).map_err(|_| refused())?;
     let begun = state.platform().credentials.begin_session().await;
     let (token, expires_at) = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;

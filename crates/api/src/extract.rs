@@ -328,7 +328,7 @@ impl FromRequestParts<ApiState> for BaseUrl {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Self::Rejection> {
-        let url = match &state.platform().config.external_platform_url {
+        let url = match &state.platform().config.public_url {
             Some(configured) => configured.clone(),
             None => {
                 let peer = peer_of(&parts.extensions);

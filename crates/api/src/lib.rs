@@ -61,7 +61,7 @@ impl Api {
     #[must_use]
     pub fn new(platform: Platform, config: ApiConfig) -> Self {
         Self {
-            state: ApiState::new(platform, config, openapi::document_json()),
+            state: ApiState::new(platform, config, openapi::document_json),
         }
     }
 

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     error::ApiError,
-    extract::{Json, LastPath, Query, Who, WorkspacePath},
+    extract::{BaseUrl, Json, LastPath, Query, Who, WorkspacePath},
     state::ApiState,
 };
 
@@ -125,6 +125,7 @@ pub(crate) async fn check_access(
 pub(crate) async fn discover(
     State(state): State<ApiState>,
     headers: HeaderMap,
+    BaseUrl(base): BaseUrl,
     LastPath(target): LastPath,
 ) -> Result<Answer<Discovered>, ApiError> {
     let forbidden = || ApiError::from(molecule_platform::registry::DiscoverError::Forbidden);
@@ -133,7 +134,7 @@ pub(crate) async fn discover(
         .and_then(|header| header.to_str().ok()?.parse().ok());
     let caller = caller.ok_or_else(forbidden)?;
     let target = target.parse().map_err(|_| forbidden())?;
-    Ok(Answer(state.platform().registry.discover(caller, target).await?))
+    Ok(Answer(state.platform().registry.discover(caller, target, &base).await?))
 }
 
 /// Whom a workspace may talk to: siblings, children, parent.
@@ -151,9 +152,10 @@ pub(crate) async fn discover(
 pub(crate) async fn peers(
     State(state): State<ApiState>,
     WorkspacePath(id): WorkspacePath,
+    BaseUrl(base): BaseUrl,
     query: Query,
 ) -> Result<Answer<Vec<Peer>>, ApiError> {
-    let peers = state.platform().registry.peers(id, query.get("q")).await?;
+    let peers = state.platform().registry.peers(id, query.get("q"), &base).await?;
     let peers = peers.into_iter().map(|row| Peer {
         id: row.id,
         name: row.name,

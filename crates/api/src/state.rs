@@ -43,7 +43,7 @@ struct Inner {
     limits: Limits,
     codes: Codes,
     metrics: Arc<HttpMetrics>,
-    openapi: Bytes,
+    openapi: fn() -> Bytes,
     serving: Serving,
     readiness: Readiness,
 }
@@ -57,9 +57,9 @@ impl std::fmt::Debug for ApiState {
 }
 
 impl ApiState {
-    /// `openapi` is the description of the API, as JSON.
-    pub(crate) fn new(platform: Platform, config: ApiConfig, openapi: impl Into<Bytes>) -> Self {
-        let external = platform.config.external_platform_url.as_deref();
+    /// `openapi` makes the description of the API, as JSON.
+    pub(crate) fn new(platform: Platform, config: ApiConfig, openapi: fn() -> Bytes) -> Self {
+        let external = platform.config.public_url.as_deref();
         let inner = Inner {
             limits: Limits::new(platform.config.auth, external, &config),
             codes: Codes {
@@ -67,7 +67,7 @@ impl ApiState {
                 tickets: tickets::tickets(),
             },
             metrics: Arc::default(),
-            openapi: openapi.into(),
+            openapi,
             serving: Serving::default(),
             readiness: Readiness::default(),
             platform,
@@ -102,7 +102,7 @@ impl ApiState {
 
     /// The description of the API, as JSON.
     pub(crate) fn openapi(&self) -> Bytes {
-        self.inner.openapi.clone()
+        (self.inner.openapi)()
     }
 
     pub(crate) fn readiness(&self) -> &Readiness {

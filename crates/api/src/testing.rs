@@ -23,7 +23,7 @@ pub(crate) async fn state() -> (ApiState, TestDatabase) {
         allowlist: Allowlist::fallback(),
     });
     (
-        ApiState::new(platform.await.unwrap(), ApiConfig::default(), "{}"),
+        ApiState::new(platform.await.unwrap(), ApiConfig::default(), bytes::Bytes::new),
         database,
     )
 }

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::{
     error::ApiError,
-    extract::{LastPath, Lenient, Live, Peer, Query, Who, WorkspacePath},
+    extract::{LastPath, Live, Optional, Peer, Query, Who, WorkspacePath},
     limits::{Allowance, address_key},
     state::ApiState,
 };
@@ -33,9 +33,9 @@ const LISTED_MAX: u64 = 200;
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct TestToken {
     /// The token.
-    auth_token: String,
+    pub(crate) auth_token: String,
     /// Whose token it is.
-    workspace_id: WorkspaceId,
+    pub(crate) workspace_id: WorkspaceId,
 }
 
 fn not_found() -> ApiError {
@@ -47,7 +47,7 @@ fn not_found() -> ApiError {
     get, path = "/workspaces/{id}/tokens", operation_id = "list_tokens", tag = "tokens",
     params(
         ("id" = WorkspaceId, Path, description = "The workspace."),
-        ("limit" = Option<u32>, Query, description = "1 to 200; default 50."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "At most so many; default 50, which anything else counts as."),
         ("offset" = Option<u32>, Query, description = "Tokens to leave out; default 0."),
     ),
     responses((status = 200, description = "Tokens, without their text.", body = TokenList))
@@ -188,14 +188,14 @@ pub(crate) async fn list_org(State(state): State<ApiState>) -> Result<Answer<Org
     request_body(content = Option<MintOrgToken>),
     responses(
         (status = 200, description = "The token, shown once.", body = MintedOrgToken),
-        (status = 400, description = "The name is too long.", body = ErrorBody),
+        (status = 400, description = "The name is too long, or the body is none; nothing was minted.", body = ErrorBody),
     )
 )]
 pub(crate) async fn mint_org(
     State(state): State<ApiState>,
     Who(identity): Who,
     Peer(peer): Peer,
-    Lenient(request): Lenient<MintOrgToken>,
+    Optional(request): Optional<MintOrgToken>,
 ) -> Result<Answer<MintedOrgToken>, ApiError> {
     let name = request.name.filter(|name| !name.is_empty());
     if name

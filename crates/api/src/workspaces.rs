@@ -284,7 +284,7 @@ pub(crate) async fn wake(
     params(
         ("id" = WorkspaceId, Path, description = "The workspace."),
         ("ticket" = Option<String>, Query, description = "A single-use ticket for `logs` of this workspace."),
-        ("bytes" = Option<u32>, Query, description = "At most so many; default 65536, highest 1048576."),
+        ("bytes" = Option<i64>, Query, minimum = 1, description = "At most so many; default 65536, more than 1048576 counts as that."),
     ),
     responses(
         (status = 200, description = "Its end.", body = WorkspaceLogs),

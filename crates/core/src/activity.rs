@@ -117,14 +117,17 @@ pub enum SourceFilter {
 /// A file named in a message; bytes are never carried here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Attachment {
-    /// Where it is.
+    /// Where it is, at most 4 096 bytes of UTF-8.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, max_length = 4096)]
     pub uri: String,
-    /// What it is called.
+    /// What it is called, at most 4 096 bytes of UTF-8.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, max_length = 4096)]
     pub name: String,
-    /// Media type, if known.
+    /// Media type, if known, at most 4 096 bytes of UTF-8.
     #[serde(default, rename = "mimeType", skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 4096)]
     pub mime_type: Option<String>,
     /// Bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

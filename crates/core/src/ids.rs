@@ -33,6 +33,12 @@ macro_rules! id {
                 Self(id)
             }
 
+            /// The id with these bits, for those that are written down in code.
+            #[must_use]
+            pub const fn from_u128(bits: u128) -> Self {
+                Self(Uuid::from_u128(bits))
+            }
+
             /// The bare UUID, for storage.
             #[must_use]
             pub const fn uuid(self) -> Uuid {

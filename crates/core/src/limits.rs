@@ -90,6 +90,8 @@ pub const TEMPLATE_FILES: usize = 200;
 pub const LIVENESS_WINDOW: Duration = Duration::from_secs(180);
 /// How often the platform looks at liveness (LIFE §15).
 pub const HEALTH_SWEEP_PERIOD: Duration = Duration::from_secs(15);
+/// How often workspaces are counted for the metrics.
+pub const CENSUS_PERIOD: Duration = Duration::from_secs(5);
 /// A server whose own work begins so late is behind: silence of others proves nothing (D34).
 pub const SERVER_BEHIND: Duration = Duration::from_secs(1);
 /// An external agent silent for longer awaits its agent again; default of `REMOTE_LIVENESS_STALE_AFTER` (LIFE-183).

@@ -164,7 +164,7 @@ impl Server {
     /// Tells where the server is and how to sign in, once that is true: the schema is checked, and what an earlier run
     /// left is settled. A service's output is a journal that many read, and no place for a login link.
     fn announce(&self, mode: Mode) {
-        let url = &self.url;
+        let url = self.platform.config.public_url.as_ref().unwrap_or(&self.url);
         let login = (mode == Mode::Up && !self.open).then(|| self.api.issue_login_url(url));
         output::line(&match login.flatten() {
             Some(login) => format!("Molecule is running. Sign in: {login}"),

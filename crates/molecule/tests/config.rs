@@ -400,6 +400,32 @@ fn the_example_is_complete_and_good() {
     }
 }
 
+// D28
+#[test]
+fn the_public_address_has_an_older_name() {
+    let read = |env: &[(&'static str, &'static str)]| {
+        let loaded = load(&Sources::of(
+            Flags::default(),
+            env.iter().copied().chain([("HOME", "/home/u")]),
+        ))
+        .unwrap();
+        let entry = loaded.entries.iter().find(|entry| entry.key == "public_url").unwrap();
+        (
+            loaded.config.public_url.as_ref().map(ToString::to_string),
+            entry.origin.clone(),
+        )
+    };
+    let old = ("EXTERNAL_PLATFORM_URL", "https://old.example/sub");
+    let new = ("MOLECULE_PUBLIC_URL", "https://new.example/sub");
+    assert_eq!(read(&[]), (None, "default".to_owned()));
+    assert_eq!(read(&[old]), (Some(old.1.to_owned()), old.0.to_owned()));
+    assert_eq!(read(&[old, new]), (Some(new.1.to_owned()), new.0.to_owned()));
+    let file = "external_platform_url = \"https://old.example/sub\"";
+    let sources = Sources::of(Flags::default(), [("HOME", "/home/u")]).with_file_text(Path::new("/m.toml"), file);
+    let loaded = load(&sources).unwrap();
+    assert_eq!(loaded.config.public_url.unwrap().as_str(), "https://old.example/sub");
+}
+
 #[test]
 fn the_manual_lists_every_setting() {
     let manual = include_str!("../../../docs/configuration.md");

@@ -25,7 +25,7 @@ pub struct Config {
     /// Where agents find the platform.
     pub platform_url: String,
     /// Base URL in what external agents are told; else derived from the request (LIFE-79).
-    pub external_platform_url: Option<String>,
+    pub public_url: Option<String>,
     /// Relaxations of the agent-URL guard (SEC-170, A2A-62).
     pub netguard: netguard::Policy,
     /// `MOLECULE_ENV` is `prod` or `production`.
@@ -64,7 +64,7 @@ impl Default for Config {
             auth: AuthMode::Required,
             admin_token: SecretString::default(),
             platform_url: "http://127.0.0.1:8080".to_owned(),
-            external_platform_url: None,
+            public_url: None,
             netguard: netguard::Policy::default(),
             production: false,
             workspace_dir: None,

@@ -4,8 +4,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use molecule_core::limits;
-use molecule_store::{DbError, StoreError, Trim, WalTrimmer, activity::ActivityWriter};
+use molecule_core::{WorkspaceStatus, limits};
+use molecule_store::{DbError, Store, StoreError, Trim, WalTrimmer, activity::ActivityWriter};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -14,6 +14,7 @@ use crate::{
     activity::ActivityLog,
     events::{Broadcaster, HeartbeatRelay},
     messaging::Messenger,
+    numbers,
     provisioning::{Dozed, Provisioner},
     registry::{Registry, Swept, Watch},
     supervise::{Job, Supervisor},
@@ -46,6 +47,7 @@ impl Platform {
             period: self.config.activity_cleanup,
         });
         self.supervisor.job(WriterCheck(self.writer.clone()));
+        self.supervisor.job(Census(self.store.clone()));
         if let Some(trimmer) = WalTrimmer::of(self.store.db()) {
             self.supervisor.job(LogTrim(trimmer));
         }
@@ -145,6 +147,40 @@ impl Job for WriterCheck {
 
     async fn activate(&mut self, _: &mut Nothing) -> Result<(), StoreError> {
         self.0.check()
+    }
+}
+
+/// Counts workspaces for those who watch numbers.
+struct Census(Store);
+
+#[derive(Default, Serialize)]
+struct Counted {
+    workspaces: u64,
+}
+
+impl Job for Census {
+    const NAME: &'static str = "census";
+    const DESCRIPTION: &'static str = "Counts workspaces by status, for the metrics";
+    type Report = Counted;
+    type Error = StoreError;
+
+    fn period(&self) -> Duration {
+        limits::CENSUS_PERIOD
+    }
+
+    async fn activate(&mut self, report: &mut Counted) -> Result<(), StoreError> {
+        let counted = self.0.workspaces_by_status().await?;
+        for status in WorkspaceStatus::ALL {
+            // Rows of removed ones are kept for their history; they are no workspaces any more.
+            if status == WorkspaceStatus::Removed {
+                continue;
+            }
+            let number = counted.get(&status).copied().unwrap_or_default();
+            report.workspaces += number;
+            // Exact up to 2^53.
+            metrics::gauge!(numbers::WORKSPACES, "status" => status.as_str()).set(number as f64);
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,7 @@ mod jobs;
 mod kept;
 pub mod lifecycle;
 pub mod messaging;
+pub mod numbers;
 pub mod orgs;
 mod platform;
 pub mod provisioning;

@@ -42,7 +42,7 @@ pub enum InvalidFiles {
     /// No name.
     #[error("name is missing")]
     NoName,
-    /// A name whose directory would have too long a name.
+    /// A name that is too long, or whose directory would have too long a one.
     #[error("name must be at most {DIRECTORY_BYTES} characters")]
     LongName,
     /// No file.
@@ -162,7 +162,7 @@ fn checked<'a>(name: &str, files: &'a BTreeMap<String, String>) -> Result<(Strin
         return Err(InvalidFiles::NoFiles);
     }
     let id = directory_name(name);
-    if id.len() > DIRECTORY_BYTES {
+    if name.chars().count() > DIRECTORY_BYTES || id.len() > DIRECTORY_BYTES {
         return Err(InvalidFiles::LongName);
     }
     let mut plain = Files::new();

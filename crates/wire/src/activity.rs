@@ -8,7 +8,7 @@ use molecule_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{patch::null_is_default, registry::Raw};
+use crate::{patch::objects, registry::Raw, words::ReportedActivityType};
 
 /// One row of `GET /workspaces/:id/activity` (ACT §1.2).
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -18,7 +18,7 @@ pub struct ActivityRow {
     /// Whose feed it belongs to.
     pub workspace_id: WorkspaceId,
     /// Kind.
-    #[schema(value_type = String)]
+    #[schema(value_type = ActivityType)]
     pub activity_type: Word<ActivityType>,
     /// Who began it; null means a person on the canvas or the system.
     pub source_id: Option<WorkspaceId>,
@@ -39,69 +39,73 @@ pub struct ActivityRow {
     pub created_at: Timestamp,
     /// What was asked, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub request_body: Option<Raw>,
     /// What was answered, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub response_body: Option<Raw>,
     /// Tools the agent used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub tool_trace: Option<Raw>,
 }
 
 /// `POST /workspaces/:id/activity` (ACT §1.4).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReportActivity {
-    /// Kind; one of the reportable ones.
+    /// Kind.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = ReportedActivityType, required = true)]
     pub activity_type: Word<ActivityType>,
-    /// Free word.
+    /// Free word, at most 255 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub method: Option<String>,
-    /// One line.
+    /// What is shown, at most 65 536 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 65536)]
     pub summary: Option<String>,
-    /// Who received it.
+    /// Who received it; what is no id is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
     /// Must be the workspace itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_id: Option<String>,
-    /// Default `ok`.
+    /// Default `ok`; at most 255 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 255)]
     pub status: Option<Word<ActivityStatus>>,
-    /// Why it failed.
+    /// Why it failed, at most 65 536 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 65536)]
     pub error_detail: Option<String>,
     /// Milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
     /// What was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub request_body: Option<Value>,
     /// What was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub response_body: Option<Value>,
     /// Stored as the request body when that is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub metadata: Option<Value>,
 }
 
 /// `POST /workspaces/:id/notify` (ACT §1.5): a message to the user.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Notify {
-    /// Required, not empty.
+    /// Its text, at most 262 144 bytes of UTF-8.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, max_length = 262144)]
     pub message: String,
     /// Files the message refers to.
-    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
-    #[schema(nullable)]
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
+    #[schema(nullable, max_items = 100)]
     pub attachments: Vec<Attachment>,
 }

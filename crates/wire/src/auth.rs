@@ -139,8 +139,9 @@ pub struct OrgTokenList {
 /// Optional body of `POST /org/tokens`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MintOrgToken {
-    /// At most 100 bytes.
+    /// At most 100 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100)]
     pub name: Option<String>,
 }
 

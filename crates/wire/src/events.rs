@@ -7,8 +7,8 @@ use serde_json::Value;
 /// One frame of `/ws` (ACT-71).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventEnvelope {
-    /// Catalogue name.
-    #[schema(value_type = String)]
+    /// What happened.
+    #[schema(value_type = EventType)]
     pub event: Word<EventType>,
     /// The subject; empty when there is none.
     pub workspace_id: String,
@@ -24,8 +24,8 @@ pub struct EventEnvelope {
 pub struct EventRow {
     /// The event.
     pub id: EventId,
-    /// Catalogue name.
-    #[schema(value_type = String)]
+    /// What happened.
+    #[schema(value_type = EventType)]
     pub event_type: Word<EventType>,
     /// The subject.
     pub workspace_id: Option<WorkspaceId>,

@@ -14,6 +14,7 @@ pub mod patch;
 pub mod registry;
 pub mod secrets;
 pub mod templates;
+pub mod words;
 pub mod workspaces;
 
 pub use patch::Patch;
@@ -27,6 +28,7 @@ pub struct ErrorBody {
     pub error: String,
     /// Stable code, where the specification leaves the body open (D11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<words::ErrorCode>)]
     pub code: Option<String>,
 }
 

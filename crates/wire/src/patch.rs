@@ -1,6 +1,11 @@
 //! A field of a PATCH: absent is not null.
 
-use serde::{Deserialize, Deserializer};
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 /// Tells "leave as it is" from "clear" (LIFE-94). Use with `#[serde(default)]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +52,54 @@ where
     D: Deserializer<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// An object, and nothing else: serde would also take a struct from an array of its members.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+/// Takes a struct from an object only, and null for none.
+///
+/// # Errors
+/// It is something else, or a member is.
+pub fn optional_object<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
+}
+
+/// Takes structs from a list of objects only, and null for an empty one.
+///
+/// # Errors
+/// It is something else, or a member is.
+pub fn objects<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let objects = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
 
 #[cfg(test)]
@@ -97,6 +150,22 @@ mod tests {
         assert_eq!(model(r#"{"model":null}"#).unwrap(), "");
         assert!(model("{}").is_err(), "what is required is not optional");
         assert!(model(r#"{"model":3}"#).is_err());
+    }
+
+    #[test]
+    fn a_struct_is_an_object() {
+        // SEC-196
+        let create = |canvas: &str| {
+            serde_json::from_str::<crate::workspaces::CreateWorkspace>(&format!(r#"{{"name":"w","canvas":{canvas}}}"#))
+        };
+        assert_eq!(create(r#"{"x":1}"#).unwrap().canvas.unwrap().x, 1.0);
+        assert!(create("null").unwrap().canvas.is_none());
+        let refused = create("[1,2]").unwrap_err().to_string();
+        assert!(refused.contains("expected an object"), "{refused}");
+        let notify = r#"{"message":"m","attachments":[["u","n"]]}"#;
+        assert!(serde_json::from_str::<crate::activity::Notify>(notify).is_err());
+        let beat = r#"{"workspace_id":"w","runtime_metadata":[]}"#;
+        assert!(serde_json::from_str::<crate::registry::Heartbeat>(beat).is_err());
     }
 
     #[test]

@@ -6,25 +6,29 @@ use molecule_core::{DeliveryMode, Word, WorkspaceId, WorkspaceStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::patch::null_is_default;
+use crate::{
+    patch::{null_is_default, optional_object},
+    words::{self, AskedDeliveryMode},
+};
 
 /// `POST /registry/register` (REG §3).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Register {
     /// The workspace; `workspace_id` is accepted as an alias.
     #[serde(alias = "workspace_id")]
+    #[schema(value_type = WorkspaceId)]
     pub id: String,
     /// The agent's card, stored verbatim.
     // Raw: nothing is to be made of it before the caller is known.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = words::agent_card)]
     pub agent_card: Raw,
     /// Where the agent listens; `""` in poll mode.
     #[serde(default, deserialize_with = "null_is_default")]
     #[schema(nullable)]
     pub url: String,
-    /// `push`, `poll` or empty.
+    /// How messages are to reach it.
     #[serde(default, deserialize_with = "null_is_default")]
-    #[schema(value_type = String, nullable)]
+    #[schema(value_type = Option<AskedDeliveryMode>)]
     pub delivery_mode: Word<DeliveryMode>,
 }
 
@@ -55,6 +59,7 @@ impl std::fmt::Debug for Registered {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Heartbeat {
     /// The workspace.
+    #[schema(value_type = WorkspaceId)]
     pub workspace_id: String,
     /// Share of failed requests since the last beat, 0…1.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -85,7 +90,11 @@ pub struct Heartbeat {
     #[schema(nullable)]
     pub runtime_state: String,
     /// What the adapter can do; absent leaves the platform's overrides as they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub runtime_metadata: Option<RuntimeMetadata>,
 }
 
@@ -123,18 +132,21 @@ impl std::fmt::Debug for HeartbeatOk {
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UpdateCard {
     /// The workspace.
+    #[schema(value_type = WorkspaceId)]
     pub workspace_id: String,
     /// The new card.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = words::agent_card)]
     pub agent_card: Raw,
 }
 
 /// `POST /registry/check-access` (REG-81).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CheckAccess {
-    /// Who wants to talk.
+    /// Who wants to talk; what is no id may nothing.
+    #[schema(min_length = 1)]
     pub caller_id: String,
     /// To whom.
+    #[schema(min_length = 1)]
     pub target_id: String,
 }
 

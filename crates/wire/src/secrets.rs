@@ -3,7 +3,10 @@
 use molecule_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::patch::null_is_default;
+use crate::{
+    patch::null_is_default,
+    words::{SecretScope, SettingSource},
+};
 
 /// One key of a secret list; values are never listed (PROV-120).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -12,7 +15,8 @@ pub struct SecretView {
     pub key: String,
     /// Always `true`.
     pub has_value: bool,
-    /// `workspace` or `global`.
+    /// Whose it is.
+    #[schema(value_type = SecretScope)]
     pub scope: String,
     /// First stored.
     pub created_at: Timestamp,
@@ -23,11 +27,13 @@ pub struct SecretView {
 /// Body of the secret writes.
 #[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SetSecret {
-    /// Name of the environment variable.
+    /// Name of the environment variable: no `=`, no line break.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, pattern = r"^[^=\x00\x0a\x0d]+$")]
     pub key: String,
-    /// The value, stored encrypted.
+    /// The value, stored encrypted. With its name it fits one variable: 131 070 bytes together.
     #[serde(default)]
+    #[schema(required = true, min_length = 1, pattern = r"^[^\x00]+$")]
     pub value: String,
 }
 
@@ -48,6 +54,7 @@ pub struct SecretChanged {
     pub key: String,
     /// `global` for global secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<SecretScope>)]
     pub scope: Option<String>,
 }
 
@@ -56,16 +63,17 @@ pub struct SecretChanged {
 pub struct ModelView {
     /// The slug, `""` for the default.
     pub model: String,
-    /// `default` or `workspace_secrets`.
+    /// Where it comes from.
+    #[schema(value_type = SettingSource)]
     pub source: String,
 }
 
 /// `PUT /workspaces/:id/model`; empty clears.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SetModel {
-    /// The slug.
+    /// The slug: one line, at most 100 bytes of UTF-8.
     #[serde(deserialize_with = "null_is_default")]
-    #[schema(nullable)]
+    #[schema(nullable, max_length = 100, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub model: String,
 }
 
@@ -74,16 +82,17 @@ pub struct SetModel {
 pub struct ProviderView {
     /// The provider, `""` for the default.
     pub provider: String,
-    /// `default` or `workspace_secrets`.
+    /// Where it comes from.
+    #[schema(value_type = SettingSource)]
     pub source: String,
 }
 
 /// `PUT /workspaces/:id/provider`; empty clears.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SetProvider {
-    /// The provider.
+    /// The provider: one line, at most 100 bytes of UTF-8.
     #[serde(deserialize_with = "null_is_default")]
-    #[schema(nullable)]
+    #[schema(nullable, max_length = 100, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub provider: String,
 }
 

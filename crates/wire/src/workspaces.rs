@@ -6,29 +6,41 @@ use molecule_core::{DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, Workspa
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Patch, patch::null_is_default};
+use crate::{
+    Patch,
+    patch::{null_is_default, optional_object},
+    words::{AskedAccess, AskedDeliveryMode},
+};
 
 /// `POST /workspaces` (LIFE §5).
 #[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CreateWorkspace {
-    /// Required, at most 255 bytes.
+    /// Any text that people can see, trimmed, at most 255 characters.
     #[serde(default)]
+    #[schema(
+        required = true,
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*[^\p{Z}\p{Cc}\p{Cf}][^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$"
+    )]
     pub name: String,
-    /// What the workspace is there for, at most 1 000 bytes.
+    /// What the workspace is there for: one line, at most 1 000 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1000, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub role: Option<String>,
     /// Workspace template, relative to the templates root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// 1–4; 0 or absent means 3.
+    /// Privilege and size class, 1 to 4; whatever else is sent counts as 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<i32>,
-    /// Model id, at most 100 bytes.
+    /// Model id: one line, at most 100 bytes of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub model: Option<String>,
-    /// Engine; empty or unknown means `claude-code`.
+    /// Engine, one of `Runtime`; empty or unknown means the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 100, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub runtime: Option<Word<Runtime>>,
     /// Nothing is provisioned; the agent connects by itself.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -37,32 +49,38 @@ pub struct CreateWorkspace {
     /// Address of an external agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// `push` or `poll`.
+    /// How messages are to reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AskedDeliveryMode>)]
     pub delivery_mode: Option<Word<DeliveryMode>>,
-    /// Host directory to mount.
+    /// Host directory to mount: absolute, without `..`, and none of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = r"^$|^/[^\x00]+$")]
     pub workspace_dir: Option<String>,
-    /// `none`, `read_only` or `read_write`; the last two need `workspace_dir`.
+    /// What the agent may do in `workspace_dir`; anything but `none` needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AskedAccess>)]
     pub workspace_access: Option<Word<WorkspaceAccess>>,
-    /// Parent in the org chart.
+    /// Parent in the org chart, a workspace that is there; empty is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = r"^$|^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")]
     pub parent_id: Option<String>,
     /// Spending limit, USD cents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
     pub budget_limit: Option<i64>,
     /// Secrets stored with the workspace, in the same transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub secrets: Option<BTreeMap<String, String>>,
     /// Tasks the agent takes at once; ≤0 means 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrent_tasks: Option<i32>,
     /// Position on the canvas.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub canvas: Option<CanvasPosition>,
 }
 
@@ -189,7 +207,7 @@ pub struct WorkspaceView {
     /// Engine.
     #[schema(value_type = String)]
     pub runtime: Word<Runtime>,
-    /// `push`, `poll` or null (LIFE OP-18).
+    /// Null until it is known (LIFE OP-18).
     pub delivery_mode: Option<DeliveryMode>,
     /// Canvas position.
     pub x: f64,
@@ -240,33 +258,33 @@ pub struct WorkspaceState {
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[schema(as = UpdateWorkspace)]
 pub struct UpdateWorkspace {
-    /// New name.
+    /// New name: any text that people can see, trimmed, at most 255 characters.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*[^\p{Z}\p{Cc}\p{Cf}][^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$")]
     pub name: Patch<String>,
-    /// New role; null clears.
+    /// New role: one line, at most 1 000 bytes of UTF-8; null clears.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 1000, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub role: Patch<String>,
     /// New tier. Admin only (D4).
     #[serde(default)]
-    #[schema(value_type = Option<i32>)]
+    #[schema(value_type = i32)]
     pub tier: Patch<i32>,
     /// New parent; null makes a root. Admin only (D4).
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<WorkspaceId>)]
     pub parent_id: Patch<String>,
     /// New runtime, used from the next start on; it cannot become `external` or cease to be. Admin only (D4).
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, max_length = 100, pattern = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*$")]
     pub runtime: Patch<Word<Runtime>>,
     /// New mounted directory; null or "" clears. Admin only (D4).
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = r"^$|^/[^\x00]+$")]
     pub workspace_dir: Patch<String>,
     /// New access to it. Admin only (D4).
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = WorkspaceAccess)]
     pub workspace_access: Patch<Word<WorkspaceAccess>>,
     /// Idle minutes until hibernation; null or ≤0 is off. Admin only (D4).
     #[serde(default)]
@@ -274,19 +292,19 @@ pub struct UpdateWorkspace {
     pub hibernation_idle_minutes: Patch<i32>,
     /// Tasks at once. Admin only (D4).
     #[serde(default)]
-    #[schema(value_type = Option<i32>)]
+    #[schema(value_type = i32)]
     pub max_concurrent_tasks: Patch<i32>,
     /// Folded on the canvas.
     #[serde(default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = bool)]
     pub collapsed: Patch<bool>,
     /// Canvas position; only together with `y`.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = f64)]
     pub x: Patch<f64>,
     /// Canvas position; only together with `x`.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = f64)]
     pub y: Patch<f64>,
 }
 

@@ -11,7 +11,7 @@ use molecule_platform::{
     secrets::SecretError,
     templates,
 };
-use molecule_wire::a2a::A2aUnavailable;
+use molecule_wire::{a2a::A2aUnavailable, words::ErrorCode};
 
 use super::{ApiError, Body};
 use crate::limits::Unreadable;
@@ -35,16 +35,17 @@ pub(super) fn failed(error: &(impl std::error::Error + 'static)) -> ApiError {
 impl From<Unreadable> for ApiError {
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
-            Unreadable::TooLong => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large").code("too_large"),
-            Unreadable::Broken => Self::bad_request("failed to read request body"),
-            Unreadable::TooSlow => {
-                Self::new(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive in time").code("body_too_slow")
+            Unreadable::TooLong => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request body too large").code(ErrorCode::TooLarge)
             }
+            Unreadable::Broken => Self::bad_request("failed to read request body"),
+            Unreadable::TooSlow => Self::new(StatusCode::REQUEST_TIMEOUT, "the request body did not arrive in time")
+                .code(ErrorCode::BodyTooSlow),
             Unreadable::NoMemory => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many large requests at once, retry shortly",
             )
-            .code("out_of_memory")
+            .code(ErrorCode::OutOfMemory)
             .retry_after(RETRY_MEMORY),
         }
     }
@@ -224,7 +225,7 @@ impl From<MessagingError> for ApiError {
                 .with("detail", detail),
             MessagingError::NotStored(ref cause) if molecule_platform::is_disk_full(cause) => Self::store(text, cause),
             MessagingError::NotStored(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
-                .code("not_stored")
+                .code(ErrorCode::NotStored)
                 .retry_after(RETRY_STORE),
             MessagingError::Store(cause) => Self::store(text, &cause),
         }

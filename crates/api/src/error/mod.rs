@@ -10,7 +10,7 @@ pub(crate) use map::{SecretAct, secret_error};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use molecule_wire::a2a::UPSTREAM_STATUS_HEADER;
+use molecule_wire::{a2a::UPSTREAM_STATUS_HEADER, words::ErrorCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -64,7 +64,7 @@ impl ApiError {
 
     /// What is answered when nothing fit for clients is known of a failure.
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").code("internal")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").code(ErrorCode::Internal)
     }
 
     /// 500 with the route's text; the cause goes to the log only (SEC-147). A full disk has an answer of its own,
@@ -78,7 +78,7 @@ impl ApiError {
                 StatusCode::INSUFFICIENT_STORAGE,
                 "the server has no disk space left; nothing was changed",
             )
-            .code("disk_full");
+            .code(ErrorCode::DiskFull);
         }
         tracing::error!(error = %root, answer = &*text, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -91,12 +91,12 @@ impl ApiError {
             StatusCode::SERVICE_UNAVAILABLE,
             "platform datastore unavailable — retry shortly",
         )
-        .code("platform_unavailable")
+        .code(ErrorCode::PlatformUnavailable)
     }
 
     /// A ticket that opens nothing here (D2).
     pub(crate) fn invalid_ticket() -> Self {
-        Self::unauthorized("ticket is invalid or expired").code("invalid_ticket")
+        Self::unauthorized("ticket is invalid or expired").code(ErrorCode::InvalidTicket)
     }
 
     /// SEC-205.
@@ -124,8 +124,8 @@ impl ApiError {
     }
 
     /// A stable code, where the specification leaves the body open (D11).
-    pub(crate) fn code(self, code: &'static str) -> Self {
-        self.with("code", code)
+    pub(crate) fn code(self, code: ErrorCode) -> Self {
+        self.with("code", code.as_str())
     }
 
     /// A member beside `error`.

@@ -8,6 +8,7 @@ use molecule_platform::{
         RestartError, RestoreError, ResumeError, TeamError, WakeError,
     },
 };
+use molecule_wire::words::ErrorCode;
 
 use super::{ApiError, map::failed};
 
@@ -51,7 +52,7 @@ impl From<PatchError> for ApiError {
             PatchError::BadRequest | PatchError::BadField(_) | PatchError::BadParent(_) | PatchError::RuntimeKind => {
                 Self::bad_request(error.to_string())
             }
-            PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
+            PatchError::AdminOnly(_) => Self::new(StatusCode::FORBIDDEN, error.to_string()).code(ErrorCode::AdminOnly),
             PatchError::NotFound => Self::not_found(error.to_string()),
             PatchError::Store(_) => failed(&error),
         }
@@ -106,10 +107,14 @@ impl From<HibernateError> for ApiError {
             HibernateError::Busy(tasks) => {
                 Self::new(StatusCode::CONFLICT, error.to_string()).with("active_tasks", tasks)
             }
-            HibernateError::External => Self::new(StatusCode::CONFLICT, error.to_string()).code("external_workspace"),
-            HibernateError::NotClaimed => Self::new(StatusCode::CONFLICT, error.to_string()).code("changed_meanwhile"),
+            HibernateError::External => {
+                Self::new(StatusCode::CONFLICT, error.to_string()).code(ErrorCode::ExternalWorkspace)
+            }
+            HibernateError::NotClaimed => {
+                Self::new(StatusCode::CONFLICT, error.to_string()).code(ErrorCode::ChangedMeanwhile)
+            }
             HibernateError::NotStopped => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).code("not_stopped")
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).code(ErrorCode::NotStopped)
             }
             HibernateError::Store(_) => failed(&error),
         }
@@ -165,7 +170,7 @@ impl From<AgentError> for ApiError {
     fn from(error: AgentError) -> Self {
         match error {
             AgentError::BadRequest => Self::bad_request(error.to_string()),
-            AgentError::Foreign => Self::new(StatusCode::FORBIDDEN, error.to_string()).code("admin_only"),
+            AgentError::Foreign => Self::new(StatusCode::FORBIDDEN, error.to_string()).code(ErrorCode::AdminOnly),
             AgentError::NotFound
             | AgentError::NoneToReplace
             | AgentError::NoneToRemove
@@ -182,12 +187,14 @@ impl From<LogsError> for ApiError {
         match error {
             LogsError::NotFound => Self::not_found(error.to_string()),
             LogsError::External => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).code("external_workspace")
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).code(ErrorCode::ExternalWorkspace)
             }
-            LogsError::Unsupported => Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()).code("unsupported"),
+            LogsError::Unsupported => {
+                Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string()).code(ErrorCode::Unsupported)
+            }
             LogsError::Backend(_) => {
                 tracing::warn!(%error, source = ?std::error::Error::source(&error), "backend gave no logs");
-                Self::new(StatusCode::BAD_GATEWAY, error.to_string()).code("backend_failed")
+                Self::new(StatusCode::BAD_GATEWAY, error.to_string()).code(ErrorCode::BackendFailed)
             }
             LogsError::Store(_) => failed(&error),
         }

@@ -16,7 +16,7 @@ use molecule_platform::{
     credentials::{ClaimError, Identity, Principal},
     events::{Frame, Missed, Subscription},
 };
-use molecule_wire::{ErrorBody, auth::TicketPurpose, events::EventEnvelope};
+use molecule_wire::{ErrorBody, auth::TicketPurpose, events::EventEnvelope, words::ErrorCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -82,9 +82,10 @@ pub(crate) async fn open(
     // What is no socket must not use a ticket up.
     let upgrade = upgrade.map_err(|rejection| match rejection {
         WebSocketUpgradeRejection::ConnectionNotUpgradable(_) => {
-            ApiError::new(StatusCode::UPGRADE_REQUIRED, "the connection cannot be upgraded").code("not_upgradable")
+            ApiError::new(StatusCode::UPGRADE_REQUIRED, "the connection cannot be upgraded")
+                .code(ErrorCode::NotUpgradable)
         }
-        _ => ApiError::bad_request("not a WebSocket request").code("not_a_websocket"),
+        _ => ApiError::bad_request("not a WebSocket request").code(ErrorCode::NotAWebsocket),
     })?;
     // Before the ticket is used up: it opens a socket as soon as another one is closed.
     let seat = state.limits().seats.take(Holder::of(&identity, peer)).ok_or_else(|| {
@@ -92,7 +93,7 @@ pub(crate) async fn open(
             StatusCode::TOO_MANY_REQUESTS,
             "too many open sockets for one credential",
         )
-        .code("too_many_sockets")
+        .code(ErrorCode::TooManySockets)
     })?;
     let (listener, bearer) = admit(&state, &identity, &query, &headers).await?;
     let session = Session {

@@ -57,6 +57,9 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
             () = &mut shutdown => break,
             _ = upkeep.tick() => {
                 state.metrics().upkeep();
+                if let Some(services) = &state.config().metrics {
+                    services.run_upkeep();
+                }
                 continue;
             }
             accepted = listener.accept() => accepted,

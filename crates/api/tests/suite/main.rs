@@ -4,6 +4,7 @@
 
 mod classes;
 mod common;
+mod described;
 mod hardening;
 mod lifecycle;
 mod messages;

@@ -8,6 +8,56 @@ use crate::common::*;
 const UNKNOWN: &str = "6fa459ea-ee8a-4ca4-894e-db77e160355e";
 
 both_engines! {
+    // D28
+    async fn addresses_begin_with_the_public_one(url: String) {
+        let options = Options::default();
+        let server = Server::with(
+            &url,
+            Options {
+                config: molecule_platform::Config {
+                    public_url: Some("https://m.example/team/molecule".to_owned()),
+                    ..options.config
+                },
+                ..options
+            },
+        )
+        .await;
+        // Whatever a peer says that nobody trusts.
+        let told = |call: Call| {
+            call.header("host", "inside.example")
+                .header("x-forwarded-host", "evil.example")
+                .header("x-forwarded-prefix", "/evil")
+                .header("forwarded", "host=evil.example")
+        };
+        let base = "https://m.example/team/molecule";
+        let create = server
+            .post("/workspaces", &json!({ "name": "a", "external": true }))
+            .bearer(ADMIN);
+        let created = told(create).send().await.expect(201);
+        let connection = &created["connection"];
+        assert_eq!(connection["platform_url"], base);
+        assert_eq!(connection["registry_endpoint"], format!("{base}/registry/register"));
+        assert!(connection["python_snippet"].as_str().unwrap().contains(base));
+        let code = told(server.post("/auth/login-codes", &json!({})).bearer(ADMIN))
+            .send()
+            .await
+            .expect(201);
+        let login = code["login_url"].as_str().unwrap();
+        assert!(login.starts_with("https://m.example/team/molecule/#code="), "{login}");
+        let asker = server.workspace("asker", None).await;
+        let other = server.workspace("other", None).await;
+        let discover = server
+            .get(format!("/registry/discover/{}", other.id))
+            .bearer(&asker.token)
+            .header("x-workspace-id", asker.id.to_string());
+        let found = told(discover).send().await.expect(200);
+        assert_eq!(found["url"], format!("{base}/workspaces/{}/a2a", other.id));
+        let peers = told(server.get(format!("/registry/{}/peers", asker.id)).bearer(&asker.token));
+        for peer in peers.send().await.expect(200).as_array().unwrap() {
+            assert!(peer["url"].as_str().unwrap().starts_with(base), "{peer}");
+        }
+    }
+
     // LIFE-74, LIFE-77, LIFE-79, LIFE-86
     async fn create_read_list(url: String) {
         let server = Server::new(&url).await;

@@ -200,6 +200,11 @@ impl<'a> Reader<'a> {
         if let Some(text) = self.sources.variable(setting.env) {
             return Some(raw(text, Origin::Env(setting.env)));
         }
+        if let Some((_, old)) = setting.old
+            && let Some(text) = self.sources.variable(old)
+        {
+            return Some(raw(text, Origin::Env(old)));
+        }
         let file = self.sources.file.as_ref()?;
         let (text, line) = file.get(setting.key)?;
         Some(raw(text, Origin::File(file.path().to_owned(), line)))

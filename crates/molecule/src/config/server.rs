@@ -117,7 +117,7 @@ pub struct ServerConfig {
     /// This server as workspaces see it.
     pub platform_url: Option<Url>,
     /// This server as agents elsewhere see it.
-    pub external_platform_url: Option<Url>,
+    pub public_url: Option<Url>,
     /// Workspace templates on disk.
     pub configs_dir: Option<PathBuf>,
     /// Runtime allowlist.
@@ -275,7 +275,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         saas: saas(&mut read, org_id.is_some()),
         org_id,
         platform_url: read.optional(&s::PLATFORM_URL, parse::http_url),
-        external_platform_url: read.optional(&s::EXTERNAL_PLATFORM_URL, parse::http_url),
+        public_url: read.optional(&s::PUBLIC_URL, parse::http_url),
         configs_dir: read.path(&s::CONFIGS_DIR),
         manifest_path: read.path(&s::MANIFEST_PATH),
         workspace_dir: read.path(&s::WORKSPACE_DIR),

@@ -30,6 +30,8 @@ pub struct Setting {
     pub key: &'static str,
     /// Its environment variable.
     pub env: &'static str,
+    /// What it was called in `molecule.toml` and in the environment of older versions.
+    pub old: Option<(&'static str, &'static str)>,
     /// Whether `up` and `server` take it as a flag: the key with dashes.
     pub flag: bool,
     /// Form of its value.
@@ -48,6 +50,7 @@ impl Setting {
         Self {
             key,
             env,
+            old: None,
             flag: false,
             kind,
             lenient: false,
@@ -58,6 +61,11 @@ impl Setting {
 
     const fn flag(mut self) -> Self {
         self.flag = true;
+        self
+    }
+
+    const fn was(mut self, key: &'static str, env: &'static str) -> Self {
+        self.old = Some((key, env));
         self
     }
 
@@ -135,8 +143,8 @@ settings! {
     ORG_ID = Setting::new("org_id", "MOLECULE_ORG_ID", Text, "", "Tenant id; selects the control-plane backend");
     /// Address given to workspaces.
     PLATFORM_URL = Setting::new("platform_url", "PLATFORM_URL", Url, "", "Address of this server as workspaces see it; unset, it follows the backend");
-    /// Address in snippets.
-    EXTERNAL_PLATFORM_URL = Setting::new("external_platform_url", "EXTERNAL_PLATFORM_URL", Url, "", "Address of this server as agents elsewhere see it; unset, it follows the request");
+    /// Address that is handed out (D28).
+    PUBLIC_URL = Setting::new("public_url", "MOLECULE_PUBLIC_URL", Url, "", "Address of this server as browsers and agents elsewhere see it, with the path below which a proxy serves it: login links, connection blocks and addresses of agents begin with it; unset, it follows the request (EXTERNAL_PLATFORM_URL is its old name)").was("external_platform_url", "EXTERNAL_PLATFORM_URL");
     /// Workspace templates.
     CONFIGS_DIR = Setting::new("configs_dir", "CONFIGS_DIR", Path, "", "Directory of workspace templates, beside those that ship in the binary; org templates are in `orgs` below it, or in `org-templates` beside it");
     /// Runtime allowlist.
@@ -219,7 +227,15 @@ pub static PROVIDER_KEYS: &[&Setting] = &[
 /// The setting with this key.
 #[must_use]
 pub fn by_key(key: &str) -> Option<&'static Setting> {
-    ALL.iter().copied().find(|setting| setting.key == key)
+    let is = |setting: &&Setting| setting.key == key || setting.old.is_some_and(|(old, _)| old == key);
+    ALL.iter().copied().find(is)
+}
+
+/// The setting that this variable sets.
+#[must_use]
+pub fn by_env(name: &str) -> Option<&'static Setting> {
+    let is = |setting: &&Setting| setting.env == name || setting.old.is_some_and(|(_, old)| old == name);
+    ALL.iter().copied().find(is)
 }
 
 /// The key that was probably meant by an unknown one.

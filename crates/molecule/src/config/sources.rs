@@ -47,7 +47,7 @@ impl Sources {
                 Ok(value) => {
                     variables.insert(name, value);
                 }
-                Err(_) if settings::ALL.iter().any(|setting| setting.env == name) => {
+                Err(_) if settings::by_env(&name).is_some() => {
                     problems.push(Problem::new(name, "the value is not UTF-8".to_owned()));
                 }
                 Err(_) => {}

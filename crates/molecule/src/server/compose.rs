@@ -3,12 +3,12 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use molecule_agent::preflight::AVAILABLE;
 use molecule_api::{Api, ApiConfig, Rates};
 use molecule_backends::Backend;
 use molecule_core::{Runtime, limits, netguard};
-use molecule_platform::{AuthMode, Config, Platform, Setup, secrets::Keyring};
+use molecule_platform::{AuthMode, Config, Platform, Setup, numbers, secrets::Keyring};
 use molecule_store::{ExclusiveLock, Store};
 use molecule_templates::{load_allowlist, manifest_candidates, materialise_embedded};
 use molecule_wire::ops::ServerInfo;
@@ -96,7 +96,7 @@ fn platform_config(config: &ServerConfig, dir: &DataDir, address: SocketAddr) ->
             .platform_url
             .as_ref()
             .map_or_else(|| boot::Endpoint::of(address).url, trimmed),
-        external_platform_url: config.external_platform_url.as_ref().map(trimmed),
+        public_url: config.public_url.as_ref().map(trimmed),
         netguard: netguard::Policy {
             saas: config.saas,
             dev: config.is_development(),
@@ -135,9 +135,12 @@ fn about(config: &ServerConfig, platform: &Platform, has_backend: bool, processe
 }
 
 fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle, platform: &Platform) -> Result<ApiConfig> {
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("metrics cannot be recorded")?;
+    let mut recorder = PrometheusBuilder::new();
+    for (name, buckets) in numbers::BUCKETS {
+        recorder = recorder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?;
+    }
+    let metrics = recorder.install_recorder().context("metrics cannot be recorded")?;
+    numbers::describe();
     Ok(ApiConfig {
         rates: Rates {
             address: config.rate_limit,

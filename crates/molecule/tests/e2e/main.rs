@@ -7,6 +7,7 @@ mod crash;
 mod logs;
 mod memory;
 mod native;
+mod operations;
 mod server;
 mod shell;
 mod starter;

@@ -130,6 +130,21 @@ impl Site {
         self.serve(self.command(&[verb, "--port", "0"]))
     }
 
+    /// The same with at most so many descriptors.
+    pub(crate) fn start_with_descriptors(&self, verb: &str, most: u32) -> Server {
+        let plain = self.command(&[verb, "--port", "0"]);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")])
+            .arg(&self.program)
+            .args(plain.get_args())
+            .env_clear()
+            .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        self.serve(command)
+    }
+
     /// The same with a terminal that the server's own process has as its controlling one, as in a shell of its own.
     pub(crate) fn start_on_terminal(&self, verb: &str) -> Server {
         let plain = self.command(&[verb, "--port", "0"]);
@@ -166,14 +181,10 @@ impl Site {
             seen: Vec::new(),
             data: self.data.path().to_path_buf(),
         };
-        let line = server.line_with("Molecule is running");
-        let at = line.find("http://").unwrap();
-        server.url = line[at..]
-            .split(['#', ' ', ';', '\r'])
-            .next()
-            .unwrap()
-            .trim_end_matches('/')
-            .to_owned();
+        server.line_with("Molecule is running");
+        let endpoint = std::fs::read_to_string(self.data.path().join("server/endpoint.json")).unwrap();
+        let endpoint: Value = serde_json::from_str(&endpoint).unwrap();
+        endpoint["url"].as_str().unwrap().clone_into(&mut server.url);
         server
     }
 }

@@ -8,6 +8,7 @@ mod failure;
 mod flights;
 mod frames;
 mod memory;
+mod outcome;
 mod push;
 mod record;
 mod relay;

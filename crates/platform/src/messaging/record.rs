@@ -18,7 +18,7 @@ use molecule_store::{
 use serde_json::value::RawValue;
 
 use super::{BodyFailure, Caller, Messenger, PushFailure, call::Call, reply::Upstream};
-use crate::directory::Route;
+use crate::{directory::Route, numbers};
 
 fn millis(took: Duration) -> Option<i64> {
     i64::try_from(took.as_millis()).ok()
@@ -204,8 +204,7 @@ impl Messenger {
 /// Counts a call that has ended, by how.
 fn tally(outcome: &'static str, took: Duration) {
     metrics::counter!("molecule_a2a_calls_total", "outcome" => outcome).increment(1);
-    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    metrics::counter!("molecule_a2a_call_milliseconds_total", "outcome" => outcome).increment(millis);
+    metrics::histogram!(numbers::CALL_SECONDS, "outcome" => outcome).record(took);
 }
 
 fn alarm(error: &StoreError) {

@@ -8,8 +8,9 @@ use molecule_core::{WorkspaceId, WorkspaceStatus};
 use super::{
     Caller, Delivered, Envelope, MessagingError, Messenger,
     call::{Call, Clocks},
+    outcome,
 };
-use crate::{directory::Route, trace};
+use crate::{directory::Route, numbers, trace};
 
 impl Messenger {
     /// Sends a message: access, budget, normalise, delivery mode, dispatch. First failure wins (A2A-1).
@@ -19,6 +20,12 @@ impl Messenger {
     /// # Errors
     /// [`MessagingError`].
     pub async fn send(&self, envelope: Envelope) -> Result<Delivered, MessagingError> {
+        let result = self.try_send(envelope).await;
+        metrics::counter!(numbers::MESSAGES, "outcome" => outcome::of(&result)).increment(1);
+        result
+    }
+
+    async fn try_send(&self, envelope: Envelope) -> Result<Delivered, MessagingError> {
         let Envelope { target, caller, .. } = envelope;
         self.check_access(caller, target).await?;
         let route = self.inner.directory.route(target).await?;

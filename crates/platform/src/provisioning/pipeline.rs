@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Provisioner, StartFailure, StartFiles, StartPlan, slots::Slot};
-use crate::{credentials::InboundError, secrets::SecretError, supervise::panic_text};
+use crate::{credentials::InboundError, numbers, secrets::SecretError, supervise::panic_text};
 
 /// How long a registration waits for the start that led to it.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
@@ -409,8 +409,7 @@ impl Outcome {
 /// Counts a start that has ended, by how; the time it waited for its turn is part of it.
 pub(super) fn tally(outcome: &'static str, took: Duration) {
     metrics::counter!("molecule_starts_total", "outcome" => outcome).increment(1);
-    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    metrics::counter!("molecule_start_milliseconds_total", "outcome" => outcome).increment(millis);
+    metrics::histogram!(numbers::START_SECONDS, "outcome" => outcome).record(took);
 }
 
 /// Names in the in-memory `config.yaml` that are absent or empty (PROV-24). Template directories are not checked: their

@@ -38,11 +38,17 @@ impl Registry {
     }
 
     /// Where `caller` reaches `target` (REG-84, REG-85). Agents whose address the backend assigned accept only the
-    /// platform (D13), and poll-mode agents none at all: for them it is the platform's own address.
+    /// platform (D13), and poll-mode agents none at all: for them it is the platform's own address, which for callers
+    /// elsewhere begins with `base` (D28).
     ///
     /// # Errors
     /// [`DiscoverError`].
-    pub async fn discover(&self, caller: WorkspaceId, target: WorkspaceId) -> Result<Discovered, DiscoverError> {
+    pub async fn discover(
+        &self,
+        caller: WorkspaceId,
+        target: WorkspaceId,
+        base: &str,
+    ) -> Result<Discovered, DiscoverError> {
         if !self.inner.directory.can_communicate(caller, target).await {
             return Err(DiscoverError::Forbidden);
         }
@@ -52,10 +58,10 @@ impl Registry {
             .route(target)
             .await?
             .ok_or(DiscoverError::NotFound)?;
+        let caller = self.inner.directory.route(caller).await?;
+        let managed = caller.is_some_and(|caller| !caller.is_external());
         if is_reported(route.is_external(), &route.url, route.url_assigned) {
-            let caller = self.inner.directory.route(caller).await?;
-            let from_container =
-                self.inner.provisioner.own_network() && caller.is_some_and(|caller| !caller.is_external());
+            let from_container = self.inner.provisioner.own_network() && managed;
             let url = if from_container {
                 for_container(&route.url)
             } else {
@@ -75,16 +81,17 @@ impl Registry {
         }
         Ok(Discovered {
             id: target,
-            url: self.platform_address(target),
+            url: platform_address(self.base_for(managed, base), target),
             name: route.name.to_string(),
         })
     }
 
-    /// Siblings, children, parent (REG-86), filtered by `query` in name or role (REG-88).
+    /// Siblings, children, parent (REG-86), filtered by `query` in name or role (REG-88). Their addresses are what
+    /// [`Registry::discover`] would tell.
     ///
     /// # Errors
     /// [`DiscoverError::NotFound`] for an unknown id, or the lookup failed.
-    pub async fn peers(&self, id: WorkspaceId, query: Option<&str>) -> Result<PeerList, DiscoverError> {
+    pub async fn peers(&self, id: WorkspaceId, query: Option<&str>, base: &str) -> Result<PeerList, DiscoverError> {
         let route = self.inner.directory.route(id).await?.ok_or(DiscoverError::NotFound)?;
         let mut peers = self.inner.store.peers(id, route.parent).await?;
         if let Some(query) = query.map(str::trim).filter(|query| !query.is_empty()) {
@@ -92,39 +99,45 @@ impl Registry {
             let matches = |text: &str| text.to_lowercase().contains(&query);
             peers.retain(|peer| matches(&peer.name) || peer.role.as_deref().is_some_and(matches));
         }
+        let base = self.base_for(!route.is_external(), base);
         for peer in &mut peers {
             if let Some(pulse) = self.inner.pulses.latest(peer.id) {
                 peer.active_tasks = pulse.active_tasks;
             }
-            self.readdress(peer);
+            readdress(peer, base);
         }
         Ok(peers)
     }
 
-    /// What a peer is told of where another one is, is what [`Registry::discover`] would tell, in its card too: clients send
-    /// their own credential there.
-    fn readdress(&self, peer: &mut Workspace) {
-        let external = is_external(&peer.runtime);
-        if is_reported(external, &peer.url, peer.url_assigned) {
-            return;
-        }
-        let address = self.platform_address(peer.id);
-        if let Some(card) = &mut peer.agent_card {
-            *card = readdressed(card, &address);
-        }
-        // An agent that is not there has no address yet.
-        peer.url = if external || peer.status.is_alive() {
-            address
-        } else {
-            String::new()
-        };
+    /// Whom the platform runs reaches it at the address that its backend was given.
+    fn base_for<'a>(&'a self, managed: bool, base: &'a str) -> &'a str {
+        let own = if managed { &self.inner.config.platform_url } else { base };
+        own.trim_end_matches('/')
     }
+}
 
-    /// Where the platform takes messages for a workspace.
-    fn platform_address(&self, id: WorkspaceId) -> String {
-        let base = self.inner.config.platform_url.trim_end_matches('/');
-        format!("{base}/workspaces/{id}/a2a")
+/// What a peer is told of where another one is, is what [`Registry::discover`] would tell, in its card too: clients send
+/// their own credential there.
+fn readdress(peer: &mut Workspace, base: &str) {
+    let external = is_external(&peer.runtime);
+    if is_reported(external, &peer.url, peer.url_assigned) {
+        return;
     }
+    let address = platform_address(base, peer.id);
+    if let Some(card) = &mut peer.agent_card {
+        *card = readdressed(card, &address);
+    }
+    // An agent that is not there has no address yet.
+    peer.url = if external || peer.status.is_alive() {
+        address
+    } else {
+        String::new()
+    };
+}
+
+/// Where the platform takes messages for a workspace.
+fn platform_address(base: &str, id: WorkspaceId) -> String {
+    format!("{base}/workspaces/{id}/a2a")
 }
 
 /// Does an agent say by itself where it is? Others reach it there then, without the platform.

@@ -139,7 +139,7 @@ impl Workspaces {
         let draft = Draft::external(checked.outline, contact);
         let status = draft.status();
         self.insert(draft).await?;
-        let base = self.inner.config.external_platform_url.as_deref().unwrap_or(base_url);
+        let base = self.inner.config.public_url.as_deref().unwrap_or(base_url);
         Ok(CreatedWorkspace {
             id,
             status,

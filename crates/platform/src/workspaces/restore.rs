@@ -59,7 +59,7 @@ impl Workspaces {
         if !external {
             self.inner.provisioner.auto_restart(id);
         }
-        let base = self.inner.config.external_platform_url.as_deref().unwrap_or(base_url);
+        let base = self.inner.config.public_url.as_deref().unwrap_or(base_url);
         Ok(RestoredWorkspace {
             id,
             status: applied.to,

@@ -11,6 +11,9 @@ use secrecy::ExposeSecret;
 
 use crate::common::*;
 
+/// The base that requests were made with.
+const ASKED: &str = "https://asked.example/sub/";
+
 fn register(id: impl std::fmt::Display) -> Register {
     Register {
         id: id.to_string(),
@@ -770,7 +773,7 @@ both_engines! {
         let registry = &harness.platform.registry;
         let names = async |id, query: Option<&str>| -> Vec<String> {
             registry
-                .peers(id, query)
+                .peers(id, query, ASKED)
                 .await
                 .unwrap()
                 .into_iter()
@@ -782,7 +785,7 @@ both_engines! {
         assert_eq!(names(lead, Some(" CHI ")).await, ["Child"]);
         assert_eq!(names(lead, Some("  ")).await.len(), 3);
         assert!(matches!(
-            registry.peers(WorkspaceId::random(), None).await,
+            registry.peers(WorkspaceId::random(), None, ASKED).await,
             Err(DiscoverError::NotFound)
         ));
         for (a, b, allowed) in [
@@ -821,19 +824,35 @@ both_engines! {
                 .await;
         }
         let platform = |id| format!("http://127.0.0.1:8080/workspaces/{id}/a2a");
-        assert_eq!(registry.discover(asker, managed).await.unwrap().url, platform(managed));
-        assert_eq!(registry.discover(asker, polling).await.unwrap().url, platform(polling));
         assert_eq!(
-            registry.discover(polling, pushing).await.unwrap().url,
+            registry.discover(asker, managed, ASKED).await.unwrap().url,
+            platform(managed)
+        );
+        assert_eq!(
+            registry.discover(asker, polling, ASKED).await.unwrap().url,
+            platform(polling)
+        );
+        assert_eq!(
+            registry.discover(polling, pushing, ASKED).await.unwrap().url,
             "http://localhost:9/agent"
         );
         // The asker is not in a container: to it, the host is where the URL says.
         assert_eq!(
-            registry.discover(asker, pushing).await.unwrap().url,
+            registry.discover(asker, pushing, ASKED).await.unwrap().url,
             "http://localhost:9/agent"
         );
+        // Who runs elsewhere is told where it asked (D28).
+        let elsewhere = |id| format!("https://asked.example/sub/workspaces/{id}/a2a");
+        assert_eq!(
+            registry.discover(polling, managed, ASKED).await.unwrap().url,
+            elsewhere(managed)
+        );
+        let peers = registry.peers(polling, None, ASKED).await.unwrap();
+        let peer = peers.iter().find(|peer| peer.id == managed).unwrap();
+        assert_eq!(peer.url, elsewhere(managed));
+        assert!(peer.agent_card.as_deref().unwrap().contains(&elsewhere(managed)));
         // Peers hear the same, in the card too.
-        for peer in registry.peers(asker, None).await.unwrap() {
+        for peer in registry.peers(asker, None, ASKED).await.unwrap() {
             let card: Value = peer
                 .agent_card
                 .as_deref()
@@ -847,7 +866,7 @@ both_engines! {
                 }
             }
         }
-        let unavailable = registry.discover(asker, booting).await;
+        let unavailable = registry.discover(asker, booting, ASKED).await;
         assert!(
             matches!(
                 unavailable,
@@ -856,12 +875,12 @@ both_engines! {
             "{unavailable:?}"
         );
         for hidden in [child, WorkspaceId::random()] {
-            let refused = registry.discover(asker, hidden).await;
+            let refused = registry.discover(asker, hidden, ASKED).await;
             assert!(matches!(refused, Err(DiscoverError::Forbidden)), "{refused:?}");
         }
         let unknown = WorkspaceId::random();
         assert!(matches!(
-            registry.discover(unknown, unknown).await,
+            registry.discover(unknown, unknown, ASKED).await,
             Err(DiscoverError::NotFound)
         ));
     }
@@ -909,7 +928,7 @@ mod guard {
                     let refused = harness.ask(id, "x").await;
                     assert!(matches!(refused, Err(MessagingError::NotRoutable)), "{name}: {refused:?}");
                     let asker = harness.polling("Asker").await.0;
-                    let refused = harness.platform.registry.discover(asker, id).await;
+                    let refused = harness.platform.registry.discover(asker, id, ASKED).await;
                     assert!(matches!(refused, Err(DiscoverError::Unsafe)), "{name}: {refused:?}");
                     harness.stop().await;
                 }

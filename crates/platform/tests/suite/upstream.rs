@@ -168,7 +168,11 @@ both_engines! {
             ),
             "{long:?}"
         );
-        assert_eq!(harness.feed(id).await[0].status, "ok");
+        let row = &harness.feed(id).await[0];
+        let summary = row.summary.as_deref().unwrap();
+        // What was delivered has not failed, and its row does not say so (A2A-71).
+        assert_eq!((row.status.as_str(), summary.contains("failed")), ("ok", false), "{summary}");
+        assert_eq!(summary, "message/send → Long, its answer could not be read: agent response too long");
 
         let cut = RawAgent::new(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"res").await;
         let id = served(&harness, "Cut", &cut.url()).await;
@@ -196,7 +200,9 @@ both_engines! {
             ),
             "{broken:?}"
         );
-        assert_eq!(harness.only_row(id).await.status, "error");
+        let row = harness.only_row(id).await;
+        assert_eq!(row.status, "error");
+        assert!(row.summary.unwrap().starts_with("A2A request to Failed failed: "));
         // A length beyond the limit is not even read.
         let boast = RawAgent::new(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{").await;
         let id = served(&harness, "Boast", &boast.url()).await;

@@ -14,7 +14,7 @@ pub use retention::Pruned;
 #[cfg(test)]
 pub(crate) use retention::prune;
 pub use text::SharedText;
-pub use writer::{ActivityWriter, Durability};
+pub use writer::{ActivityWriter, Durability, WRITER_LAG};
 
 use molecule_core::{
     ActivityId, Timestamp, Word, WorkspaceId,

@@ -7,7 +7,7 @@ mod sqlite;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use molecule_db::{DbErrorKind, Engine};
@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::NewActivity;
 use crate::{Store, StoreError};
 
+/// Histogram of the time from a row's hand-over to its commit, seconds.
+pub const WRITER_LAG: &str = "molecule_activity_writer_lag_seconds";
 /// Rows that may wait to be written; beyond it `record` waits.
 const QUEUE_ROWS: usize = 4_096;
 /// Largest commit. The statement's parameters are bounded on both engines.
@@ -112,11 +114,14 @@ impl ActivityWriter {
     /// The row was not stored, or the writer has stopped.
     pub async fn record(&self, row: NewActivity, durability: Durability) -> Result<(), StoreError> {
         let (done, outcome) = oneshot::channel();
+        let handed_over = Instant::now();
         self.queue
             .send(Job { row, durability, done })
             .await
             .map_err(|_| StoreError::WriterClosed)?;
-        outcome.await.map_err(|_| StoreError::WriterClosed)?
+        let outcome = outcome.await.map_err(|_| StoreError::WriterClosed)?;
+        metrics::histogram!(WRITER_LAG).record(handed_over.elapsed());
+        outcome
     }
 
     /// Waits until everything is written and the writer has stopped, which it does when the last handle is finished or

@@ -1,12 +1,20 @@
-//! The description of the API, made from the handlers' own annotations and the table of routes.
+//! The description of the API, made from the handlers' own annotations and the table of routes: `texts` says what is
+//! for people, `codes` which errors a status may have, `examples` has one of every operation, and `exact` says what
+//! annotations cannot.
 
-use std::collections::BTreeMap;
+mod codes;
+mod exact;
+mod examples;
+mod texts;
 
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use bytes::Bytes;
 use serde_json::{Value, json};
 use utoipa::{
     OpenApi,
     openapi::{
-        HttpMethod, Ref, RefOr, Response,
+        HttpMethod, Ref, RefOr, Response, Server,
         content::ContentBuilder,
         extensions::ExtensionsBuilder,
         path::Operation,
@@ -23,10 +31,7 @@ use crate::{
 
 #[derive(OpenApi)]
 #[openapi(
-    info(
-        title = "Molecule",
-        description = "Runs organisations of AI agents. `x-auth-class` says who may call an operation.",
-    ),
+    info(title = "Molecule"),
     paths(
         pages::index,
         pages::docs,
@@ -109,7 +114,14 @@ use crate::{
         events::of_workspace,
         events::open,
     ),
-    components(schemas(molecule_wire::ErrorBody, molecule_wire::a2a::PollQueued))
+    components(schemas(
+        molecule_wire::ErrorBody,
+        molecule_wire::a2a::A2aTask,
+        molecule_wire::words::A2aMethod,
+        molecule_wire::words::ActivitySource,
+        molecule_wire::words::AskedAccess,
+        molecule_wire::words::AskedDeliveryMode,
+    ))
 )]
 struct Described;
 
@@ -141,18 +153,92 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
         "Single use, from `POST /auth/tickets`.",
     ));
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ticket));
+    document.info.description = Some(texts::introduction());
+    document.tags = Some(texts::tags());
+    let mut here = Server::new(".");
+    here.description = Some("The server that this description comes from; below a sub-path too.".to_owned());
+    document.servers = Some(vec![here]);
     document
 }
 
-/// The document as it is served.
-pub(crate) fn document_json() -> String {
+/// The document as it is served, made when it is first asked for.
+pub(crate) fn document_json() -> Bytes {
     // A document of maps, strings and numbers always serialises; an empty one would be noticed by its test.
-    serde_json::to_string(&sorted()).unwrap_or_default()
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&complete_document()).unwrap_or_default().into());
+    DOCUMENT.clone()
 }
 
-/// The document with every object's members in order, so that it is the same text in every build.
-fn sorted() -> Value {
-    in_order(serde_json::to_value(document()).unwrap_or(json!({})))
+/// The document with what is said of values, and with every object's members in order, so that it is the same text in
+/// every build.
+fn complete_document() -> Value {
+    let mut document = serde_json::to_value(document()).unwrap_or(json!({}));
+    texts::rid_of_ids(&mut document);
+    exact::say(&mut document);
+    for route in ROUTES {
+        let pointer = ["paths", &documented_path(route), &route.verb.as_str().to_lowercase()]
+            .map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1")));
+        if let Some(operation) = document.pointer_mut(&pointer.concat()) {
+            name_codes(operation, route);
+        }
+    }
+    let classes = texts::CLASSES.map(|class| (class.as_str().to_owned(), json!(texts::who(class))));
+    document["x-auth-classes"] = Value::Object(classes.into_iter().collect());
+    exemplify(&mut document);
+    in_order(document)
+}
+
+/// Puts the codes beside the statuses that may have them.
+fn name_codes(operation: &mut Value, route: &Route) {
+    let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for (status, response) in responses {
+        let codes = codes::of(route, &name, status);
+        if !codes.is_empty() {
+            response["x-error-codes"] = json!(codes);
+        }
+    }
+}
+
+/// Puts the examples where they belong.
+fn exemplify(document: &mut Value) {
+    let examples: BTreeMap<_, _> = examples::all()
+        .into_iter()
+        .map(|example| (example.operation, example))
+        .collect();
+    for operation in operations(document) {
+        for parameter in parameters(operation) {
+            if let Some(value) = parameter["name"].as_str().and_then(examples::parameter) {
+                parameter["example"] = value;
+            }
+        }
+        let Some(example) = operation["operationId"].as_str().and_then(|name| examples.get(name)) else {
+            continue;
+        };
+        if let Some(request) = &example.request {
+            operation["requestBody"]["content"]["application/json"]["example"] = request.clone();
+        }
+        for (status, media, body) in &example.answers {
+            operation["responses"][status]["content"][media]["example"] = body.clone();
+        }
+    }
+}
+
+/// The parameters of an operation.
+fn parameters(operation: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    parameters.into_iter().flatten()
+}
+
+/// Every operation of the document.
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    paths
+        .filter_map(|(_, item)| item.as_object_mut())
+        .flatten()
+        .map(|(_, operation)| operation)
 }
 
 /// Whether maps keep their order depends on what else is built into the program; here it must not.
@@ -229,7 +315,8 @@ fn complete(operation: &mut Operation, route: &Route) {
         _ => vec![with(BEARER)],
     });
     let known = &mut operation.responses.responses;
-    for (status, description) in refusals(route) {
+    let name = operation.operation_id.as_deref().unwrap_or_default();
+    for (status, description) in refusals(route, name) {
         known
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(refusal(description)));
@@ -242,10 +329,18 @@ fn complete(operation: &mut Operation, route: &Route) {
 }
 
 /// Refusals that no handler writes itself; a handler's own description of a status stands before these.
-fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
+fn refusals(route: &Route, operation: &str) -> Vec<(&'static str, &'static str)> {
     let mut refusals = vec![("429", "Too many requests; `retry_after` says when to come back.")];
-    if route.refuses_malformed_id() {
-        refusals.push(("400", "The id in the path is none: `invalid workspace ID`."));
+    refusals.push(if route.refuses_malformed_id() {
+        (
+            "400",
+            "The id in the path is none: `invalid workspace ID`; or a header was sent more than once.",
+        )
+    } else {
+        ("400", "A header was sent more than once.")
+    });
+    if codes::writes(route, operation) {
+        refusals.push(("507", "The server has no disk space left; nothing was changed."));
     }
     // A message that is too long is no JSON-RPC request (A2A-2).
     if route.body > 0 && route.class != Class::Message {
@@ -280,115 +375,4 @@ fn refusal(description: &str) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-
-    #[test]
-    fn the_table_and_the_document_agree() {
-        let document = sorted();
-        let mut documented = BTreeSet::new();
-        for (path, item) in document["paths"].as_object().unwrap() {
-            for method in item.as_object().unwrap().keys() {
-                documented.insert((method.to_uppercase(), path.clone()));
-            }
-        }
-        let served = ROUTES
-            .iter()
-            .map(|route| (route.verb.as_str().to_owned(), documented_path(route)));
-        let served: BTreeSet<_> = served.collect();
-        assert_eq!(served, documented);
-    }
-
-    #[test]
-    fn every_operation_is_named_once_and_has_its_class() {
-        let document = sorted();
-        let mut names = BTreeSet::new();
-        for route in ROUTES {
-            let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
-            assert_eq!(operation["x-auth-class"], route.class.as_str(), "{}", route.path);
-            assert!(
-                names.insert(operation["operationId"].as_str().unwrap().to_owned()),
-                "{operation}"
-            );
-            assert!(operation["summary"].is_string(), "{}", route.path);
-            assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{}", route.path);
-        }
-    }
-
-    #[test]
-    fn refusals_nobody_writes_are_described() {
-        // SEC-106, SEC-190, SEC-202
-        let document = sorted();
-        for route in ROUTES {
-            let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
-            let described = |status: &str| operation["responses"][status].is_object();
-            let expected = [
-                ("403", true),
-                ("429", true),
-                ("400", described("400") || route.refuses_malformed_id()),
-                ("401", described("401") || route.class != Class::Public),
-                ("408", operation["requestBody"].is_object()),
-                (
-                    "413",
-                    operation["requestBody"].is_object() && route.class != Class::Message,
-                ),
-                ("500", !route.built_in),
-            ];
-            for (status, expected) in expected {
-                assert_eq!(described(status), expected, "{} {status}", route.path);
-            }
-        }
-        let message = &document["paths"]["/workspaces/{id}/a2a"]["post"]["responses"];
-        assert!(message["default"].is_object(), "an agent's status is its own");
-    }
-
-    #[test]
-    fn aliases_are_what_they_stand_for() {
-        let document = sorted();
-        let (alias, path) = (
-            &document["paths"]["/admin/secrets"],
-            &document["paths"]["/settings/secrets"],
-        );
-        assert_eq!(alias["post"]["requestBody"], path["post"]["requestBody"]);
-        assert_eq!(alias["post"]["responses"], path["post"]["responses"]);
-        assert_eq!(alias["get"]["operationId"], "admin_list_global_secrets");
-        assert!(alias.get("put").is_none(), "the table has none");
-    }
-
-    #[test]
-    fn the_checked_in_document_is_current() {
-        let current = serde_json::to_string_pretty(&sorted()).unwrap() + "\n";
-        if std::env::var_os("UPDATE_OPENAPI").is_some() {
-            std::fs::write(CHECKED_IN, &current).unwrap();
-        }
-        let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap();
-        assert!(
-            checked_in == current,
-            "openapi.json is not what the code says; run the test with UPDATE_OPENAPI=1"
-        );
-        assert!(current.contains(r#""openapi": "3.1"#));
-    }
-
-    #[test]
-    fn references_lead_somewhere() {
-        let document = sorted();
-        let mut open = vec![&document];
-        while let Some(value) = open.pop() {
-            match value {
-                Value::Object(members) => {
-                    if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
-                        let pointer = reference.strip_prefix('#').unwrap();
-                        assert!(document.pointer(pointer).is_some(), "{reference}");
-                    }
-                    open.extend(members.values());
-                }
-                Value::Array(items) => open.extend(items),
-                _ => {}
-            }
-        }
-    }
-}
+mod tests;
