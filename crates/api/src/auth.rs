@@ -5,17 +5,17 @@ use std::time::SystemTime;
 
 use axum::{Json as Answer, extract::State};
 use http::{HeaderMap, StatusCode, header};
-use molecule_core::{Timestamp, credential::parse_bearer};
-use molecule_platform::credentials::Principal;
+use molecule_core::{SessionId, Timestamp, credential::parse_bearer, limits};
+use molecule_platform::credentials::{Principal, SessionOrigin};
 use molecule_wire::{
     ErrorBody, StatusBody,
-    auth::{BuyTicket, LoggedIn, Login, LoginCode, Ticket, TicketPurpose},
+    auth::{BuyTicket, LoggedIn, Login, LoginCode, SessionList, Ticket, TicketPurpose},
     words::ErrorCode,
 };
 
 use crate::{
     error::ApiError,
-    extract::{BaseUrl, Json, Optional, Who},
+    extract::{BaseUrl, Json, LastPath, Optional, Peer, Who},
     state::ApiState,
     tickets::Grant,
 };
@@ -32,11 +32,18 @@ use crate::{
 )]
 pub(crate) async fn login(
     State(state): State<ApiState>,
+    Peer(peer): Peer,
+    headers: HeaderMap,
     Json(Login { code }): Json<Login>,
 ) -> Result<Answer<LoggedIn>, ApiError> {
     let refused = || ApiError::unauthorized("login code is invalid or expired").code(ErrorCode::InvalidCode);
     state.codes().logins.redeem(&code).map_err(|_| refused())?;
-    let begun = state.platform().credentials.begin_session().await;
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let origin = SessionOrigin {
+        agent: agent.map(|agent| agent.chars().take(limits::USER_AGENT_CHARS).collect()),
+        address: peer.map(|peer| peer.to_string()),
+    };
+    let begun = state.platform().credentials.begin_session(origin).await;
     let (token, expires_at) = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;
     tracing::info!("browser signed in");
     Ok(Answer(LoggedIn {
@@ -56,6 +63,52 @@ pub(crate) async fn logout(State(state): State<ApiState>, Who(identity): Who) ->
         ended.map_err(|error| ApiError::store("failed to end the session", &error))?;
         tracing::info!(session = %id, "browser signed out");
     }
+    Ok(Answer(StatusBody {
+        status: "signed_out".to_owned(),
+    }))
+}
+
+/// Browsers that are signed in.
+#[utoipa::path(
+    get, path = "/auth/sessions", operation_id = "list_sessions", tag = "auth",
+    responses((status = 200, description = "Sessions, newest first.", body = SessionList))
+)]
+pub(crate) async fn sessions(
+    State(state): State<ApiState>,
+    Who(identity): Who,
+) -> Result<Answer<SessionList>, ApiError> {
+    let current = match identity.principal {
+        Some(Principal::Session(id)) => Some(id),
+        _ => None,
+    };
+    let listed = state.platform().credentials.list_sessions(current).await;
+    let sessions = listed.map_err(|error| ApiError::store("failed to list sessions", &error))?;
+    Ok(Answer(SessionList {
+        count: sessions.len(),
+        sessions,
+    }))
+}
+
+/// Signs a browser out.
+#[utoipa::path(
+    delete, path = "/auth/sessions/{sessionId}", operation_id = "end_session", tag = "auth",
+    params(("sessionId" = SessionId, Path, description = "The session, as it is listed.")),
+    responses(
+        (status = 200, description = "The session is over.", body = StatusBody),
+        (status = 404, description = "There is none.", body = ErrorBody),
+    )
+)]
+pub(crate) async fn end_session(
+    State(state): State<ApiState>,
+    LastPath(id): LastPath,
+) -> Result<Answer<StatusBody>, ApiError> {
+    let unknown = || ApiError::not_found("session not found or already over");
+    let id: SessionId = id.parse().map_err(|_| unknown())?;
+    let ended = state.platform().credentials.end_session(id).await;
+    if !ended.map_err(|error| ApiError::store("failed to end the session", &error))? {
+        return Err(unknown());
+    }
+    tracing::info!(session = %id, "browser signed out by another");
     Ok(Answer(StatusBody {
         status: "signed_out".to_owned(),
     }))

@@ -5,7 +5,9 @@ use std::{pin::Pin, sync::Arc};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use molecule_core::{Runtime, limits};
+use molecule_platform::vault::Vault;
 use molecule_wire::ops::{ModelEndpoint, ServerInfo};
+use url::Url;
 
 /// The log's filter, which can be changed while the server runs.
 pub trait LogControl: Send + Sync {
@@ -48,6 +50,12 @@ pub struct ApiConfig {
     pub log: Option<Arc<dyn LogControl>>,
     /// Tries models' endpoints; `None` where nothing that runs here thinks.
     pub models: Option<Arc<dyn ModelTrial>>,
+    /// Where the server's own keys are kept; `None` if they cannot be changed while it runs.
+    pub vault: Option<Arc<dyn Vault>>,
+    /// The control plane of a hosted org; `None`: there is none.
+    pub control_plane: Option<ControlPlane>,
+    /// `CANVAS_PROXY_URL`: who serves what no route matches; `None`: nobody.
+    pub canvas_proxy: Option<Url>,
     /// `MOLECULE_ORG_ID`: the tenant guard lets only this org's requests through (SEC-54). `None`: no guard.
     pub org_id: Option<String>,
     /// `MOLECULE_ENABLE_TEST_TOKENS` is `1`: test tokens in a production environment too (SEC-120).
@@ -62,6 +70,9 @@ impl Default for ApiConfig {
         Self {
             log: None,
             models: None,
+            vault: None,
+            control_plane: None,
+            canvas_proxy: None,
             trusted_proxies: Vec::new(),
             rates: Rates::default(),
             bodies: Bodies::default(),
@@ -89,6 +100,8 @@ impl std::fmt::Debug for ApiConfig {
             .field("cors_origins", &self.cors_origins)
             .field("trusted_proxies", &self.trusted_proxies)
             .field("metrics_public", &self.metrics_public)
+            .field("control_plane", &self.control_plane)
+            .field("canvas_proxy", &self.canvas_proxy)
             .field("org_id", &self.org_id)
             .field("test_tokens", &self.test_tokens)
             .finish_non_exhaustive()
@@ -139,4 +152,13 @@ impl Default for Rates {
             org_token_mints: limits::ORG_TOKEN_MINT_RATE,
         }
     }
+}
+
+/// The control plane of a hosted org.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlPlane {
+    /// `CP_UPSTREAM_URL`.
+    pub url: Url,
+    /// `MOLECULE_ORG_SLUG`: whose members its sessions must be (SEC-31). `None`: sessions do not count.
+    pub org_slug: Option<String>,
 }

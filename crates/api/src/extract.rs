@@ -8,14 +8,14 @@ use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, Collected};
 use molecule_core::WorkspaceId;
 use molecule_platform::{credentials::Identity, workspaces::StateAnswer};
-use molecule_wire::{activity, agents, auth, canvas, ops, orgs, registry, secrets, templates, workspaces};
+use molecule_wire::{activity, agents, audit, auth, canvas, ops, orgs, registry, secrets, templates, workspaces};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use crate::{
     error::ApiError,
     limits::Asked,
-    request::{Caller, Departed, Subject, peer_of},
+    request::{Caller, Departed, Secure, Subject, peer_of},
     state::ApiState,
 };
 
@@ -47,7 +47,7 @@ impl Payload for activity::ReportActivity {}
 impl Payload for orgs::ImportOrg {}
 impl Payload for templates::ImportTemplate {}
 impl Payload for auth::Login {}
-impl Payload for auth::MintOrgToken {}
+impl Payload for audit::ReplaceAllowlist {}
 impl Payload for auth::BuyTicket {}
 impl Payload for ops::LogFilter {}
 impl Payload for canvas::Viewport {
@@ -333,16 +333,17 @@ impl FromRequestParts<ApiState> for BaseUrl {
             None => {
                 let peer = peer_of(&parts.extensions);
                 let asked = state.limits().proxies.asked_for(peer, &parts.headers);
-                requested_base(&asked, &parts.headers)
+                let secure = parts.extensions.get::<Secure>().is_some();
+                requested_base(&asked, &parts.headers, secure)
             }
         };
         Ok(Self(url.trim_end_matches('/').to_owned()))
     }
 }
 
-/// Scheme and host the request was made with. No TLS ends here, so that only a proxy can tell of a secure client.
-fn requested_base(asked: &Asked<'_>, headers: &HeaderMap) -> String {
-    let scheme = if asked.https { "https" } else { "http" };
+/// Scheme and host the request was made with: where TLS ends, here or in a proxy, is known of a secure client.
+fn requested_base(asked: &Asked<'_>, headers: &HeaderMap, secure: bool) -> String {
+    let scheme = if asked.https || secure { "https" } else { "http" };
     let own = headers.get(header::HOST).and_then(|value| value.to_str().ok());
     let host = asked
         .host
@@ -425,13 +426,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("host", http::HeaderValue::from_static("m:8080"));
         headers.insert("x-forwarded-host", http::HeaderValue::from_static("evil.example"));
-        assert_eq!(requested_base(&Asked::default(), &headers), "http://m:8080");
+        assert_eq!(requested_base(&Asked::default(), &headers, false), "http://m:8080");
         let asked = Asked {
             https: true,
             host: Some("molecule.example"),
             prefix: Some("/m"),
         };
-        assert_eq!(requested_base(&asked, &headers), "https://molecule.example/m");
-        assert_eq!(requested_base(&Asked::default(), &HeaderMap::new()), "http://localhost");
+        assert_eq!(requested_base(&asked, &headers, false), "https://molecule.example/m");
+        assert_eq!(
+            requested_base(&Asked::default(), &HeaderMap::new(), true),
+            "https://localhost"
+        );
     }
 }

@@ -6,8 +6,11 @@
 
 mod a2a;
 mod activity;
+mod admin;
 mod agents;
+mod allowlists;
 mod artifacts;
+mod audit;
 mod auth;
 mod canvas;
 mod config;
@@ -16,6 +19,7 @@ mod events;
 mod extract;
 mod guard;
 mod limits;
+mod matrix;
 mod metrics;
 mod openapi;
 mod ops;
@@ -26,6 +30,7 @@ mod registry;
 mod request;
 mod route;
 mod routes;
+mod scope;
 mod secrets;
 mod serve;
 mod settings;
@@ -36,13 +41,16 @@ mod templates;
 mod testing;
 mod tickets;
 mod tokens;
+mod upstream;
 mod workspaces;
 
 pub use ipnet::IpNet;
 
-pub use config::{ApiConfig, Bodies, LogControl, ModelTrial, Rates, Tried};
-pub use route::{Class, Route, Verb};
+pub use config::{ApiConfig, Bodies, ControlPlane, LogControl, ModelTrial, Rates, Tried};
+pub use matrix::{Refusal, Standing, Verdict};
+pub use route::{Audited, Class, Reach, Route, Thing, Verb};
 pub use routes::ROUTES;
+pub use serve::{Tls, TlsError};
 
 use axum::Router;
 use futures_util::future::BoxFuture;
@@ -83,6 +91,11 @@ impl Api {
     ///
     /// Boxed on both sides, so that the work of a connection is compiled in this crate.
     pub fn serve<'a>(&'a self, listener: TcpListener, shutdown: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
-        Box::pin(serve::serve(&self.state, self.router(), listener, shutdown))
+        Box::pin(serve::serve(&self.state, self.router(), listener, None, shutdown))
+    }
+
+    /// The same over TLS. Whoever asks from this very machine may do without: its agents and its command line do.
+    pub fn serve_tls<'a>(&'a self, listener: TcpListener, tls: Tls, shutdown: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
+        Box::pin(serve::serve(&self.state, self.router(), listener, Some(tls), shutdown))
     }
 }

@@ -24,6 +24,10 @@ pub(crate) struct Caller {
     pub(crate) local: bool,
 }
 
+/// The connection is encrypted, and that ends here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Secure;
+
 /// Address of whoever opened the connection.
 pub(crate) fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
     extensions

@@ -27,6 +27,14 @@ pub enum Class {
     WorkspaceOnly,
     /// Operator, org token or session.
     Admin,
+    /// The operator's own token: what it opens are the server's own keys.
+    Operator,
+    /// Its handler decides: the signature of whoever sends it.
+    Signed,
+    /// Its handler decides: a workspace that sent or gets the message, or admin class; all others get the same 404.
+    Queue,
+    /// Whoever it is handed on to decides.
+    Proxied,
     /// Its handler decides: a ticket, admin class, or a workspace's own token.
     Socket,
     /// The operator's own token, where test tokens are on.
@@ -48,6 +56,10 @@ impl Class {
             Self::Workspace => "workspace",
             Self::WorkspaceOnly => "workspace-only",
             Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Signed => "signed",
+            Self::Queue => "queue",
+            Self::Proxied => "proxied",
             Self::Socket => "socket",
             Self::TestToken => "test-token",
             Self::Metrics => "metrics",
@@ -90,6 +102,60 @@ impl Verb {
     }
 }
 
+/// How much of the org a route is about, where its path does not name the workspace: it decides what org tokens get that
+/// reach a part of it only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The whole org: not for them.
+    Whole,
+    /// Its handler keeps each of them to its part.
+    Part,
+    /// No part of the org: what the server or the caller itself is.
+    Nothing,
+    /// Its path names an org, and only tokens that are anchored there will do (SEC-150).
+    Exactly,
+}
+
+/// How a row's change is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audited {
+    /// What is done, such as `workspace.delete`.
+    pub action: &'static str,
+    /// What is shown of it before and after.
+    pub thing: Thing,
+}
+
+/// What a change is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thing {
+    /// The workspace in the path: what an operator decides about it.
+    Workspace,
+    /// Names of the workspace's own secrets, and when each was stored.
+    WorkspaceSecrets,
+    /// Names of the secrets of all workspaces, likewise.
+    GlobalSecrets,
+    /// Model and provider of the workspace.
+    Settings,
+    /// Its live tokens, by id.
+    Tokens,
+    /// Live org tokens, by id, and what they are good for.
+    OrgTokens,
+    /// Signed-in browsers.
+    Sessions,
+    /// What the server writes into its log.
+    Log,
+    /// Plugins that an org allows.
+    Allowlist,
+    /// Nothing that could be shown: the action and its target say it.
+    Opaque,
+}
+
+impl Audited {
+    pub(crate) const fn of(action: &'static str, thing: Thing) -> Self {
+        Self { action, thing }
+    }
+}
+
 /// One row of the table. `{id}` in a path is always a workspace.
 #[derive(Debug)]
 pub struct Route {
@@ -117,6 +183,16 @@ pub struct Route {
     pub mints: bool,
     /// Sees to it itself that what it began is ended when the client has left; other changes are run to their end.
     pub own_task: bool,
+    /// Asks by POST, and leaves nothing behind.
+    pub reads: bool,
+    /// Its body is handed on as it comes, and its answer handed back.
+    pub streams: bool,
+    /// Not built yet: whoever its class lets in gets 404.
+    pub later: bool,
+    /// How much of the org it is about, where its path names no workspace.
+    pub reach: Reach,
+    /// How a change is recorded in the audit.
+    pub audit: Option<Audited>,
     /// Opened by a ticket for this, too (D2).
     pub ticket: Option<TicketPurpose>,
     /// Bytes of a request body; 0 if none is read.
@@ -140,6 +216,11 @@ impl Route {
             asked_in_header: false,
             mints: false,
             own_task: false,
+            reads: false,
+            streams: false,
+            later: false,
+            reach: Reach::Whole,
+            audit: None,
             ticket: None,
             body: body_of(verb, class),
             handler: |_| MethodRouter::new(),
@@ -152,6 +233,12 @@ impl Route {
         self.path.contains("{id}")
     }
 
+    /// Does it change something?
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        (self.verb != Verb::Get && !self.reads) || self.mints
+    }
+
     /// Is an `{id}` that is none answered with 400 (SEC-106)? Who asks in a header gets 403, for a test token 404.
     #[must_use]
     pub fn refuses_malformed_id(&self) -> bool {
@@ -161,7 +248,7 @@ impl Route {
     /// Is the handler run to its end though the client hangs up? Whatever changes something is.
     #[must_use]
     pub fn outlives_its_client(&self) -> bool {
-        (self.verb != Verb::Get || self.mints) && !self.own_task
+        (self.verb != Verb::Get || self.mints) && !self.own_task && !self.later
     }
 
     /// The first segment of the path.

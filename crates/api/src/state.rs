@@ -13,6 +13,7 @@ use crate::{
     metrics::HttpMetrics,
     readiness::Readiness,
     tickets::{self, Grant},
+    upstream::Upstreams,
 };
 
 /// Codes that work once.
@@ -46,6 +47,7 @@ struct Inner {
     openapi: fn() -> Bytes,
     serving: Serving,
     readiness: Readiness,
+    upstreams: Upstreams,
 }
 
 impl std::fmt::Debug for ApiState {
@@ -70,6 +72,7 @@ impl ApiState {
             openapi,
             serving: Serving::default(),
             readiness: Readiness::default(),
+            upstreams: Upstreams::new(&config),
             platform,
             config,
         };
@@ -107,6 +110,10 @@ impl ApiState {
 
     pub(crate) fn readiness(&self) -> &Readiness {
         &self.inner.readiness
+    }
+
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.inner.upstreams
     }
 
     pub(crate) fn serving(&self) -> &Serving {

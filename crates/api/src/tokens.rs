@@ -1,13 +1,16 @@
 //! Tokens of workspaces and of organisations (`security.md` §2, §9). A token's text is in the answer that mints it and
 //! nowhere else.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use axum::{Json as Answer, extract::State};
+use axum::{
+    Extension, Json as Answer,
+    extract::{Request, State},
+};
 use http::StatusCode;
-use molecule_core::{OrgTokenId, TokenId, WorkspaceId, limits};
+use molecule_core::{OrgTokenId, Timestamp, TokenId, WorkspaceId, limits};
 use molecule_platform::{
-    credentials::{Identity, Principal},
+    credentials::{Identity, MintOrgError, OrgTokenScope, Principal},
     workspaces::StateAnswer,
 };
 use molecule_wire::{
@@ -16,11 +19,15 @@ use molecule_wire::{
 };
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
+    audit::Made,
     error::ApiError,
-    extract::{LastPath, Live, Optional, Peer, Query, Who, WorkspacePath},
+    extract::{LastPath, Live, Peer, Query, Who, WorkspacePath, at_hand},
     limits::{Allowance, address_key},
+    matrix::ELSEWHERE,
+    scope::Scope,
     state::ApiState,
 };
 
@@ -168,70 +175,132 @@ pub(crate) async fn test_token(
     }))
 }
 
-/// Live org tokens, newest first.
+/// Live org tokens, newest first; to a token that reaches a part of the org, those of that part.
 #[utoipa::path(
     get, path = "/org/tokens", operation_id = "list_org_tokens", tag = "tokens",
     responses((status = 200, description = "Tokens, without their text.", body = OrgTokenList))
 )]
-pub(crate) async fn list_org(State(state): State<ApiState>) -> Result<Answer<OrgTokenList>, ApiError> {
+pub(crate) async fn list_org(State(state): State<ApiState>, scope: Scope) -> Result<Answer<OrgTokenList>, ApiError> {
     let rows = state.platform().credentials.list_org().await;
     let tokens = rows.map_err(|error| ApiError::store("failed to list tokens", &error))?;
+    let tokens = scope.keep(&state, tokens, |token| token.org_id).await?;
     Ok(Answer(OrgTokenList {
         count: tokens.len(),
         tokens,
     }))
 }
 
-/// Mints an org token: admin of everything.
+/// Mints an org token: admin of everything, or of what it is limited to.
+///
+/// A body that is no JSON object counts as none. One that is must say what the token is good for without a mistake: a
+/// limit that is not understood must not become a token without limits.
 #[utoipa::path(
     post, path = "/org/tokens", operation_id = "mint_org_token", tag = "tokens",
     request_body(content = Option<MintOrgToken>),
     responses(
         (status = 200, description = "The token, shown once.", body = MintedOrgToken),
-        (status = 400, description = "The name is too long, or the body is none; nothing was minted.", body = ErrorBody),
+        (status = 400, description = "The name is too long, or a limit is none.", body = ErrorBody),
+        (status = 403, description = "`org_id` is not there, or out of the asking token's reach.", body = ErrorBody),
     )
 )]
 pub(crate) async fn mint_org(
     State(state): State<ApiState>,
     Who(identity): Who,
     Peer(peer): Peer,
-    Optional(request): Optional<MintOrgToken>,
-) -> Result<Answer<MintedOrgToken>, ApiError> {
-    let name = request.name.filter(|name| !name.is_empty());
+    request: Request,
+) -> Result<(Extension<Made>, Answer<MintedOrgToken>), ApiError> {
+    let request = asked_for(&at_hand(request).await?)?;
+    let name = request.name.clone().filter(|name| !name.is_empty());
     if name
         .as_ref()
         .is_some_and(|name| name.len() > limits::ORG_TOKEN_NAME_BYTES)
     {
         return Err(ApiError::bad_request("name too long (max 100 chars)"));
     }
+    let scope = scope_of(&state, &identity, &request).await?;
     let granted = peer.map_or(Allowance::UNLIMITED, |peer| {
         state.limits().mints.take(address_key(peer), Instant::now())
     });
     if granted.exceeded {
         return Err(ApiError::rate_limited(granted.reset));
     }
-    let (created_by, org_id) = minter(&identity);
     let minted = state
         .platform()
         .credentials
-        .mint_org(name.clone(), created_by, org_id)
+        .mint_org(name.clone(), minter(&identity), scope.clone())
         .await;
-    let (id, token) = minted.map_err(|error| ApiError::store("failed to mint token", &error))?;
-    Ok(Answer(MintedOrgToken {
+    let (id, token) = minted.map_err(|error| match error {
+        MintOrgError::OutOfReach => ApiError::from(&ELSEWHERE),
+        MintOrgError::TooMany => ApiError::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+        MintOrgError::Store(_) => ApiError::store(error.to_string(), &error),
+    })?;
+    let minted = MintedOrgToken {
         id,
         prefix: token.prefix().to_owned(),
         name,
+        org_id: scope.org,
+        expires_at: scope.expires_at,
+        read_only: scope.read_only,
         auth_token: token.expose().to_owned(),
-        warning: "Save this token: it is shown only once, and whoever holds it is admin of every workspace".to_owned(),
-    }))
+        warning: warning(&scope),
+    };
+    Ok((Extension(Made(id.to_string())), Answer(minted)))
 }
 
-/// Who mints, and what the new token inherits (SEC-21). Sessions are bearers here, so that a stray cookie says nothing.
-fn minter(identity: &Identity) -> (String, Option<WorkspaceId>) {
+/// What was asked for. Absent or malformed: a token without a name (SEC-18).
+fn asked_for(body: &[u8]) -> Result<MintOrgToken, ApiError> {
+    match serde_json::from_slice::<Map<String, Value>>(body) {
+        Ok(members) => serde_json::from_value(Value::Object(members))
+            .map_err(|error| ApiError::bad_request("invalid request body").with("detail", error.to_string())),
+        Err(_) => Ok(MintOrgToken::default()),
+    }
+}
+
+/// What the token will be good for: no more than whoever mints it (SEC-21).
+async fn scope_of(state: &ApiState, identity: &Identity, request: &MintOrgToken) -> Result<OrgTokenScope, ApiError> {
+    let minter = Scope::of(identity);
+    let org = request.org_id.or(minter.top());
+    if let Some(org) = org {
+        minter.require(state, Some(org)).await?;
+        // Anchored where nothing is, it would never be good for anything.
+        if !Scope::to(org).reaches(state, org).await? {
+            return Err(ApiError::from(&ELSEWHERE));
+        }
+    }
+    let lives = match request.expires_in {
+        Some(seconds) if !(1..=limits::ORG_TOKEN_LIFE_SECS).contains(&seconds) => {
+            let text = format!("expires_in must be 1 to {} seconds", limits::ORG_TOKEN_LIFE_SECS);
+            return Err(ApiError::bad_request(text));
+        }
+        Some(seconds) => Some(Timestamp::from(SystemTime::now()).plus(Duration::from_secs(seconds))),
+        None => None,
+    };
+    let minter_ends = match &identity.principal {
+        Some(Principal::Org(org)) => org.expires_at,
+        _ => None,
+    };
+    Ok(OrgTokenScope {
+        org,
+        read_only: request.read_only,
+        expires_at: [lives, minter_ends].into_iter().flatten().min(),
+    })
+}
+
+fn warning(scope: &OrgTokenScope) -> String {
+    let may = if scope.read_only { "may see" } else { "is admin of" };
+    let what = match scope.org {
+        Some(org) => format!("workspace {org} and everything below it"),
+        None => "every workspace".to_owned(),
+    };
+    format!("Save this token: it is shown only once, and whoever holds it {may} {what}")
+}
+
+/// Who mints (SEC-21). Sessions are bearers here, so that a stray cookie says nothing.
+fn minter(identity: &Identity) -> String {
     match &identity.principal {
-        Some(Principal::Org(org)) => (format!("org-token:{}", org.prefix), org.org),
-        Some(Principal::Session(_)) => ("session".to_owned(), None),
-        _ => ("admin-token".to_owned(), None),
+        Some(Principal::Org(org)) => format!("org-token:{}", org.prefix),
+        Some(Principal::Session(_) | Principal::Member(_)) => "session".to_owned(),
+        _ => "admin-token".to_owned(),
     }
 }
 
@@ -246,9 +315,17 @@ fn minter(identity: &Identity) -> (String, Option<WorkspaceId>) {
 )]
 pub(crate) async fn revoke_org(
     State(state): State<ApiState>,
+    scope: Scope,
     LastPath(id): LastPath,
 ) -> Result<Answer<RevokedOrgToken>, ApiError> {
     let id: OrgTokenId = id.parse().map_err(|_| not_found())?;
+    if scope.top().is_some() {
+        // What is out of reach is not there.
+        let Answer(reached) = list_org(State(state.clone()), scope).await?;
+        if reached.tokens.iter().all(|token| token.id != id) {
+            return Err(not_found());
+        }
+    }
     let revoked = state.platform().credentials.revoke_org(id).await;
     if !revoked.map_err(|error| ApiError::store("failed to revoke", &error))? {
         return Err(not_found());

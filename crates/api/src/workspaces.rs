@@ -1,7 +1,7 @@
 //! `/workspaces` (`lifecycle.md` §5–9).
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -19,8 +19,10 @@ use molecule_wire::{
 };
 
 use crate::{
+    audit::Made,
     error::ApiError,
     extract::{BaseUrl, Gone, Json, Lenient, Query, Who, WorkspacePath},
+    scope::Scope,
     state::ApiState,
 };
 
@@ -36,11 +38,16 @@ const GONE_HINT: &str = "Regenerate the workspace and its token: this one was re
     get, path = "/workspaces", operation_id = "list_workspaces", tag = "workspaces",
     responses((status = 200, description = "Every workspace.", body = Vec<WorkspaceListItem>))
 )]
-pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<WorkspaceListItem>>, ApiError> {
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    scope: Scope,
+) -> Result<Answer<Vec<WorkspaceListItem>>, ApiError> {
     let listed = state.platform().workspaces.list().await;
-    listed
+    let listed = listed.map_err(|error| ApiError::store("query failed", &error))?;
+    scope
+        .keep(&state, listed, |item| Some(item.workspace.id))
+        .await
         .map(Answer)
-        .map_err(|error| ApiError::store("query failed", &error))
 }
 
 /// Creates a workspace and begins to start it. External ones only get an address and a token.
@@ -55,10 +62,14 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<Wor
 pub(crate) async fn create(
     State(state): State<ApiState>,
     BaseUrl(base): BaseUrl,
+    scope: Scope,
     Json(request): Json<CreateWorkspace>,
-) -> Result<(StatusCode, Answer<CreatedWorkspace>), ApiError> {
+) -> Result<(StatusCode, Extension<Made>, Answer<CreatedWorkspace>), ApiError> {
+    let parent = request.parent_id.as_deref().and_then(|parent| parent.parse().ok());
+    scope.require(&state, parent).await?;
     let created = state.platform().workspaces.create(request, &base).await?;
-    Ok((StatusCode::CREATED, Answer(created)))
+    let made = Made(created.id.to_string());
+    Ok((StatusCode::CREATED, Extension(made), Answer(created)))
 }
 
 /// One workspace, without what only admins may see.
@@ -126,6 +137,10 @@ pub(crate) async fn update(
     Who(identity): Who,
     Json(request): Json<UpdateWorkspace>,
 ) -> Result<Answer<UpdatedWorkspace>, ApiError> {
+    if let Some(parent) = request.parent_id.clone().into_option() {
+        let parent = parent.and_then(|parent| parent.parse().ok());
+        Scope::of(&identity).require(&state, parent).await?;
+    }
     let admin = identity.is_admin();
     let updated = state.platform().workspaces.patch(id, request, admin).await?;
     Ok(Answer(updated))

@@ -16,6 +16,7 @@
 mod a2a;
 mod activity;
 mod agents;
+mod audit;
 mod call;
 mod canvas;
 mod error;
@@ -30,6 +31,7 @@ mod workspaces;
 
 pub use a2a::{A2aAnswer, A2aOptions, A2aReply, SseStream};
 pub use activity::{ActivityFilter, ActivitySource};
+pub use audit::AuditQuery;
 pub use call::{Client, EVENT_STREAM};
 pub use error::{ClientError, StatusError};
 pub use events::EventStream;

@@ -1,9 +1,12 @@
 //! Tokens of workspaces and of the org (`security.md` §2).
 
-use molecule_core::{OrgTokenId, TokenId, WorkspaceId};
+use molecule_core::{OrgTokenId, SessionId, TokenId, WorkspaceId};
 use molecule_wire::{
     StatusBody,
-    auth::{MintOrgToken, MintedOrgToken, MintedToken, OrgTokenList, RevokedOrgToken, TokenList},
+    auth::{
+        MintOrgToken, MintedOrgToken, MintedToken, OrgTokenList, RevokedOrgToken, RotatedAdminToken, SessionList,
+        TokenList,
+    },
 };
 use reqwest::Method;
 
@@ -57,11 +60,34 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]; 429 beyond the hourly limit (SEC-206).
-    pub async fn mint_org_token(&self, name: Option<&str>) -> Result<MintedOrgToken, ClientError> {
-        let body = MintOrgToken {
-            name: name.map(str::to_owned),
-        };
-        self.post(&["org", "tokens"]).body(&body)?.private().json().await
+    pub async fn mint_org_token(&self, wanted: &MintOrgToken) -> Result<MintedOrgToken, ClientError> {
+        self.post(&["org", "tokens"]).body(wanted)?.private().json().await
+    }
+
+    /// `POST /admin/token/rotate`: another operator's token. The old one is dead afterwards.
+    ///
+    /// # Errors
+    /// [`ClientError`]; 409 if the server's environment sets it.
+    pub async fn rotate_admin_token(&self) -> Result<RotatedAdminToken, ClientError> {
+        self.post(&["admin", "token", "rotate"]).private().json().await
+    }
+
+    /// `GET /auth/sessions`: browsers that are signed in. Admin.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_sessions(&self) -> Result<SessionList, ClientError> {
+        self.get(&["auth", "sessions"]).json().await
+    }
+
+    /// `DELETE /auth/sessions/:sessionId`. Admin.
+    ///
+    /// # Errors
+    /// [`ClientError`]; 404 if it is over.
+    pub async fn end_session(&self, id: SessionId) -> Result<StatusBody, ClientError> {
+        self.call(Method::DELETE, &["auth", "sessions", &id.to_string()])
+            .json()
+            .await
     }
 
     /// `DELETE /org/tokens/:id` (SEC-19). Admin.

@@ -103,6 +103,10 @@ id!(
     /// A recorded structure event. UUIDv7.
     EventId
 );
+id!(
+    /// A record of the audit. UUIDv7.
+    AuditId
+);
 
 macro_rules! new_v4 { ($($name:ident),+) => { $(impl $name {
     /// A fresh random id.

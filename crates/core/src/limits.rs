@@ -47,6 +47,14 @@ pub const COMMUNICATION_WALK_HOPS: usize = 32;
 pub const TOKENS_PER_WORKSPACE: u64 = 50;
 /// Live org tokens listed (SEC-17).
 pub const ORG_TOKENS_LISTED: u64 = 500;
+/// Live org tokens there may be.
+pub const ORG_TOKENS: u64 = 500;
+/// Longest life that an org token can be given, seconds; without one it lives until it is revoked.
+pub const ORG_TOKEN_LIFE_SECS: u64 = 10 * 365 * 24 * 3_600;
+/// Browser sessions listed.
+pub const SESSIONS_LISTED: u64 = 500;
+/// Characters of what a browser calls itself that are kept with its session.
+pub const USER_AGENT_CHARS: usize = 200;
 /// Bytes of an org token's name (SEC-18).
 pub const ORG_TOKEN_NAME_BYTES: usize = 100;
 /// Global secrets read by an import's preflight (PROV-135).
@@ -59,6 +67,22 @@ pub const ACTIVITY_PAGE_DEFAULT: u64 = 100;
 pub const ACTIVITY_PAGE_BYTES: i64 = 8 << 20;
 /// Longest `since_secs` of the activity feed, seconds (ACT-18).
 pub const ACTIVITY_SINCE_SECS: i64 = 2_592_000;
+/// Bytes of the name of a plugin (SEC-153).
+pub const PLUGIN_NAME_BYTES: usize = 255;
+/// Time a client has for its TLS handshake.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connect timeout towards a server behind this one: control plane, web UI.
+pub const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time such a server has for its response headers.
+pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time the control plane has to say whose a session is (SEC-31).
+pub const SESSION_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// Largest page of the audit; also where larger requests are clamped.
+pub const AUDIT_PAGE: u64 = 500;
+/// Page of the audit when none is asked for.
+pub const AUDIT_PAGE_DEFAULT: u64 = 100;
+/// Bytes of a state that the audit keeps; of a longer one it keeps the length.
+pub const AUDIT_STATE_BYTES: usize = 64 << 10;
 /// Events returned by `GET /events` (ACT-69).
 pub const EVENTS_PAGE: u64 = 100;
 /// Events buffered for one socket before the oldest are dropped for it (ACT-73).

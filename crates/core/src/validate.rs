@@ -216,6 +216,24 @@ pub fn inside(root: &Path, relative: &str) -> Option<PathBuf> {
     Some(joined)
 }
 
+/// The name of a plugin: one directory's (SEC-153).
+///
+/// # Errors
+/// What is wrong with it.
+pub fn plugin_name(name: &str) -> Result<(), &'static str> {
+    if name.trim().is_empty() {
+        Err("it is empty")
+    } else if name.contains(['/', '\\']) {
+        Err("it contains a slash")
+    } else if name.contains("..") {
+        Err("it contains two dots in a row")
+    } else if name.chars().any(char::is_control) || name.len() > limits::PLUGIN_NAME_BYTES {
+        Err("it contains control characters, or is longer than 255 bytes")
+    } else {
+        Ok(())
+    }
+}
+
 /// A secret's key: it becomes an environment variable, so `=`, NUL and line breaks cannot be in it (PROV-O9).
 #[must_use]
 pub fn is_secret_key(key: &str) -> bool {

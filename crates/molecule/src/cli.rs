@@ -10,8 +10,9 @@ use clap_complete::Shell;
 pub use self::global::Global;
 use crate::{
     commands::{
-        activity::ActivityArgs, cancel::CancelArgs, events::EventsArgs, help::HelpArgs, login::LoginArgs,
-        org::OrgCommand, secret::SecretCommand, send::SendArgs, token::TokenCommand, ws::WsCommand,
+        activity::ActivityArgs, audit::AuditArgs, cancel::CancelArgs, events::EventsArgs, help::HelpArgs,
+        login::LoginArgs, org::OrgCommand, secret::SecretCommand, send::SendArgs, session::SessionCommand,
+        token::TokenCommand, ws::WsCommand,
     },
     config::{Flags, settings},
 };
@@ -73,7 +74,7 @@ pub enum Command {
     #[command(subcommand)]
     Token(TokenCommand),
     /// Secrets of a workspace, or of all of them
-    #[command(subcommand)]
+    #[command(subcommand, alias = "secrets")]
     Secret(SecretCommand),
     /// Show server, agents, and what needs attention
     Status,
@@ -82,6 +83,11 @@ pub enum Command {
     Activity(ActivityArgs),
     /// Recorded events, and with -f those to come
     Events(EventsArgs),
+    /// Browsers that are signed in
+    #[command(subcommand, alias = "sessions")]
+    Session(SessionCommand),
+    /// Who changed what
+    Audit(AuditArgs),
     /// Print a login URL for the browser, or open it
     Login(LoginArgs),
     /// Show every setting with its value and where it came from

@@ -10,12 +10,13 @@ mod starter;
 use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
-use molecule_api::Api;
+use molecule_api::{Api, Tls};
 use molecule_backends::Backend;
 use molecule_platform::Platform;
 use molecule_store::ExclusiveLock;
 use secrecy::ExposeSecret;
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::Mutex,
     task::JoinHandle,
@@ -69,6 +70,18 @@ pub async fn run_server(config: ServerConfig, mode: Mode, log: LogHandle) -> Res
     server.shut_down(mode).await
 }
 
+/// Answers requests until `stop`.
+fn serve(api: &Api, listener: TcpListener, tls: Option<Tls>, stop: CancellationToken) -> JoinHandle<()> {
+    let api = api.clone();
+    tokio::spawn(async move {
+        let stop = Box::pin(stop.cancelled_owned());
+        match tls {
+            Some(tls) => api.serve_tls(listener, tls, stop).await,
+            None => api.serve(listener, stop).await,
+        }
+    })
+}
+
 /// A server that answers.
 struct Server {
     dir: DataDir,
@@ -100,6 +113,11 @@ impl Server {
     ) -> Result<Option<Self>> {
         // What needs no data directory comes first: a server that cannot start leaves nothing behind.
         let backend = backend::choose(config)?;
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|(certificate, key)| Tls::load(certificate, key));
+        let tls = tls.transpose()?;
         DataLock::look(&config.data_dir)?;
         let listener = bind(config.listen()).await?;
         let address = listener
@@ -121,11 +139,12 @@ impl Server {
         let endpoint_file = EndpointFile::write(&dir, &endpoint)?;
 
         let stop = composed.platform.supervisor.stopping();
-        let api = composed.api.clone();
-        let serving = tokio::spawn(async move { api.serve(listener, Box::pin(stop.cancelled_owned())).await });
+        let secure = tls.is_some();
+        let serving = serve(&composed.api, listener, tls, stop);
         tracing::info!(
             url = %endpoint.url,
             backend = composed.platform.provisioner.backend_name(),
+            tls = secure,
             ms = begun.elapsed().as_millis(),
             "listening"
         );

@@ -437,3 +437,49 @@ fn the_manual_lists_every_setting() {
         );
     }
 }
+
+// SEC-220, D10
+#[test]
+fn every_variable_of_the_specification_is_known() {
+    // The table of security.md §18.
+    let specified = "DATABASE_URL REDIS_URL PORT PLATFORM_URL EXTERNAL_PLATFORM_URL CONFIGS_DIR WORKSPACE_MANIFEST_PATH \
+        WORKSPACE_DIR MOLECULE_ENV ADMIN_TOKEN SECRETS_ENCRYPTION_KEY MOLECULE_ENABLE_TEST_TOKENS MOLECULE_ORG_ID \
+        MOLECULE_ORG_SLUG MOLECULE_DEPLOY_MODE MOLECULE_IN_DOCKER CP_UPSTREAM_URL CANVAS_PROXY_URL CP_PROVISION_URL \
+        MOLECULE_CP_URL MOLECULE_CP_SHARED_SECRET PROVISION_SHARED_SECRET CP_ADMIN_API_TOKEN CORS_ORIGINS RATE_LIMIT \
+        ACTIVITY_RETENTION_DAYS ACTIVITY_CLEANUP_INTERVAL_HOURS A2A_IDLE_TIMEOUT_SECONDS PROVISION_TIMEOUT_SECONDS \
+        REMOTE_LIVENESS_STALE_AFTER MOLECULE_PROVISION_CONCURRENCY WORKSPACE_IMAGE_LOCAL_OVERRIDE \
+        MOLECULE_IMAGE_PLATFORM IMAGE_AUTO_REFRESH GHCR_USER GHCR_TOKEN TIER2_MEMORY_MB TIER3_MEMORY_MB TIER4_MEMORY_MB \
+        TIER2_CPU_SHARES TIER3_CPU_SHARES TIER4_CPU_SHARES PLUGIN_INSTALL_BODY_MAX_BYTES PLUGIN_INSTALL_FETCH_TIMEOUT \
+        PLUGIN_INSTALL_MAX_DIR_BYTES PLUGIN_ALLOW_UNPINNED MEMORY_PLUGIN_URL MEMORY_V2_CUTOVER \
+        MOLECULE_MCP_ALLOW_SEND_MESSAGE AWARENESS_URL AUDIT_LEDGER_SALT GITHUB_WEBHOOK_SECRET DISCORD_APP_PUBLIC_KEY \
+        GITHUB_APP_ID GITHUB_APP_INSTALLATION_ID GITHUB_APP_PRIVATE_KEY_FILE MOLECULE_GH_IDENTITY_CONFIG_FILE \
+        CF_ARTIFACTS_API_TOKEN CF_ARTIFACTS_NAMESPACE LANGFUSE_HOST LANGFUSE_PUBLIC_KEY LANGFUSE_SECRET_KEY AWS_REGION \
+        WORKSPACE_EC2_OS_USER HIBERNATION_IDLE_MINUTES PLUGINS_DIR CONFIGS_HOST_DIR PLUGINS_HOST_DIR CONTAINER_BACKEND";
+    for name in specified.split_whitespace() {
+        let read = settings::ALL.iter().any(|setting| setting.env == name);
+        let nothing = settings::WITHOUT_EFFECT.iter().any(|(other, _)| *other == name);
+        let later = settings::NOT_YET.contains(&name);
+        assert_eq!(
+            [read, nothing, later].iter().filter(|known| **known).count(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_does_nothing_is_said() {
+    let loaded = load(&env(&[
+        ("REDIS_URL", "redis://x"),
+        ("GHCR_USER", "u"),
+        ("PLUGINS_DIR", ""),
+    ]))
+    .unwrap();
+    let said = |name: &str| loaded.warnings.iter().any(|warning| warning.starts_with(name));
+    assert!(
+        said("REDIS_URL has no effect") && said("GHCR_USER has no effect"),
+        "{:?}",
+        loaded.warnings
+    );
+    assert!(!said("PLUGINS_DIR"), "an empty variable is unset");
+}

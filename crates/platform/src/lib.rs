@@ -8,6 +8,8 @@
 
 pub mod activity;
 pub mod agents;
+pub mod allowlists;
+pub mod audit;
 pub mod canvas;
 pub mod config;
 pub mod credentials;
@@ -32,6 +34,7 @@ pub mod settings;
 pub mod supervise;
 pub mod templates;
 pub mod trace;
+pub mod vault;
 pub mod workspaces;
 
 /// Did the service fail because the database has no space left on its disk?

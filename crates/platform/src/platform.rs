@@ -10,13 +10,15 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use molecule_backends::Backend;
-use molecule_core::{limits, runtime::Allowlist};
+use molecule_core::{WorkspaceId, limits, runtime::Allowlist};
 use molecule_store::{Store, StoreError, activity::ActivityWriter};
 use molecule_templates::{Catalogue, ProvisionTimeouts, orgs::OrgLibrary};
 
 use crate::{
     activity::ActivityLog,
     agents::Agents,
+    allowlists::Allowlists,
+    audit::Audit,
     canvas::Canvas,
     config::Config,
     credentials::{Credentials, InboundSecrets},
@@ -96,6 +98,8 @@ pub struct Platform {
     pub history: EventHistory,
     pub canvas: Canvas,
     pub provisioner: Provisioner,
+    pub audit: Audit,
+    pub allowlists: Allowlists,
     ground: Ground,
     pub(crate) writer: ActivityWriter,
     ready: Arc<AtomicBool>,
@@ -134,6 +138,7 @@ impl Platform {
         let ground = Ground::new(config, store).await?;
         let Ground { config, store, .. } = &ground;
         let credentials = Credentials::new(store.clone(), &config.admin_token);
+        let audit = Audit::new(store.clone(), keyring.audit());
         let secrets = Secrets::new(store.clone(), keyring);
         let inbound = InboundSecrets::new(store.clone(), secrets.clone());
         let pulses = Pulses::new(store.clone());
@@ -204,6 +209,8 @@ impl Platform {
             settings: Settings::new(secrets.clone(), provisioner.clone()),
             history: EventHistory::new(ground.store.clone()),
             canvas: Canvas::new(ground.store.clone()),
+            audit,
+            allowlists: Allowlists::new(ground.store.clone()),
             ground,
             credentials,
             registry,
@@ -239,6 +246,14 @@ impl Platform {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// May a holder whose reach ends at `top` act on `id`? It is `top`, or below it; `top` must be there.
+    ///
+    /// # Errors
+    /// The org chart could not be read.
+    pub async fn is_within(&self, top: WorkspaceId, id: WorkspaceId) -> Result<bool, StoreError> {
+        self.directory.is_within(top, id).await
     }
 
     /// Is there no workspace at all, removed ones apart?

@@ -2,6 +2,8 @@
 
 pub mod activity;
 pub mod agents;
+pub mod allowlists;
+pub mod audit;
 pub mod changes;
 mod clock;
 pub mod config;

@@ -1,5 +1,9 @@
 //! Secrets, sealed by the caller: the store never sees a plaintext (D5).
 
+mod reseal;
+
+pub use reseal::{Place, Resealed};
+
 use molecule_core::{Timestamp, WorkspaceId, model::Origin};
 use molecule_db::now;
 use sea_orm::{
@@ -11,6 +15,9 @@ use crate::{
     entities::{global_secret, workspace_secret},
     workspaces::start,
 };
+
+/// `encryption_version` of AES-256-GCM.
+pub(crate) const GCM: i32 = 1;
 
 /// An encrypted value with what is needed to open it again.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Sign-in, tickets and tokens (`security.md` §2, D2).
 
-use molecule_core::{OrgTokenId, Timestamp, TokenId, WorkspaceId};
+use molecule_core::{OrgTokenId, SessionId, Timestamp, TokenId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use crate::patch::null_is_default;
@@ -12,7 +12,15 @@ macro_rules! hide {
         }
     })+ };
 }
-hide!(Login, LoggedIn, LoginCode, Ticket, MintedToken, MintedOrgToken);
+hide!(
+    Login,
+    LoggedIn,
+    LoginCode,
+    Ticket,
+    MintedToken,
+    MintedOrgToken,
+    RotatedAdminToken
+);
 
 /// `POST /auth/login`: the one-time code from the login URL's fragment.
 #[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -114,14 +122,20 @@ pub struct OrgTokenView {
     /// Given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Root workspace it is anchored to.
+    /// Workspace it is anchored to: it reaches that and what is below it, and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org_id: Option<WorkspaceId>,
     /// Which kind of credential minted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
+    /// It changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// When it was minted.
     pub created_at: Timestamp,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// When it was last used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
@@ -143,6 +157,21 @@ pub struct MintOrgToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 100)]
     pub name: Option<String>,
+    /// Workspace that the token reaches, with what is below it; every workspace if absent. Org tokens that are anchored
+    /// mint only such as are anchored there or below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<WorkspaceId>,
+    /// Seconds that it lives; until it is revoked if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+    /// It changes nothing.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    #[schema(nullable)]
+    pub read_only: bool,
 }
 
 /// 200 of `POST /org/tokens` (SEC-18).
@@ -155,10 +184,59 @@ pub struct MintedOrgToken {
     /// Given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Workspace it is anchored to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<WorkspaceId>,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// It changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
     /// Shown once.
     pub auth_token: String,
     /// Says what it can do.
     pub warning: String,
+}
+
+/// One signed-in browser.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SessionView {
+    /// For ending it.
+    pub id: SessionId,
+    /// It is the one that asks.
+    pub current: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends unless used.
+    pub expires_at: Timestamp,
+    /// When it was last seen, to five minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// What the browser called itself when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Where it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// 200 of `GET /auth/sessions`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SessionList {
+    /// Newest first.
+    pub sessions: Vec<SessionView>,
+    /// Their number.
+    pub count: usize,
+}
+
+/// 200 of `POST /admin/token/rotate`: the operator's new token.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RotatedAdminToken {
+    /// Shown once; it is also in the data directory, where the CLI on the same machine finds it.
+    pub auth_token: String,
+    /// Says what became of the old one.
+    pub message: String,
 }
 
 /// 200 of `DELETE /org/tokens/:id`.

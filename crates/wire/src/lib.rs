@@ -5,6 +5,7 @@
 pub mod a2a;
 pub mod activity;
 pub mod agents;
+pub mod audit;
 pub mod auth;
 pub mod canvas;
 pub mod events;

@@ -86,6 +86,8 @@ words! {
         BodyTooSlow = "body_too_slow",
         /// Somebody else changed the workspace meanwhile; read it again.
         ChangedMeanwhile = "changed_meanwhile",
+        /// It is set in the server's configuration, and changed there.
+        Configured = "configured",
         /// The server's disk is full.
         DiskFull = "disk_full",
         /// The workspace is external: the server does not run its agent.
@@ -155,6 +157,7 @@ impl ErrorCode {
             Self::BackendFailed => "backend_failed",
             Self::BodyTooSlow => "body_too_slow",
             Self::ChangedMeanwhile => "changed_meanwhile",
+            Self::Configured => "configured",
             Self::DiskFull => "disk_full",
             Self::ExternalWorkspace => "external_workspace",
             Self::Internal => "internal",

@@ -8,15 +8,16 @@ use axum::{Json as Answer, extract::State};
 use molecule_core::WorkspaceId;
 use molecule_wire::events::EventRow;
 
-use crate::{error::ApiError, extract::LastPath, state::ApiState};
+use crate::{error::ApiError, extract::LastPath, scope::Scope, state::ApiState};
 
 /// The newest 100 recorded events.
 #[utoipa::path(
     get, path = "/events", operation_id = "list_events", tag = "events",
     responses((status = 200, description = "Newest first.", body = Vec<EventRow>))
 )]
-pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<EventRow>>, ApiError> {
-    newest(&state, None).await
+pub(crate) async fn list(State(state): State<ApiState>, scope: Scope) -> Result<Answer<Vec<EventRow>>, ApiError> {
+    let Answer(events) = newest(&state, None).await?;
+    scope.keep(&state, events, |event| event.workspace_id).await.map(Answer)
 }
 
 /// The newest 100 recorded events of a workspace.
@@ -27,12 +28,14 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Result<Answer<Vec<Eve
 )]
 pub(crate) async fn of_workspace(
     State(state): State<ApiState>,
+    scope: Scope,
     LastPath(id): LastPath,
 ) -> Result<Answer<Vec<EventRow>>, ApiError> {
     // What is no id has no events (ACT-3).
     let Ok(id) = id.parse() else {
         return Ok(Answer(Vec::new()));
     };
+    scope.require(&state, Some(id)).await?;
     newest(&state, Some(id)).await
 }
 

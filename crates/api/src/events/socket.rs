@@ -26,6 +26,7 @@ use crate::{
     guard::admin,
     limits::{Holder, Seat},
     metrics::OpenSocket,
+    scope::Scope,
     state::ApiState,
 };
 
@@ -47,6 +48,8 @@ enum Listener {
     Canvas,
     /// Sees what happens to one workspace: what its ticket was bought for.
     Watcher(WorkspaceId),
+    /// Sees what happens to a workspace and to those below it: what an org token reaches.
+    Part(WorkspaceId),
     /// Sees what concerns those it may talk to (ACT-78).
     Agent(WorkspaceId),
 }
@@ -142,7 +145,13 @@ async fn admit(
         if grant.bearer.is_some() {
             admin(identity).map_err(|_| invalid())?;
         }
-        let listener = grant.what.workspace_id.map_or(Listener::Canvas, Listener::Watcher);
+        let listener = match grant.what.workspace_id {
+            Some(watched) => {
+                Scope::of(identity).require(state, Some(watched)).await?;
+                Listener::Watcher(watched)
+            }
+            None => person(identity),
+        };
         return Ok((listener, grant.bearer));
     }
     // The bearer proves whose it is; a header would only name it (SEC-96).
@@ -150,7 +159,12 @@ async fn admit(
         return Ok((Listener::Agent(workspace), bearer));
     }
     admin(identity)?;
-    Ok((Listener::Canvas, bearer))
+    Ok((person(identity), bearer))
+}
+
+/// Whoever is no workspace sees what it reaches.
+fn person(identity: &Identity) -> Listener {
+    Scope::of(identity).top().map_or(Listener::Canvas, Listener::Part)
 }
 
 async fn agent(state: &ApiState, identity: &Identity, named: Option<WorkspaceId>) -> Result<Listener, ApiError> {
@@ -300,11 +314,13 @@ impl Session {
 
     /// An agent sees an event only of somebody it may talk to; a failed lookup means no (ACT-78).
     async fn concerns(&self, frame: &Frame) -> bool {
+        let platform = self.state.platform();
         match (self.listener, frame.workspace_id) {
             (Listener::Canvas, _) => true,
             (Listener::Watcher(watched), subject) => subject == Some(watched),
-            (Listener::Agent(own), Some(subject)) => self.state.platform().registry.check_access(own, subject).await,
-            (Listener::Agent(_), None) => false,
+            (Listener::Part(top), Some(subject)) => platform.is_within(top, subject).await.unwrap_or(false),
+            (Listener::Agent(own), Some(subject)) => platform.registry.check_access(own, subject).await,
+            (Listener::Part(_) | Listener::Agent(_), None) => false,
         }
     }
 
@@ -319,7 +335,7 @@ impl Session {
             .await;
         match (found, self.listener) {
             (Ok(Some(Principal::Workspace { workspace, .. })), Listener::Agent(own)) => workspace != own,
-            (Ok(Some(principal)), Listener::Canvas | Listener::Watcher(_)) => !principal.is_admin(),
+            (Ok(Some(principal)), Listener::Canvas | Listener::Watcher(_) | Listener::Part(_)) => !principal.is_admin(),
             (Ok(_), _) => true,
             (Err(_), _) => false,
         }
@@ -487,7 +503,10 @@ mod tests {
         // ACT-81, D2
         let (state, _database) = testing::state().await;
         let credentials = &state.platform().credentials;
-        let (token, _) = credentials.begin_session().await.unwrap();
+        let (token, _) = credentials
+            .begin_session(molecule_platform::credentials::SessionOrigin::default())
+            .await
+            .unwrap();
         let Some(Principal::Session(id)) = credentials.authenticate(token.expose()).await.unwrap() else {
             panic!("a session")
         };

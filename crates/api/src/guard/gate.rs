@@ -1,14 +1,18 @@
-//! The gates, by class (SEC-40…52, SEC-70…78 as D2 has them).
+//! The gate: what the matrix says of whoever asks (SEC-40…52, SEC-70…78 as D2 has them).
 
-use http::{header, request::Parts};
+use http::{StatusCode, header, request::Parts};
 use molecule_core::{WorkspaceId, credential::parse_bearer};
-use molecule_platform::credentials::{GateRefusal, Identity, Principal};
+use molecule_platform::{
+    allowlists::AllowlistError,
+    credentials::{Identity, OrgPrincipal, Principal},
+};
 
 use super::Guarded;
 use crate::{
     error::ApiError,
+    matrix::{Refusal, Standing, Verdict},
     request::{Departed, Subject},
-    route::Class,
+    route::{Class, Reach},
 };
 
 impl Guarded {
@@ -20,48 +24,81 @@ impl Guarded {
         Subject(subject): Subject,
         head: &Parts,
     ) -> Result<Option<Departed>, ApiError> {
-        match self.route.class {
-            // Their handlers decide, from the identity.
-            Class::Public | Class::Registry | Class::Message | Class::Socket => Ok(None),
-            Class::Metrics if self.state.config().metrics_public => Ok(None),
-            Class::Metrics | Class::Admin => admin(identity).map(|()| None),
-            Class::TestToken => self.test_token(identity).map(|()| None),
-            Class::Peer => peer(identity, self.peer_subject(subject, head)).map(|()| None),
-            Class::Topology => match any_credential(identity) {
-                Ok(()) => Ok(None),
-                Err(refusal) => self.departed(subject, head, refusal).await.map(Some),
-            },
-            Class::Workspace => workspace(identity, subject).map(|()| None),
-            Class::WorkspaceOnly => match self.workspace_only(identity, subject).await {
-                Ok(()) => Ok(None),
-                Err(refusal) => self.departed(subject, head, refusal).await.map(Some),
-            },
+        if self.is_open_to_all() {
+            return Ok(None);
+        }
+        if self.is_switched_off() {
+            return Err(ApiError::not_found("not found"));
+        }
+        let who = self.standing(identity, self.about(subject, head)?).await?;
+        let refusal = match self.route.verdict(who, identity.open) {
+            Verdict::Allowed => return Ok(None),
+            Verdict::WhileTokenless(_) if self.is_tokenless(subject).await? => return Ok(None),
+            // What a credential proves is its handler's to judge; how far it reaches is not.
+            Verdict::Refused(refusal) if self.route.class.is_decided_by_handler() && !refusal.is_about_scope() => {
+                return Ok(None);
+            }
+            Verdict::WhileTokenless(refusal) | Verdict::Refused(refusal) => refusal,
+        };
+        self.departed(subject, head, refusal.into()).await.map(Some)
+    }
+
+    fn is_open_to_all(&self) -> bool {
+        self.route.class == Class::Metrics && self.state.config().metrics_public
+    }
+
+    /// SEC-120
+    fn is_switched_off(&self) -> bool {
+        let production = self.state.platform().config.production;
+        self.route.class == Class::TestToken && production && !self.state.config().test_tokens
+    }
+
+    /// The workspace whose token helps. Discover is asked on behalf of the header's workspace, everything else on behalf
+    /// of the path's (SEC-75).
+    fn about(&self, subject: Option<WorkspaceId>, head: &Parts) -> Result<Option<WorkspaceId>, ApiError> {
+        if !self.route.asked_in_header {
+            return Ok(subject);
+        }
+        let header = head.headers.get("x-workspace-id").filter(|value| !value.is_empty());
+        let header = header.ok_or_else(|| ApiError::bad_request("X-Workspace-ID header is required"))?;
+        Ok(header.to_str().ok().and_then(|header| header.parse().ok()))
+    }
+
+    async fn standing(&self, identity: &Identity, about: Option<WorkspaceId>) -> Result<Standing, ApiError> {
+        match &identity.principal {
+            Some(Principal::Org(org)) => self.standing_of_org(org, about).await,
+            _ => Ok(standing_of(identity, about)),
         }
     }
 
-    /// Discover is asked on behalf of the header's workspace, peers on behalf of the path's (SEC-75).
-    fn peer_subject(&self, subject: Option<WorkspaceId>, head: &Parts) -> PeerSubject {
-        if self.route.asked_in_header {
-            let Some(header) = head.headers.get("x-workspace-id").filter(|value| !value.is_empty()) else {
-                return PeerSubject::HeaderMissing;
-            };
-            return PeerSubject::Is(header.to_str().ok().and_then(|header| header.parse().ok()));
+    async fn standing_of_org(&self, org: &OrgPrincipal, about: Option<WorkspaceId>) -> Result<Standing, ApiError> {
+        if org.read_only && self.route.changes() {
+            return Ok(Standing::OrgReadOnly);
         }
-        PeerSubject::Is(subject)
+        let reaches = match (org.org, about) {
+            (anchor, Some(id)) if self.route.reach == Reach::Exactly => anchor == Some(id) || self.is_no_org(id).await,
+            (None, _) => true,
+            (Some(anchor), Some(id)) if self.route.names_workspace() => {
+                let within = self.state.platform().is_within(anchor, id).await;
+                within.map_err(|error| ApiError::platform_unavailable(self.route.path, &error))?
+            }
+            (Some(_), _) => false,
+        };
+        Ok(if reaches { Standing::Org } else { Standing::OrgElsewhere })
+    }
+
+    /// That there is no such org comes first, whoever asks (SEC-150).
+    async fn is_no_org(&self, id: WorkspaceId) -> bool {
+        let found = self.state.platform().allowlists.find_org(id).await;
+        matches!(found, Err(AllowlistError::Unknown))
     }
 
     /// The double gate (SEC-78): while a workspace has a live token, only that token opens its secrets and its state.
-    async fn workspace_only(&self, identity: &Identity, subject: Option<WorkspaceId>) -> Result<(), ApiError> {
-        workspace(identity, subject)?;
+    async fn is_tokenless(&self, subject: Option<WorkspaceId>) -> Result<bool, ApiError> {
         let subject = subject.ok_or_else(ApiError::invalid_workspace_id)?;
-        let Err(refusal) = identity.require_workspace(subject) else {
-            return Ok(());
-        };
-        match self.state.platform().credentials.has_live_token(subject).await {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(unauthorized(refusal)),
-            Err(error) => Err(ApiError::store("auth check failed", &error)),
-        }
+        let live = self.state.platform().credentials.has_live_token(subject).await;
+        live.map(|live| !live)
+            .map_err(|error| ApiError::store("auth check failed", &error))
     }
 
     /// A withdrawn bearer of the very workspace it asks about learns that the workspace is gone (LIFE-89a, OP-17).
@@ -84,83 +121,44 @@ impl Guarded {
             Err(error) => Err(ApiError::platform_unavailable(self.route.path, &error)),
         }
     }
+}
 
-    /// SEC-120, SEC-122: only the operator's own token; in open mode also whoever counts as admin.
-    fn test_token(&self, identity: &Identity) -> Result<(), ApiError> {
-        if self.state.platform().config.production && !self.state.config().test_tokens {
-            return Err(ApiError::not_found("not found"));
-        }
-        match &identity.principal {
-            Some(Principal::Admin) => Ok(()),
-            None if identity.is_admin() => Ok(()),
-            _ => Err(ApiError::unauthorized("admin auth required")),
-        }
+/// What somebody is to the workspace that is asked about, as far as that needs no look at the org chart.
+fn standing_of(identity: &Identity, about: Option<WorkspaceId>) -> Standing {
+    match &identity.principal {
+        Some(Principal::Admin) => Standing::Operator,
+        Some(Principal::Session(_)) => Standing::Session,
+        Some(Principal::Member(_)) => Standing::Member,
+        Some(Principal::Org(_)) => Standing::Org,
+        Some(Principal::Workspace { workspace, .. }) if Some(*workspace) == about => Standing::Own,
+        Some(Principal::Workspace { .. }) => Standing::Other,
+        None if identity.presented => Standing::Unproven,
+        None => Standing::Anonymous,
     }
 }
 
-/// On whose behalf peers are asked for.
-#[derive(Debug, Clone, Copy)]
-enum PeerSubject {
-    /// SEC-75.
-    HeaderMissing,
-    Is(Option<WorkspaceId>),
-}
-
-fn unauthorized(refusal: GateRefusal) -> ApiError {
-    ApiError::unauthorized(match refusal {
-        GateRefusal::Missing => "missing workspace auth token",
-        GateRefusal::Invalid => "invalid workspace auth token",
-    })
-}
-
-/// SEC-46…51: operator, org token, session; in open mode a local request without a bearer, or with the token of any
-/// workspace, which older clients send everywhere (D2).
+/// SEC-46…51: is it admin class?
 pub(crate) fn admin(identity: &Identity) -> Result<(), ApiError> {
-    if identity.is_admin() || (identity.open && identity.workspace().is_some()) {
-        return Ok(());
-    }
-    let text = if identity.presented {
-        "invalid admin auth token"
-    } else {
-        "admin auth required"
-    };
-    Err(ApiError::unauthorized(text))
-}
-
-/// SEC-40…43: admin class, or the workspace itself.
-fn workspace(identity: &Identity, subject: Option<WorkspaceId>) -> Result<(), ApiError> {
-    if identity.is_admin() {
-        return Ok(());
-    }
-    match subject {
-        Some(subject) => identity.require_workspace(subject).map_err(unauthorized),
-        None if identity.presented => Err(unauthorized(GateRefusal::Invalid)),
-        None => Err(unauthorized(GateRefusal::Missing)),
+    match Class::Admin.verdict(standing_of(identity, None), identity.open) {
+        Verdict::Allowed => Ok(()),
+        Verdict::WhileTokenless(refusal) | Verdict::Refused(refusal) => Err(refusal.into()),
     }
 }
 
-/// SEC-75 with D2: the workspace itself or a signed-in browser; neither the operator's nor an org token.
-fn peer(identity: &Identity, subject: PeerSubject) -> Result<(), ApiError> {
-    let subject = match subject {
-        PeerSubject::HeaderMissing => return Err(ApiError::bad_request("X-Workspace-ID header is required")),
-        PeerSubject::Is(subject) => subject,
-    };
-    match &identity.principal {
-        Some(Principal::Session(_)) => Ok(()),
-        Some(Principal::Workspace { workspace, .. }) if Some(*workspace) == subject => Ok(()),
-        None if identity.is_admin() => Ok(()),
-        _ if identity.presented => Err(unauthorized(GateRefusal::Invalid)),
-        _ => Err(unauthorized(GateRefusal::Missing)),
+impl Refusal {
+    fn is_about_scope(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN.as_u16()
     }
 }
 
-/// Any live credential; in open mode also a local request without one.
-fn any_credential(identity: &Identity) -> Result<(), ApiError> {
-    match &identity.principal {
-        Some(_) => Ok(()),
-        None if identity.is_admin() => Ok(()),
-        None if identity.presented => Err(unauthorized(GateRefusal::Invalid)),
-        None => Err(unauthorized(GateRefusal::Missing)),
+impl From<&Refusal> for ApiError {
+    fn from(refusal: &Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::UNAUTHORIZED);
+        let error = Self::new(status, refusal.text);
+        match refusal.code {
+            Some(code) => error.code(code),
+            None => error,
+        }
     }
 }
 
@@ -168,7 +166,6 @@ fn any_credential(identity: &Identity) -> Result<(), ApiError> {
 mod tests {
     use axum::response::IntoResponse;
     use molecule_core::{OrgTokenId, SessionId, TokenId};
-    use molecule_platform::credentials::OrgPrincipal;
 
     use super::*;
 
@@ -192,22 +189,43 @@ mod tests {
             token: OrgTokenId::random(),
             prefix: "12345678".into(),
             org: None,
+            read_only: false,
+            expires_at: None,
         }))
     }
 
-    async fn refusal(outcome: Result<(), ApiError>) -> String {
-        let response = outcome.unwrap_err().into_response();
-        assert_eq!(response.status(), 401);
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        body["error"].as_str().unwrap().to_owned()
+    #[test]
+    fn whoever_asks_stands_somewhere() {
+        // SEC-40…51
+        let id = WorkspaceId::random();
+        let unproven = Identity {
+            principal: None,
+            presented: true,
+            open: true,
+        };
+        for (identity, standing) in [
+            (Identity::default(), Standing::Anonymous),
+            (unproven, Standing::Unproven),
+            (token_of(id), Standing::Own),
+            (token_of(WorkspaceId::random()), Standing::Other),
+            (org(), Standing::Org),
+            (proven(Principal::Session(SessionId::random())), Standing::Session),
+            (proven(Principal::Member("u".into())), Standing::Member),
+            (proven(Principal::Admin), Standing::Operator),
+        ] {
+            assert_eq!(standing_of(&identity, Some(id)), standing, "{identity:?}");
+        }
+        assert_eq!(
+            standing_of(&token_of(id), None),
+            Standing::Other,
+            "what is no id is nobody's"
+        );
     }
 
-    #[tokio::test]
-    async fn admin_class() {
+    #[test]
+    fn admin_class() {
         // SEC-46…50, D2
-        let session = proven(Principal::Session(SessionId::random()));
-        let open = Identity {
+        let local = Identity {
             open: true,
             ..Identity::default()
         };
@@ -215,73 +233,12 @@ mod tests {
             open: true,
             ..token_of(WorkspaceId::random())
         };
-        for identity in [proven(Principal::Admin), session, org(), open, everywhere] {
+        for identity in [proven(Principal::Admin), org(), local, everywhere] {
             assert!(admin(&identity).is_ok(), "{identity:?}");
         }
-        assert_eq!(refusal(admin(&Identity::default())).await, "admin auth required");
-        let unproven = Identity {
-            principal: None,
-            presented: true,
-            open: true,
-        };
-        assert_eq!(
-            refusal(admin(&unproven)).await,
-            "invalid admin auth token",
-            "a wrong bearer is wrong in open mode too"
-        );
-        assert_eq!(
-            refusal(admin(&token_of(WorkspaceId::random()))).await,
-            "invalid admin auth token"
-        );
-    }
-
-    #[tokio::test]
-    async fn workspace_class() {
-        // SEC-40…43
-        let id = WorkspaceId::random();
-        assert!(workspace(&token_of(id), Some(id)).is_ok());
-        assert!(workspace(&proven(Principal::Admin), Some(id)).is_ok());
-        assert!(
-            workspace(&org(), None).is_ok(),
-            "what is no id is the handler's to refuse"
-        );
-        let other = token_of(WorkspaceId::random());
-        assert_eq!(
-            refusal(workspace(&other, Some(id))).await,
-            "invalid workspace auth token"
-        );
-        assert_eq!(refusal(workspace(&other, None)).await, "invalid workspace auth token");
-        assert_eq!(
-            refusal(workspace(&Identity::default(), Some(id))).await,
-            "missing workspace auth token"
-        );
-    }
-
-    #[tokio::test]
-    async fn peer_class() {
-        // SEC-75
-        let id = WorkspaceId::random();
-        assert!(peer(&token_of(id), PeerSubject::Is(Some(id))).is_ok());
-        assert!(
-            peer(
-                &proven(Principal::Session(SessionId::random())),
-                PeerSubject::Is(Some(id))
-            )
-            .is_ok()
-        );
-        for identity in [proven(Principal::Admin), org(), token_of(WorkspaceId::random())] {
-            assert_eq!(
-                refusal(peer(&identity, PeerSubject::Is(Some(id)))).await,
-                "invalid workspace auth token"
-            );
+        for identity in [Identity::default(), token_of(WorkspaceId::random())] {
+            let refused = admin(&identity).unwrap_err().into_response();
+            assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         }
-        assert!(peer(&token_of(id), PeerSubject::Is(None)).is_err());
-        assert_eq!(
-            peer(&token_of(id), PeerSubject::HeaderMissing)
-                .unwrap_err()
-                .into_response()
-                .status(),
-            400
-        );
     }
 }

@@ -3,9 +3,9 @@
 use std::{net::IpAddr, time::Instant};
 
 use axum::response::Response;
-use http::{header, request::Parts};
+use http::{HeaderMap, header, request::Parts};
 use molecule_core::credential::parse_bearer;
-use molecule_platform::credentials::Identity;
+use molecule_platform::credentials::{Identity, Principal};
 use molecule_wire::auth::TicketPurpose;
 use secrecy::ExposeSecret;
 
@@ -22,14 +22,29 @@ impl Guarded {
     /// Looks the bearer up. Public routes do not: they must answer when the store does not.
     pub(super) async fn identify(&self, head: &Parts, subject: Subject, open: bool) -> Result<Identity, ApiError> {
         let headers = &head.headers;
-        if matches!(self.route.class, Class::Public) {
+        if self.route.class.ignores_credentials() {
             return Ok(Identity {
                 open,
                 ..Identity::default()
             });
         }
+        // Where both count, the cookie decides (SEC-75).
+        if self.route.class == Class::Peer
+            && let Some(member) = self.member(headers).await
+        {
+            let member = member.ok_or_else(|| ApiError::unauthorized("invalid session"))?;
+            return Ok(Identity {
+                principal: Some(member),
+                presented: true,
+                open,
+            });
+        }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return self.identify_by_ticket(head, subject, open).await;
+            let identity = self.identify_by_ticket(head, subject, open).await?;
+            return Ok(match identity.principal {
+                None => self.identify_by_cookie(headers, identity).await,
+                Some(_) => identity,
+            });
         };
         let Ok(text) = value.to_str() else {
             // Bytes that no token has; a bearer nevertheless.
@@ -46,6 +61,29 @@ impl Guarded {
             });
         };
         self.look_up(bearer, open).await
+    }
+
+    /// Somebody whom the control plane knows as a member of this org (SEC-47). A cookie that says nothing is none: it may
+    /// be anything's.
+    async fn identify_by_cookie(&self, headers: &HeaderMap, identity: Identity) -> Identity {
+        match self.member(headers).await.flatten() {
+            Some(member) => Identity {
+                principal: Some(member),
+                presented: true,
+                ..identity
+            },
+            None => identity,
+        }
+    }
+
+    /// `None`: there is no cookie, or none counts here. A browser sends its cookies for any page; only our own counts.
+    async fn member(&self, headers: &HeaderMap) -> Option<Option<Principal>> {
+        let members = self.state.upstreams().members.as_ref()?;
+        let foreign = self.state.limits().origins.is_foreign_page(headers);
+        if !headers.contains_key(header::COOKIE) || foreign {
+            return None;
+        }
+        Some(members.of(headers).await.map(Principal::Member))
     }
 
     /// A ticket stands for the bearer it was bought with, on the route it was bought for. It is looked at, not used up:

@@ -8,7 +8,7 @@ mod headers;
 mod identify;
 mod tenant;
 
-use actor::Actor;
+pub(crate) use actor::Actor;
 pub(crate) use gate::admin;
 
 use std::{
@@ -38,6 +38,7 @@ use tracing::{
 };
 
 use crate::{
+    audit::{Ended, Recording},
     error::ApiError,
     limits::{Allowance, Holder, Share, Taken, Unreadable, Verdict, is_local, is_preflight},
     metrics::{RouteMetrics, UNMATCHED},
@@ -48,6 +49,13 @@ use crate::{
 
 /// What stands for requests that no row matches.
 static NO_ROUTE: Route = Route::plain(Verb::Get, UNMATCHED, Class::Public);
+
+/// The same where somebody else serves what no row matches.
+static PROXIED: Route = Route {
+    streams: true,
+    own_task: true,
+    ..Route::plain(Verb::Get, UNMATCHED, Class::Public)
+};
 
 /// Headers that decide who asks: of two, a proxy may have judged by the one and we by the other.
 const ONCE: [HeaderName; 3] = [header::AUTHORIZATION, header::ORIGIN, header::HOST];
@@ -84,9 +92,10 @@ impl GuardLayer {
 
     /// Of what no route matches; `served` are the first segments of the API's paths.
     pub(crate) fn unmatched(state: &ApiState, served: HashSet<&'static str>) -> Self {
+        let proxied = state.upstreams().canvas.is_some();
         Self(Arc::new(Guarded {
             state: state.clone(),
-            route: &NO_ROUTE,
+            route: if proxied { &PROXIED } else { &NO_ROUTE },
             served: Some(served),
             metrics: state.metrics().route("any", UNMATCHED),
         }))
@@ -137,7 +146,7 @@ impl Guarded {
     /// In a span of its own, which says who asks for what about whom; every line that is logged meanwhile shows it.
     async fn serve<S>(&self, inner: S, request: Request) -> Response
     where
-        S: Service<Request, Response = Response, Error = Infallible> + Send,
+        S: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
     {
         let context = {
@@ -157,7 +166,7 @@ impl Guarded {
 
     async fn answer<S>(&self, inner: S, request: Request) -> Response
     where
-        S: Service<Request, Response = Response, Error = Infallible> + Send,
+        S: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
     {
         let begun = Instant::now();
@@ -243,13 +252,18 @@ impl Guarded {
         if let Some(departed) = departed {
             head.extensions.insert(departed);
         }
-        let taken = self.take(body, Holder::of(&identity, caller.address)).await;
-        let taken = taken.map_err(IntoResponse::into_response)?;
+        let (body, share) = if self.route.streams {
+            (body, None)
+        } else {
+            let taken = self.take(body, Holder::of(&identity, caller.address)).await;
+            let taken = taken.map_err(IntoResponse::into_response)?;
+            (Body::from(taken.bytes), taken.share)
+        };
         head.extensions.insert(caller);
         head.extensions.insert(identity);
         Ok(Admitted {
-            request: Request::from_parts(head, Body::from(taken.bytes)),
-            share: taken.share,
+            request: Request::from_parts(head, body),
+            share,
         })
     }
 
@@ -266,7 +280,7 @@ impl Guarded {
 
     /// The body of a request that passed its gate: whoever proves nothing makes the server hold nothing.
     async fn take(&self, body: Body, holder: Holder) -> Result<Taken, ApiError> {
-        if self.route.body == 0 {
+        if self.route.body == 0 || self.route.later {
             return Ok(Taken {
                 bytes: Bytes::new(),
                 share: None,
@@ -295,22 +309,33 @@ impl Guarded {
     /// The handler. A panic becomes a 500 and ends nothing else (SEC-208).
     async fn call<S>(&self, mut inner: S, Admitted { request, share }: Admitted) -> Response
     where
-        S: Service<Request, Response = Response, Error = Infallible>,
+        S: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send + 'static,
     {
-        let route = self.route.path;
-        let handler = AssertUnwindSafe(inner.call(request)).catch_unwind();
+        let (state, row) = (self.state.clone(), self.route);
+        let route = row.path;
         let answer = async move {
             // Also while what was made of the body is in use.
             let _share = share;
-            match handler.await {
+            let (mut head, body) = request.into_parts();
+            let recording = match Recording::begin(&state, row, &mut head).await {
+                Ok(recording) => recording,
+                Err(refusal) => return refusal.into_response(),
+            };
+            let request = Request::from_parts(head, body);
+            let handler = AssertUnwindSafe(inner.call(request)).catch_unwind();
+            let response = match handler.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(panic) => {
                     tracing::error!(route, reason = panic_text(&*panic), "handler panicked");
                     ApiError::internal().into_response()
                 }
+            };
+            if let Some(recording) = recording {
+                recording.end(Ended::of(&response)).await;
             }
+            response
         };
         if self.route.outlives_its_client() {
             self.run(answer).await

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use molecule_core::credential::TokenHash;
 use molecule_platform::credentials::{Identity, Principal};
 
 /// Whom something is counted for.
@@ -21,6 +22,7 @@ impl Holder {
         match &identity.principal {
             Some(Principal::Admin) => Self::Admin(0),
             Some(Principal::Session(id)) => Self::Admin(id.uuid().as_u128()),
+            Some(Principal::Member(id)) => Self::Admin(key_of(id)),
             Some(Principal::Org(org)) => Self::Admin(org.token.uuid().as_u128()),
             Some(Principal::Workspace { workspace, .. }) => Self::Workspace(workspace.uuid().as_u128()),
             None if identity.is_admin() => Self::Local,
@@ -34,9 +36,17 @@ pub(crate) fn credential_key(principal: &Principal) -> u128 {
     match principal {
         Principal::Admin => 0,
         Principal::Session(id) => id.uuid().as_u128(),
+        Principal::Member(id) => key_of(id),
         Principal::Org(org) => org.token.uuid().as_u128(),
         Principal::Workspace { token, .. } => token.uuid().as_u128(),
     }
+}
+
+/// A member's name as a number.
+fn key_of(id: &str) -> u128 {
+    let hash = TokenHash::of(id);
+    let (head, _) = hash.bytes().split_at(16);
+    head.iter().fold(0, |key, byte| key << 8 | u128::from(*byte))
 }
 
 #[cfg(test)]

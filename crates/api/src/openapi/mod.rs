@@ -23,7 +23,9 @@ use utoipa::{
 };
 
 use crate::{
-    a2a, activity, agents, artifacts, auth, canvas, events, ops, orgs, pages, registry,
+    a2a, activity, admin, agents, allowlists, artifacts, audit, auth, canvas, events,
+    matrix::{Standing, Verdict},
+    ops, orgs, pages, registry,
     route::{Class, Route, Verb},
     routes::ROUTES,
     secrets, settings, teams, templates, tokens, workspaces,
@@ -50,6 +52,14 @@ use crate::{
         auth::logout,
         auth::login_code,
         auth::ticket,
+        auth::sessions,
+        auth::end_session,
+        audit::list,
+        audit::verify,
+        admin::rotate_token,
+        admin::rotate_secrets,
+        allowlists::list,
+        allowlists::replace,
         workspaces::list,
         workspaces::create,
         workspaces::get,
@@ -305,11 +315,13 @@ fn complete(operation: &mut Operation, route: &Route) {
     operation.extensions = Some(
         ExtensionsBuilder::new()
             .add("x-auth-class", route.class.as_str())
+            .add("x-auth-callers", callers(route))
             .build(),
     );
     let with = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
+    let anonymous = route.verdict(Standing::Anonymous, false) == Verdict::Allowed;
     operation.security = Some(match route.class {
-        Class::Public => Vec::new(),
+        _ if anonymous => Vec::new(),
         Class::Metrics => vec![SecurityRequirement::default(), with(BEARER)],
         _ if route.ticket.is_some() => vec![with(TICKET), with(BEARER)],
         _ => vec![with(BEARER)],
@@ -326,6 +338,16 @@ fn complete(operation: &mut Operation, route: &Route) {
     known
         .entry("403".to_owned())
         .or_insert_with(|| RefOr::T(Response::new(foreign)));
+}
+
+/// Whom the matrix lets in, in required mode.
+fn callers(route: &Route) -> Vec<&'static str> {
+    let admitted = |who: &Standing| !matches!(route.verdict(*who, false), Verdict::Refused(_));
+    Standing::ALL
+        .into_iter()
+        .filter(admitted)
+        .map(Standing::as_str)
+        .collect()
 }
 
 /// Refusals that no handler writes itself; a handler's own description of a status stands before these.

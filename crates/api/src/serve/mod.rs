@@ -1,6 +1,9 @@
 //! The HTTP/1.1 server: accepts, serves, and stops in order (SEC-218).
 
 mod idle;
+mod tls;
+
+pub use tls::{Tls, TlsError};
 
 use futures_util::future::BoxFuture;
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
@@ -11,14 +14,16 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use molecule_core::limits;
 use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::{MissedTickBehavior, interval, timeout},
 };
+use tokio_rustls::server::TlsStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 use self::idle::{Answer, Idle, Idlers};
-use crate::state::ApiState;
+use crate::{request::Secure, state::ApiState};
 
 /// Time a client has for the head of its next request. It also ends idle connections, so it is well above the 60 s
 /// after which the slowest agents beat again.
@@ -44,7 +49,14 @@ fn most_connections() -> usize {
 }
 
 /// Serves until `shutdown` resolves, then drains for at most 30 s. Sockets are told to close at once.
-pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListener, mut shutdown: BoxFuture<'_, ()>) {
+/// With `tls` only this machine is answered without.
+pub(crate) async fn serve(
+    state: &ApiState,
+    router: Router,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    mut shutdown: BoxFuture<'_, ()>,
+) {
     let connections = TaskTracker::new();
     let (idlers, most) = (Idlers::default(), most_connections());
     let (draining, cut) = (CancellationToken::new(), CancellationToken::new());
@@ -60,6 +72,8 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
                 if let Some(services) = &state.config().metrics {
                     services.run_upkeep();
                 }
+                // Two small files are looked at.
+                tls.as_ref().map(Tls::refresh);
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -76,6 +90,7 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
                 }
                 let connection = Connection {
                     router: router.clone(),
+                    tls: tls.clone(),
                     peer,
                     idle: idlers.enter(),
                     draining: draining.clone(),
@@ -90,6 +105,11 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
         }
     }
     drop(listener);
+    drain(state, &connections, &draining, &cut).await;
+}
+
+/// Lets what is under way end.
+async fn drain(state: &ApiState, connections: &TaskTracker, draining: &CancellationToken, cut: &CancellationToken) {
     state.serving().closing.cancel();
     draining.cancel();
     connections.close();
@@ -105,8 +125,51 @@ pub(crate) async fn serve(state: &ApiState, router: Router, listener: TcpListene
     }
 }
 
+/// How a connection to a port that speaks TLS began.
+enum Begun {
+    Secure(Box<TlsStream<TcpStream>>),
+    /// From this machine.
+    Plain(TcpStream),
+}
+
+/// First byte of a TLS handshake.
+const HANDSHAKE: u8 = 0x16;
+/// What is answered to others without TLS.
+const PLAIN_REFUSED: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 44\r\n\
+    Connection: close\r\n\r\n{\"error\":\"this port speaks TLS: use https\"}\n";
+
+/// Finds out which of the two a client speaks. `None`: neither, or not soon enough.
+async fn begin(mut stream: TcpStream, peer: SocketAddr, tls: &Tls) -> Option<Begun> {
+    let mut first = [0];
+    let peeked = timeout(HEAD_LIMIT, stream.peek(&mut first)).await;
+    if !matches!(peeked, Ok(Ok(1))) {
+        return None;
+    }
+    if first[0] == HANDSHAKE {
+        let accepted = timeout(limits::TLS_HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await;
+        return match accepted {
+            Ok(Ok(stream)) => Some(Begun::Secure(Box::new(stream))),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, %peer, "no TLS connection");
+                None
+            }
+            Err(_) => None,
+        };
+    }
+    // Nobody listens on the way from a machine to itself.
+    let here = stream.local_addr().is_ok_and(|own| own.ip() == peer.ip());
+    if here || peer.ip().to_canonical().is_loopback() {
+        return Some(Begun::Plain(stream));
+    }
+    timeout(limits::TLS_HANDSHAKE_TIMEOUT, stream.write_all(PLAIN_REFUSED))
+        .await
+        .ok();
+    None
+}
+
 struct Connection {
     router: Router,
+    tls: Option<Tls>,
     peer: SocketAddr,
     idle: Idle,
     /// Ends the connection after the request that is being answered.
@@ -117,19 +180,43 @@ struct Connection {
 
 impl Connection {
     async fn serve(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers may be delayed");
+        }
+        let Some(tls) = self.tls.clone() else {
+            return self.speak(stream, false).await;
+        };
+        let begun = tokio::select! {
+            begun = begin(stream, self.peer, &tls) => begun,
+            () = self.idle.evicted() => None,
+            () = self.draining.cancelled() => None,
+        };
+        match begun {
+            Some(Begun::Secure(stream)) => self.speak(*stream, true).await,
+            Some(Begun::Plain(stream)) => self.speak(stream, false).await,
+            None => self.idle.end(),
+        }
+    }
+
+    /// HTTP, over whatever carries it.
+    async fn speak<S>(self, stream: S, secure: bool)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Self {
             router,
             peer,
             idle,
             draining,
             cut,
+            ..
         } = self;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "answers may be delayed");
-        }
         let at_work = idle.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
+            if secure {
+                request.extensions_mut().insert(Secure);
+            }
             let working = at_work.work();
             // A router is always ready.
             let answer = router.clone().call(request);

@@ -1,64 +1,67 @@
 //! Every route with every kind of caller, in both modes.
 
-use molecule_api::{Class, ROUTES, Route, Verb};
+use molecule_api::{Class, ROUTES, Reach, Route, Standing, Verb, Verdict};
 use molecule_testkit::both_engines;
 
 use crate::common::*;
 
-/// Who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Anonymous,
-    Garbage,
-    Own,
-    Other,
-    Removed,
-    Org,
-    Admin,
-    Session,
-}
-
-const EVERYBODY: [Who; 8] = [
-    Who::Anonymous,
-    Who::Garbage,
-    Who::Own,
-    Who::Other,
-    Who::Removed,
-    Who::Org,
-    Who::Admin,
-    Who::Session,
-];
-
 /// Does the class let the caller in? Written down here once more, from the specification and D2.
-fn may(class: Class, who: Who, open: bool) -> bool {
-    use Who::*;
-    let admin = matches!(who, Org | Admin | Session) || (open && who == Anonymous);
+fn may(class: Class, who: Standing, open: bool) -> bool {
+    use Standing::*;
+    let admin = matches!(who, Org | Session | Member | Operator) || (open && who == Anonymous);
     match class {
-        Class::Public => true,
+        Class::Public | Class::Signed | Class::Proxied => true,
         // In open mode older clients show the token of their workspace here, too (D2).
         Class::Admin | Class::Metrics => admin || (open && matches!(who, Own | Other)),
         Class::Workspace => admin || who == Own,
         // The workspace has a live token, so that nobody else's will do (SEC-78, REG-10).
         Class::WorkspaceOnly | Class::Registry => who == Own,
-        Class::Peer => matches!(who, Own | Session) || (open && who == Anonymous),
-        Class::Topology | Class::Socket => admin || matches!(who, Own | Other),
+        Class::Peer => matches!(who, Own | Session | Member) || (open && who == Anonymous),
+        Class::Topology | Class::Socket | Class::Queue => admin || matches!(who, Own | Other),
         // `Other` is a sibling, which may send. A bearer that proves nothing is the canvas in open mode (D2).
-        Class::Message => admin || matches!(who, Own | Other) || (open && matches!(who, Garbage | Removed)),
-        Class::TestToken => who == Admin || (open && who == Anonymous),
+        Class::Message => admin || matches!(who, Own | Other) || (open && who == Unproven),
+        Class::TestToken | Class::Operator => who == Operator || (open && who == Anonymous),
     }
 }
 
 /// What is said to those who may not.
-fn refusal(class: Class, who: Who) -> &'static str {
-    let anonymous = who == Who::Anonymous;
+fn refusal(class: Class, who: Standing) -> &'static str {
+    let anonymous = who == Standing::Anonymous;
     match class {
-        Class::Admin | Class::Metrics | Class::Socket if anonymous => "admin auth required",
-        Class::Admin | Class::Metrics | Class::Socket => "invalid admin auth token",
+        // SEC-101
+        Class::Queue => "not found",
         Class::TestToken => "admin auth required",
+        Class::Admin | Class::Metrics | Class::Socket | Class::Operator if anonymous => "admin auth required",
+        Class::Admin | Class::Metrics | Class::Socket | Class::Operator => "invalid admin auth token",
         Class::Message if anonymous => "missing caller auth token",
         Class::Message => "invalid caller auth token",
         _ if anonymous => "missing workspace auth token",
         _ => "invalid workspace auth token",
+    }
+}
+
+// SEC-40…52, SEC-70…78, D2
+#[test]
+fn the_matrix_says_what_the_specification_says() {
+    let scoped = [Standing::OrgElsewhere, Standing::OrgReadOnly];
+    for class in Class::all() {
+        for who in Standing::ALL.into_iter().filter(|who| !scoped.contains(who)) {
+            for open in [false, true] {
+                let about = format!("{class:?} {who:?} open: {open}");
+                match class.verdict(who, open) {
+                    Verdict::Allowed => assert!(may(class, who, open), "{about}"),
+                    Verdict::Refused(refused) => {
+                        assert!(!may(class, who, open), "{about}");
+                        let status = if class == Class::Queue { 404 } else { 401 };
+                        assert_eq!((refused.status, refused.text), (status, refusal(class, who)), "{about}");
+                    }
+                    Verdict::WhileTokenless(refused) => {
+                        assert!(class == Class::WorkspaceOnly && !may(class, who, open), "{about}");
+                        assert_eq!((refused.status, refused.text), (401, refusal(class, who)), "{about}");
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -79,6 +82,63 @@ impl Spelling {
     }
 }
 
+/// Who calls; several callers may stand the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Anonymous,
+    Garbage,
+    Own,
+    Other,
+    Removed,
+    Org,
+    Anchored,
+    Elsewhere,
+    ReadOnly,
+    Admin,
+    Session,
+    Member,
+}
+
+const EVERYBODY: [Who; 12] = [
+    Who::Anonymous,
+    Who::Garbage,
+    Who::Own,
+    Who::Other,
+    Who::Removed,
+    Who::Org,
+    Who::Anchored,
+    Who::Elsewhere,
+    Who::ReadOnly,
+    Who::Admin,
+    Who::Session,
+    Who::Member,
+];
+
+impl Who {
+    /// What the caller is to the workspace that the route is asked about.
+    fn standing(self, route: &Route) -> Standing {
+        match self {
+            Self::Anonymous => Standing::Anonymous,
+            Self::Garbage | Self::Removed => Standing::Unproven,
+            Self::Own => Standing::Own,
+            Self::Other => Standing::Other,
+            Self::ReadOnly if route.changes() => Standing::OrgReadOnly,
+            Self::Org | Self::Anchored | Self::Elsewhere | Self::ReadOnly => {
+                let reaches = match self {
+                    Self::Anchored => route.names_workspace(),
+                    Self::Elsewhere => false,
+                    // SEC-150: they are not anchored.
+                    _ => route.reach != Reach::Exactly,
+                };
+                if reaches { Standing::Org } else { Standing::OrgElsewhere }
+            }
+            Self::Admin => Standing::Operator,
+            Self::Session => Standing::Session,
+            Self::Member => Standing::Member,
+        }
+    }
+}
+
 struct World {
     server: Server,
     /// The workspace in the paths. It has a child, so that nobody deletes it by the way.
@@ -86,34 +146,51 @@ struct World {
     other: Workspace,
     removed: Workspace,
     org: String,
+    /// At the workspace in the paths.
+    anchored: String,
+    /// At another.
+    elsewhere: String,
+    read_only: String,
+    /// Its cookie.
+    member: String,
+    _control_plane: ControlPlane,
 }
 
 impl World {
-    async fn new(url: &str, options: Options) -> Self {
+    async fn new(url: &str, mut options: Options) -> Self {
+        let control_plane = ControlPlane::new().await;
+        options.api.control_plane = Some(control_plane.config("acme"));
         let server = Server::with(url, options).await;
         let own = server.workspace("own", None).await;
         server.workspace("child", Some(&own)).await;
         let other = server.workspace("other", None).await;
         let removed = server.workspace("removed", None).await;
         server.remove(&removed).await;
-        let org = server.org_token().await;
         Self {
+            org: server.org_token().await,
+            anchored: server.org_token_for(&json!({ "org_id": own.id })).await,
+            elsewhere: server.org_token_for(&json!({ "org_id": other.id })).await,
+            read_only: server.org_token_for(&json!({ "read_only": true })).await,
+            member: control_plane.cookie_of("user-1"),
             server,
             own,
             other,
             removed,
-            org,
+            _control_plane: control_plane,
         }
     }
 
     async fn bearer(&self, who: Who) -> Option<String> {
         Some(match who {
-            Who::Anonymous => return None,
+            Who::Anonymous | Who::Member => return None,
             Who::Garbage => "garbage".to_owned(),
             Who::Own => self.own.token.clone(),
             Who::Other => self.other.token.clone(),
             Who::Removed => self.removed.token.clone(),
             Who::Org => self.org.clone(),
+            Who::Anchored => self.anchored.clone(),
+            Who::Elsewhere => self.elsewhere.clone(),
+            Who::ReadOnly => self.read_only.clone(),
             Who::Admin => ADMIN.to_owned(),
             // A fresh one: signing out is among the routes.
             Who::Session => self.server.session().await,
@@ -122,14 +199,6 @@ impl World {
 
     async fn ask(&self, route: &Route, who: Who, spelling: Spelling) -> Reply {
         let id = self.own.id.to_string();
-        let spelled = spelling.of(&id);
-        let path = route
-            .path
-            .replace("{id}", &spelled)
-            .replace("{workspaceId}", &spelled)
-            .replace("{tokenId}", "6fa459ea-ee8a-4ca4-894e-db77e160355e")
-            .replace("{key}", "NOT_THERE")
-            .replace("{*path}", "app.js");
         let method: Method = route.verb.as_str().parse().unwrap();
         let body = match route.class {
             Class::Registry => {
@@ -142,7 +211,7 @@ impl World {
         } else {
             body
         };
-        let mut call = self.server.call(method, path);
+        let mut call = self.server.call(method, path_of(route, &spelling.of(&id)));
         if route.verb != Verb::Get {
             call = call.json(&body);
         }
@@ -152,11 +221,26 @@ impl World {
         if route.class == Class::Socket {
             call = call.upgrade();
         }
+        if who == Who::Member {
+            return call.header("cookie", &self.member).send().await;
+        }
         match self.bearer(who).await {
             Some(bearer) => call.bearer(&bearer).send().await,
             None => call.send().await,
         }
     }
+}
+
+/// The path of a route, asked about a workspace; whatever else it names is not there.
+fn path_of(route: &Route, workspace: &str) -> String {
+    let part = |part: &str| match part {
+        "{id}" | "{workspaceId}" => workspace.to_owned(),
+        "{key}" => "NOT_THERE".to_owned(),
+        "{*path}" => "app.js".to_owned(),
+        other if other.starts_with('{') => "6fa459ea-ee8a-4ca4-894e-db77e160355e".to_owned(),
+        other => other.to_owned(),
+    };
+    route.path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 /// `workspace_id` is an alias of `id` in a registration; both at once are one too many.
@@ -178,14 +262,22 @@ async fn walk(url: &str, options: Options, open: bool) {
                 route.verb.as_str(),
                 route.path
             );
-            if may(route.class, who, open) {
-                assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
-                // What is not built says so.
-                let failed = reply.status.is_server_error() && reply.status != StatusCode::NOT_IMPLEMENTED;
-                assert!(!failed, "{about}");
-            } else {
-                assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
-                assert_eq!(reply.error(), refusal(route.class, who), "{about}");
+            // The workspace in the paths has a token.
+            match route.verdict(who.standing(route), open) {
+                Verdict::Allowed if route.later => assert_eq!(reply.status, StatusCode::NOT_FOUND, "{about}"),
+                Verdict::Allowed => {
+                    assert_ne!(reply.status, StatusCode::UNAUTHORIZED, "{about}");
+                    assert_ne!(reply.json()["code"], "read_only", "{about}");
+                    // What is not built says so, and a handler may narrow.
+                    let failed = reply.status.is_server_error() && reply.status != StatusCode::NOT_IMPLEMENTED;
+                    assert!(!failed, "{about}");
+                }
+                Verdict::Refused(refusal) | Verdict::WhileTokenless(refusal) => {
+                    assert_eq!(reply.status.as_u16(), refusal.status, "{about}");
+                    assert_eq!(reply.error(), refusal.text, "{about}");
+                    let code = refusal.code.map_or(Value::Null, Value::from);
+                    assert_eq!(reply.json()["code"], code, "{about}");
+                }
             }
         }
     }

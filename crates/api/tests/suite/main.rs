@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "everything here is a test")]
 
+mod audit;
+mod bad_input;
+mod canary;
 mod classes;
 mod common;
 mod described;
@@ -10,7 +13,10 @@ mod lifecycle;
 mod messages;
 mod rates;
 mod resources;
+mod scopes;
 mod sign_in;
 mod snippets;
 mod sockets;
 mod stopping;
+mod tls;
+mod upstreams;

@@ -17,7 +17,11 @@ use crate::config::ServerConfig;
 
 /// File of the generated admin token, below `server/`. The CLI on the same machine reads it.
 pub(crate) const ADMIN_TOKEN_FILE: &str = "admin_token";
-const SECRETS_KEY_FILE: &str = "secrets_key";
+pub(super) const SECRETS_KEY_FILE: &str = "secrets_key";
+/// File of the keys that were generated before that one, one a line; they open what they sealed (D5).
+pub(super) const RETIRED_KEYS_FILE: &str = "secrets_keys_retired";
+/// File of the generated key that seals the audit.
+const AUDIT_KEY_FILE: &str = "audit_key";
 
 /// The configured admin token, else the one of the data directory, generated at the first boot (D2).
 ///
@@ -28,9 +32,7 @@ pub fn admin_token(dir: &DataDir, config: &ServerConfig) -> Result<SecretString,
         return Ok(token.clone());
     }
     let path = dir.server_file(ADMIN_TOKEN_FILE);
-    let token = read_or_create(&path, || {
-        Ok(PlainToken::from_random(random::<TOKEN_BYTES>(&path)?).into_secret())
-    })?;
+    let token = read_or_create(&path, || new_token(&path))?;
     if token.expose_secret().is_empty() {
         return Err(BootError::file(
             &path,
@@ -49,15 +51,76 @@ pub fn secrets_key(dir: &DataDir, config: &ServerConfig) -> Result<SecretBox<[u8
         return Ok(SecretBox::new(Box::new(*key.expose_secret())));
     }
     let path = dir.server_file(SECRETS_KEY_FILE);
-    let text = read_or_create(&path, || Ok(STANDARD.encode(random::<32>(&path)?).into()))?;
-    crate::config::secrets_key(text.expose_secret())
+    let text = read_or_create(&path, || new_key(&path))?;
+    key_in(
+        &path,
+        text.expose_secret(),
+        "without it the stored secrets cannot be read",
+    )
+}
+
+/// The configured key of the audit, else the one of the data directory, generated at the first boot. It is another one
+/// than that of the secrets, so that a change of that one leaves the audit's chain whole.
+///
+/// # Errors
+/// [`BootError::File`]; a damaged key is never replaced: what it sealed could not be judged any more.
+pub fn audit_key(dir: &DataDir, config: &ServerConfig) -> Result<SecretBox<[u8; 32]>, BootError> {
+    if let Some(key) = &config.audit_key {
+        return Ok(SecretBox::new(Box::new(*key.expose_secret())));
+    }
+    let path = dir.server_file(AUDIT_KEY_FILE);
+    let text = read_or_create(&path, || new_key(&path))?;
+    key_in(&path, text.expose_secret(), "without it the audit cannot be verified")
+}
+
+/// Keys that only open what they once sealed: the configured ones, and those that were generated before the present one.
+///
+/// # Errors
+/// [`BootError::File`].
+pub fn retired_keys(dir: &DataDir, config: &ServerConfig) -> Result<Vec<SecretBox<[u8; 32]>>, BootError> {
+    let configured = config.retired_secrets_keys.iter();
+    let mut keys: Vec<_> = configured
+        .map(|key| SecretBox::new(Box::new(*key.expose_secret())))
+        .collect();
+    let path = dir.server_file(RETIRED_KEYS_FILE);
+    let text = read(&path)?.unwrap_or_default();
+    for line in text.expose_secret().lines().filter(|line| !line.trim().is_empty()) {
+        keys.push(key_in(
+            &path,
+            line.trim(),
+            "without it stored secrets may not be readable",
+        )?);
+    }
+    Ok(keys)
+}
+
+/// Deletes the keys that were generated before the present one. Only once nothing is stored that they sealed.
+///
+/// # Errors
+/// [`BootError::File`].
+pub(crate) fn forget_retired_keys(dir: &DataDir) -> Result<bool, BootError> {
+    let path = dir.server_file(RETIRED_KEYS_FILE);
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(BootError::file(&path, error.to_string())),
+    }
+}
+
+/// A fresh key, as its file holds it.
+pub(super) fn new_key(path: &Path) -> Result<SecretString, BootError> {
+    Ok(STANDARD.encode(random::<32>(path)?).into())
+}
+
+/// A fresh token.
+pub(super) fn new_token(path: &Path) -> Result<SecretString, BootError> {
+    Ok(PlainToken::from_random(random::<TOKEN_BYTES>(path)?).into_secret())
+}
+
+pub(super) fn key_in(path: &Path, text: &str, loss: &str) -> Result<SecretBox<[u8; 32]>, BootError> {
+    crate::config::secrets_key(text)
         .map(|key| SecretBox::new(Box::new(key)))
-        .map_err(|_| {
-            BootError::file(
-                &path,
-                "it holds no key; restore it from a backup (without it the stored secrets cannot be read)",
-            )
-        })
+        .map_err(|_| BootError::file(path, format!("it holds no key; restore it from a backup ({loss})")))
 }
 
 /// The same key, if there is one already; nothing is generated.
@@ -107,7 +170,7 @@ fn read_or_create(
     }
 }
 
-fn read(path: &Path) -> Result<Option<SecretString>, BootError> {
+pub(super) fn read(path: &Path) -> Result<Option<SecretString>, BootError> {
     match fs::read_to_string(path) {
         Ok(text) => {
             tighten(path)?;
@@ -127,6 +190,19 @@ fn tighten(path: &Path) -> Result<(), BootError> {
             .map_err(|error| BootError::file(path, error.to_string()))?;
     }
     Ok(())
+}
+
+/// Puts another content in the place of a file's, as a whole or not at all.
+pub(super) fn replace(path: &Path, content: &SecretString) -> Result<(), BootError> {
+    let write = || -> io::Result<()> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        writeln!(file, "{}", content.expose_secret())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        fs::File::open(dir)?.sync_all()
+    };
+    write().map_err(|error| BootError::file(path, super::explain(&error)))
 }
 
 /// Writes a new file as a whole or not at all, never over an existing one.

@@ -3,6 +3,7 @@
 pub mod activity;
 mod affected;
 mod answer;
+pub mod audit;
 pub mod backup;
 mod body;
 pub mod cancel;
@@ -16,6 +17,7 @@ mod runtime;
 pub mod secret;
 pub mod send;
 mod serve;
+pub mod session;
 mod status;
 pub mod token;
 mod version;
@@ -59,6 +61,8 @@ pub async fn run(cli: Cli, out: &mut Output) -> anyhow::Result<()> {
         }
         Command::Version => version::run(&connect::client(global)?, out).await,
         Command::Help(args) => help::run(&args, Cli::command(), out),
+        Command::Session(command) => session::run(command, &connect::client(global)?, out).await,
+        Command::Audit(args) => audit::run(args, &connect::client(global)?, out).await,
         Command::Config(args) => config::run(&args, global, out),
         Command::Doctor(args) => doctor::run(&args, global, out).await,
         Command::Backup(args) => backup::back_up(args, global, out).await,

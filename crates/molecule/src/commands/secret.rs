@@ -39,6 +39,8 @@ pub enum SecretCommand {
         #[command(flatten)]
         busy: Busy,
     },
+    /// Seal every stored secret with a new key; if that was interrupted, complete it
+    Rotate,
     /// Delete a secret. Affected agents restart
     #[command(alias = "delete")]
     Rm {
@@ -88,6 +90,7 @@ impl Scope {
 
 pub(super) async fn run(command: SecretCommand, client: &Client, out: &mut Output) -> Result<()> {
     let changed = match command {
+        SecretCommand::Rotate => return rotate(client, out).await,
         SecretCommand::Ls(scope) => return list(scope.resolve(client).await?, client, out).await,
         SecretCommand::Set {
             key,
@@ -135,6 +138,32 @@ async fn list(owner: Option<WorkspaceId>, client: &Client, out: &mut Output) -> 
         .collect();
     let columns = [Column::text("KEY"), Column::whole("SCOPE"), Column::whole("UPDATED")];
     Ok(out.table(&columns, &rows)?)
+}
+
+async fn rotate(client: &Client, out: &mut Output) -> Result<()> {
+    let rotated = client.rotate_secrets().await?;
+    if out.is_json() {
+        out.json(&rotated)?;
+    } else {
+        let key = if rotated.new_key {
+            "a new key"
+        } else {
+            "the present key"
+        };
+        out.line(format_args!(
+            "{} values sealed anew with {key} ({})",
+            rotated.resealed, rotated.key_id
+        ))?;
+        for place in &rotated.failed {
+            out.note(format_args!("does not open: {place}"))?;
+        }
+        out.note(&rotated.message)?;
+    }
+    if rotated.complete {
+        Ok(())
+    } else {
+        anyhow::bail!("not every secret is sealed with the present key")
+    }
 }
 
 fn read_value(key: &str, from_env: Option<&str>) -> Result<SecretString> {

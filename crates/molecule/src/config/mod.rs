@@ -11,15 +11,17 @@ mod reader;
 mod server;
 pub mod settings;
 mod sources;
+mod words;
 
 pub(crate) use parse::secrets_key;
 
 pub use file::ConfigFile;
 pub use problem::{ConfigErrors, Problem};
 pub use reader::{Entry, Origin};
-pub use server::{AuthMode, BackendChoice, LlmConfig, Loaded, LogConfig, LogFormat, ServerConfig, load};
+pub use server::{LlmConfig, Loaded, LogConfig, ServerConfig, load};
 pub use settings::{Kind, Setting};
 pub use sources::{Flags, Sources, default_data_dir};
+pub use words::{AuthMode, BackendChoice, LogFormat};
 
 /// The commented example of `molecule.toml`; every line that sets something is commented out.
 pub const EXAMPLE: &str = include_str!("../../molecule.example.toml");

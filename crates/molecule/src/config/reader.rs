@@ -79,6 +79,7 @@ impl<'a> Reader<'a> {
             read: BTreeSet::new(),
         };
         reader.warn_of_typos();
+        reader.warn_of_what_does_nothing();
         if let Some(file) = sources.file.as_ref().filter(|file| file.is_exposed()) {
             reader.warnings.push(format!(
                 "{} holds secrets and others may read it; run: chmod 600 {0}",
@@ -230,10 +231,27 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What deployments set and nothing reads. An empty variable is unset.
+    fn warn_of_what_does_nothing(&mut self) {
+        for (name, reason) in settings::WITHOUT_EFFECT {
+            if self.sources.variable(name).is_some() {
+                self.warnings.push(format!("{name} has no effect: {reason}"));
+            }
+        }
+        for name in settings::NOT_YET {
+            if self.sources.variable(name).is_some() {
+                self.warnings.push(format!(
+                    "{name} has no effect: this version does not have what it is for"
+                ));
+            }
+        }
+    }
+
     /// A variable of ours with a slip in its name would silently do nothing.
     fn warn_of_typos(&mut self) {
         for name in self.sources.env.keys().filter(|name| name.starts_with("MOLECULE_")) {
-            if settings::ALL.iter().any(|setting| setting.env == name.as_str()) {
+            let known = settings::ALL.iter().any(|setting| setting.env == name.as_str());
+            if known || settings::NOT_YET.contains(&name.as_str()) {
                 continue;
             }
             if let Some(similar) = settings::similar_env(name) {

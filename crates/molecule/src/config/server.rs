@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fmt,
+    env,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
@@ -22,42 +22,8 @@ use super::{
     reader::{Entry, Origin, Reader},
     settings::{self as s, Setting},
     sources::{Sources, default_data_dir},
+    words::{AuthMode, BackendChoice, LogFormat, auth, backend, log_filter, log_format, sandbox, secret, text},
 };
-
-/// Does everybody need a credential (D2)?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMode {
-    /// Yes.
-    Required,
-    /// The loopback is admin; only for development and only on a loopback address.
-    Open,
-}
-
-/// What runs the workspaces (D12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackendChoice {
-    /// Control plane with a tenant id, Kubernetes inside a pod with a service account, else processes.
-    Auto,
-    /// VMs of the control plane.
-    ControlPlane,
-    /// Pods.
-    Kubernetes,
-    /// Containers.
-    Docker,
-    /// Child processes of the server.
-    Process,
-    /// Nothing: only external agents.
-    None,
-}
-
-/// Form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One object per line.
-    Json,
-}
 
 /// Log on standard error.
 #[derive(Debug, Clone)]
@@ -88,6 +54,8 @@ pub struct ServerConfig {
     pub host: IpAddr,
     /// Listen port; 0 takes any free one.
     pub port: u16,
+    /// Certificate and key; the server speaks TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// `sqlite:///…` or `postgres://…`; may carry a password.
     pub database_url: SecretString,
     /// Authentication mode.
@@ -98,6 +66,8 @@ pub struct ServerConfig {
     pub secrets_key: Option<SecretBox<[u8; 32]>>,
     /// Keys that only open what they once sealed.
     pub retired_secrets_keys: Vec<SecretBox<[u8; 32]>>,
+    /// Key that seals the audit, if configured.
+    pub audit_key: Option<SecretBox<[u8; 32]>>,
     /// Backend.
     pub backend: BackendChoice,
     /// Sandbox of process agents.
@@ -114,6 +84,12 @@ pub struct ServerConfig {
     pub saas: bool,
     /// Tenant.
     pub org_id: Option<String>,
+    /// The tenant's name at the control plane.
+    pub org_slug: Option<String>,
+    /// The control plane behind this server.
+    pub cp_upstream_url: Option<Url>,
+    /// Who serves what no route matches.
+    pub canvas_proxy_url: Option<Url>,
     /// This server as workspaces see it.
     pub platform_url: Option<Url>,
     /// This server as agents elsewhere see it.
@@ -188,7 +164,13 @@ impl ServerConfig {
     /// Files of the server that may lie outside the data directory, and are no more for agents than it is (D32).
     #[must_use]
     pub fn own_files(&self) -> Vec<PathBuf> {
-        self.file.iter().cloned().chain(self.database_file()).collect()
+        let tls_key = self.tls.iter().map(|(_, key)| key.clone());
+        self.file
+            .iter()
+            .cloned()
+            .chain(self.database_file())
+            .chain(tls_key)
+            .collect()
     }
 
     /// The database, where it is a file.
@@ -227,15 +209,6 @@ impl Loaded {
     }
 }
 
-impl fmt::Display for AuthMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Required => "required",
-            Self::Open => "open",
-        })
-    }
-}
-
 /// Reads every setting.
 ///
 /// # Errors
@@ -249,6 +222,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         file: sources.file.as_ref().map(|file| file.path().to_owned()),
         host: read.value(&s::HOST, parse::ip),
         port: read.value(&s::PORT, parse::port),
+        tls: tls(&mut read),
         database_url: database_url(&mut read, &data_dir),
         auth: read.value(&s::AUTH, auth),
         admin_token: read.optional(&s::ADMIN_TOKEN, secret),
@@ -259,6 +233,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
             .into_iter()
             .map(boxed)
             .collect(),
+        audit_key: read.optional(&s::AUDIT_KEY, |text| parse::secrets_key(text).map(boxed)),
         backend: read.value(&s::BACKEND, backend),
         sandbox: read.value(&s::SANDBOX, sandbox),
         sandbox_unix_sockets: read
@@ -274,6 +249,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
             .to_ascii_lowercase(),
         saas: saas(&mut read, org_id.is_some()),
         org_id,
+        org_slug: read.optional(&s::ORG_SLUG, text),
+        cp_upstream_url: read.optional(&s::CP_UPSTREAM_URL, parse::http_url),
+        canvas_proxy_url: read.optional(&s::CANVAS_PROXY_URL, parse::http_url),
         platform_url: read.optional(&s::PLATFORM_URL, parse::http_url),
         public_url: read.optional(&s::PUBLIC_URL, parse::http_url),
         configs_dir: read.path(&s::CONFIGS_DIR),
@@ -348,6 +326,21 @@ fn database_url(read: &mut Reader<'_>, data_dir: &std::path::Path) -> SecretStri
     )
 }
 
+fn tls(read: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
+    match (read.path(&s::TLS_CERT), read.path(&s::TLS_KEY)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (Some(_), None) => {
+            read.problem(&s::TLS_CERT, "tls_key is missing: a certificate needs its key".into());
+            None
+        }
+        (None, Some(_)) => {
+            read.problem(&s::TLS_KEY, "tls_cert is missing: a key needs its certificate".into());
+            None
+        }
+        (None, None) => None,
+    }
+}
+
 fn agent_binary(read: &mut Reader<'_>) -> PathBuf {
     if let Some(path) = read.path(&s::AGENT_BINARY) {
         return path;
@@ -395,58 +388,11 @@ fn check_together(read: &mut Reader<'_>, config: &ServerConfig) {
         );
         read.problem(&s::AUTH, text);
     }
+    if config.org_slug.is_some() && config.cp_upstream_url.is_none() {
+        let text = "MOLECULE_ORG_SLUG does nothing without CP_UPSTREAM_URL: nobody can be asked about members";
+        read.warn(text.into());
+    }
     if config.auth == AuthMode::Open {
         read.warn("MOLECULE_AUTH=open: everybody on this machine, agents included, is admin".into());
-    }
-}
-
-fn text(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
-fn secret(text: &str) -> Result<SecretString, String> {
-    // What cannot be sent in a header can never be presented.
-    if text.chars().any(char::is_control) {
-        return Err("it holds control characters".to_owned());
-    }
-    Ok(text.into())
-}
-
-fn auth(text: &str) -> Result<AuthMode, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "required" => Ok(AuthMode::Required),
-        "open" => Ok(AuthMode::Open),
-        _ => Err("unknown mode".to_owned()),
-    }
-}
-
-fn backend(text: &str) -> Result<BackendChoice, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "auto" => Ok(BackendChoice::Auto),
-        "control-plane" => Ok(BackendChoice::ControlPlane),
-        "kubernetes" => Ok(BackendChoice::Kubernetes),
-        "docker" => Ok(BackendChoice::Docker),
-        "process" => Ok(BackendChoice::Process),
-        "none" => Ok(BackendChoice::None),
-        _ => Err("unknown backend".to_owned()),
-    }
-}
-
-fn sandbox(text: &str) -> Result<Sandbox, String> {
-    Sandbox::parse(&text.to_ascii_lowercase()).ok_or_else(|| "unknown mode".to_owned())
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::builder().parse(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("not a log filter: {error}")),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "pretty" => Ok(LogFormat::Pretty),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("unknown format".to_owned()),
     }
 }

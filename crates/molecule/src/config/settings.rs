@@ -105,6 +105,10 @@ settings! {
     HOST = Setting::new("host", "MOLECULE_HOST", Text, "127.0.0.1", "IP address to listen on").flag();
     /// Listen port.
     PORT = Setting::new("port", "PORT", Integer, "8080", "TCP port to listen on; 0 takes any free one").flag().lenient();
+    /// Certificate.
+    TLS_CERT = Setting::new("tls_cert", "MOLECULE_TLS_CERT", Path, "", "Certificate chain, PEM: the server speaks TLS; read again when it is replaced");
+    /// Its key.
+    TLS_KEY = Setting::new("tls_key", "MOLECULE_TLS_KEY", Path, "", "Private key of tls_cert, PEM");
     /// Database.
     DATABASE_URL = Setting::new("database_url", "DATABASE_URL", Url, "", "sqlite:///path/file.db or postgres://user:password@host/name").flag();
     /// Authentication mode (D2).
@@ -115,6 +119,8 @@ settings! {
     SECRETS_ENCRYPTION_KEY = Setting::new("secrets_encryption_key", "SECRETS_ENCRYPTION_KEY", Secret, "", "Key of stored secrets: base64 of 32 bytes, or 32 characters; generated into the data directory when unset");
     /// Keys that stored secrets were sealed with before (D5).
     SECRETS_RETIRED_KEYS = Setting::new("secrets_retired_keys", "SECRETS_RETIRED_KEYS", Secret, "", "Earlier values of secrets_encryption_key, separated by spaces or commas; they open what they once sealed and seal nothing");
+    /// Key of the audit.
+    AUDIT_KEY = Setting::new("audit_key", "MOLECULE_AUDIT_KEY", Secret, "", "Key that seals the audit of changes: base64 of 32 bytes, or 32 characters; generated into the data directory when unset");
     /// Which backend runs workspaces (D12).
     BACKEND = Setting::new("backend", "MOLECULE_BACKEND", Choice(&["auto", "control-plane", "kubernetes", "docker", "process", "none"]), "auto", "What runs the workspaces").flag();
     /// Sandbox of process agents (D18).
@@ -141,6 +147,12 @@ settings! {
     DEPLOY_MODE = Setting::new("deploy_mode", "MOLECULE_DEPLOY_MODE", Choice(&["saas", "self-hosted", "selfhosted", "standalone"]), "", "Hosted (saas) or self-hosted; unset, it follows org_id").lenient();
     /// Tenant.
     ORG_ID = Setting::new("org_id", "MOLECULE_ORG_ID", Text, "", "Tenant id; selects the control-plane backend");
+    /// Slug of the tenant (SEC-31).
+    ORG_SLUG = Setting::new("org_slug", "MOLECULE_ORG_SLUG", Text, "", "Tenant's name at the control plane: its members are admins here; needs cp_upstream_url");
+    /// The control plane behind (SEC-31, SEC-180).
+    CP_UPSTREAM_URL = Setting::new("cp_upstream_url", "CP_UPSTREAM_URL", Url, "", "Control plane that /cp requests of browsers are handed on to, and that knows who is a member");
+    /// The web UI behind (SEC-183).
+    CANVAS_PROXY_URL = Setting::new("canvas_proxy_url", "CANVAS_PROXY_URL", Url, "", "Server of another web UI: what no route matches is handed on to it");
     /// Address given to workspaces.
     PLATFORM_URL = Setting::new("platform_url", "PLATFORM_URL", Url, "", "Address of this server as workspaces see it; unset, it follows the backend");
     /// Address that is handed out (D28).
@@ -214,6 +226,56 @@ settings! {
     /// Gemini key.
     GEMINI_API_KEY = Setting::new("gemini_api_key", "GEMINI_API_KEY", Secret, "", "Key for Google models");
 }
+
+/// Variables that deployments of the older product set, and that do nothing here: name, and why (SEC-220, D8).
+pub static WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("REDIS_URL", "nothing is kept in Redis"),
+    (
+        "HIBERNATION_IDLE_MINUTES",
+        "each workspace says after how much idleness it hibernates",
+    ),
+    ("PLUGINS_DIR", "plugins belong to templates"),
+    ("CONFIGS_HOST_DIR", "templates reach a backend as content"),
+    ("PLUGINS_HOST_DIR", "templates reach a backend as content"),
+    ("CONTAINER_BACKEND", "MOLECULE_BACKEND says what runs the workspaces"),
+    ("LANGFUSE_HOST", "traces are the platform's own"),
+    ("LANGFUSE_PUBLIC_KEY", "traces are the platform's own"),
+    ("LANGFUSE_SECRET_KEY", "traces are the platform's own"),
+    ("CF_ARTIFACTS_API_TOKEN", "artifacts are not offered"),
+    ("CF_ARTIFACTS_NAMESPACE", "artifacts are not offered"),
+];
+
+/// Variables of services that this version does not have yet. Whoever sets one expects something to happen.
+pub static NOT_YET: &[&str] = &[
+    "AUDIT_LEDGER_SALT",
+    "AWARENESS_URL",
+    "AWS_REGION",
+    "CP_ADMIN_API_TOKEN",
+    "CP_PROVISION_URL",
+    "DISCORD_APP_PUBLIC_KEY",
+    "GHCR_TOKEN",
+    "GHCR_USER",
+    "GITHUB_APP_ID",
+    "GITHUB_APP_INSTALLATION_ID",
+    "GITHUB_APP_PRIVATE_KEY_FILE",
+    "GITHUB_WEBHOOK_SECRET",
+    "IMAGE_AUTO_REFRESH",
+    "MEMORY_PLUGIN_URL",
+    "MEMORY_V2_CUTOVER",
+    "MOLECULE_CP_SHARED_SECRET",
+    "MOLECULE_CP_URL",
+    "MOLECULE_GH_IDENTITY_CONFIG_FILE",
+    "MOLECULE_IMAGE_PLATFORM",
+    "MOLECULE_IN_DOCKER",
+    "MOLECULE_MCP_ALLOW_SEND_MESSAGE",
+    "PLUGIN_ALLOW_UNPINNED",
+    "PLUGIN_INSTALL_BODY_MAX_BYTES",
+    "PLUGIN_INSTALL_FETCH_TIMEOUT",
+    "PLUGIN_INSTALL_MAX_DIR_BYTES",
+    "PROVISION_SHARED_SECRET",
+    "WORKSPACE_EC2_OS_USER",
+    "WORKSPACE_IMAGE_LOCAL_OVERRIDE",
+];
 
 /// Settings that hold a key of a model provider.
 pub static PROVIDER_KEYS: &[&Setting] = &[

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use molecule_agent::preflight::AVAILABLE;
-use molecule_api::{Api, ApiConfig, Rates};
+use molecule_api::{Api, ApiConfig, ControlPlane, Rates};
 use molecule_backends::Backend;
 use molecule_core::{Runtime, limits, netguard};
 use molecule_platform::{AuthMode, Config, Platform, Setup, numbers, secrets::Keyring};
@@ -16,7 +16,10 @@ use secrecy::ExposeSecret;
 
 use super::{backend, models::StoredModels};
 use crate::{
-    boot::{self, DataDir, LogHandle, admin_token, check_secrets_key, secrets_key},
+    boot::{
+        self, DataDir, FileVault, LogHandle, admin_token, audit_key, check_secrets_key, forget_retired_keys,
+        retired_keys, secrets_key,
+    },
     config::{self, ServerConfig},
 };
 
@@ -44,10 +47,8 @@ pub(super) async fn compose(
     store: Store,
 ) -> Result<Composed> {
     check_secrets_key(dir, config, store.has_sealed_secrets().await?)?;
-    let keyring = config.retired_secrets_keys.iter().fold(
-        Keyring::of(secrets_key(dir, config)?.expose_secret()),
-        |keyring, retired| keyring.with_retired(retired.expose_secret()),
-    );
+    let keyring = keyring(config, dir)?;
+    forget_unneeded_keys(&store, &keyring, dir).await?;
     let backend = backend::open(choice, config, dir)?;
     materialise_embedded(&boot::templates::shipped(dir)).context("the shipped templates cannot be laid out")?;
     let working_dir = std::env::current_dir().unwrap_or_default();
@@ -67,8 +68,33 @@ pub(super) async fn compose(
     .context("the services cannot be put together")?;
     let runs_here = backend.as_ref().is_some_and(|backend| backend.name() == "process");
     let about = about(config, &platform, backend.is_some(), runs_here);
-    let api = Api::new(platform.clone(), api_config(config, about, log, &platform)?);
+    let vault = FileVault::new(dir.clone(), config);
+    let api = Api::new(platform.clone(), api_config(config, about, log, vault, &platform)?);
     Ok(Composed { platform, api, backend })
+}
+
+fn keyring(config: &ServerConfig, dir: &DataDir) -> Result<Keyring> {
+    let current = Keyring::of(secrets_key(dir, config)?.expose_secret());
+    let retired = retired_keys(dir, config)?;
+    let ring = retired
+        .iter()
+        .fold(current, |ring, retired| ring.with_retired(retired.expose_secret()));
+    Ok(ring.with_audit(audit_key(dir, config)?.expose_secret()))
+}
+
+/// Generated keys that nothing is sealed with any more are deleted; here, because nobody stores anything yet.
+async fn forget_unneeded_keys(store: &Store, keyring: &Keyring, dir: &DataDir) -> Result<()> {
+    let others = store.sealed_by_others(keyring.id(), None, 1).await?;
+    if others.is_empty() {
+        if forget_retired_keys(dir)? {
+            tracing::info!("the earlier keys of the secrets are not needed any more and were deleted");
+        }
+    } else {
+        tracing::warn!(
+            "some stored secrets are sealed with an earlier key; `molecule secrets rotate` seals them with the present one"
+        );
+    }
+    Ok(())
 }
 
 /// Starts of one import at a time; logged, because it decides how long an import takes (PROV-138).
@@ -134,7 +160,13 @@ fn about(config: &ServerConfig, platform: &Platform, has_backend: bool, processe
     }
 }
 
-fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle, platform: &Platform) -> Result<ApiConfig> {
+fn api_config(
+    config: &ServerConfig,
+    about: ServerInfo,
+    log: LogHandle,
+    vault: FileVault,
+    platform: &Platform,
+) -> Result<ApiConfig> {
     let mut recorder = PrometheusBuilder::new();
     for (name, buckets) in numbers::BUCKETS {
         recorder = recorder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?;
@@ -155,6 +187,12 @@ fn api_config(config: &ServerConfig, about: ServerInfo, log: LogHandle, platform
         metrics: Some(metrics),
         log: Some(Arc::new(log)),
         models: Some(Arc::new(StoredModels::new(platform.secrets.clone()))),
+        vault: Some(Arc::new(vault)),
+        control_plane: config.cp_upstream_url.clone().map(|url| ControlPlane {
+            url,
+            org_slug: config.org_slug.clone(),
+        }),
+        canvas_proxy: config.canvas_proxy_url.clone(),
         org_id: config.org_id.clone(),
         test_tokens: config.test_tokens,
         about,

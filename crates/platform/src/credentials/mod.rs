@@ -10,4 +10,6 @@ pub use claim::ClaimError;
 pub use codes::{OneTimeCodes, RedeemError};
 pub use identity::{GateRefusal, Identity};
 pub use inbound::{Healed, InboundError, InboundSecrets};
-pub use service::{Credentials, OrgPrincipal, Principal};
+/// Where a session began.
+pub use molecule_store::sessions::SessionOrigin;
+pub use service::{Credentials, MintOrgError, OrgPrincipal, OrgTokenScope, Principal};

@@ -11,10 +11,11 @@ use molecule_store::{
     changes::Subject,
     now,
     org_tokens::{NewOrgToken, OrgTokenRow},
+    sessions::{SessionOrigin, SessionRow},
     tokens::{NewToken, TokenRow},
 };
-use molecule_wire::auth::{OrgTokenView, TokenView};
-use parking_lot::Mutex;
+use molecule_wire::auth::{OrgTokenView, SessionView, TokenView};
+use parking_lot::{Mutex, RwLock};
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -27,6 +28,8 @@ pub enum Principal {
     Admin,
     /// A signed-in browser; admin class.
     Session(SessionId),
+    /// A member of the org, whom the control plane knows by its cookie (SEC-31); admin class.
+    Member(Arc<str>),
     /// An org token; admin class, limited to its anchor where one is set.
     Org(OrgPrincipal),
     /// A workspace's own token.
@@ -48,8 +51,8 @@ impl Principal {
     /// What it hangs on: a change of that may withdraw it.
     fn subject(&self) -> Subject {
         match self {
-            // Set at boot, never withdrawn, and never kept.
-            Self::Admin => unreachable!("the operator's token is not looked up"),
+            // Neither is looked up here, nor kept.
+            Self::Admin | Self::Member(_) => unreachable!("not a row of the store"),
             Self::Session(id) => Subject::Session(*id),
             Self::Org(org) => Subject::OrgToken(org.token),
             Self::Workspace { workspace, .. } => Subject::Workspace(*workspace),
@@ -64,8 +67,37 @@ pub struct OrgPrincipal {
     pub token: OrgTokenId,
     /// First eight characters, for `created_by` (SEC-21).
     pub prefix: String,
-    /// Anchor (SEC-21).
+    /// Anchor (SEC-21): it reaches this workspace and what is below it.
     pub org: Option<WorkspaceId>,
+    /// It changes nothing.
+    pub read_only: bool,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What an org token is to be good for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrgTokenScope {
+    /// Only this workspace and what is below it.
+    pub org: Option<WorkspaceId>,
+    /// Changes nothing.
+    pub read_only: bool,
+    /// Ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why no org token was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintOrgError {
+    /// The anchor is unknown, removed, or out of the minter's own reach.
+    #[error("org access denied")]
+    OutOfReach,
+    /// There are as many as there may be.
+    #[error("maximum {} active org tokens", limits::ORG_TOKENS)]
+    TooMany,
+    /// The store failed.
+    #[error("failed to mint token")]
+    Store(#[from] StoreError),
 }
 
 /// Mints, checks and withdraws credentials. Cheap to clone.
@@ -77,7 +109,7 @@ pub struct Credentials {
 struct Inner {
     store: Store,
     /// `None` never matches: an empty token is no token (SEC-11).
-    admin: Option<TokenHash>,
+    admin: RwLock<Option<TokenHash>>,
     /// Positive answers only.
     cache: Cache<TokenHash, Principal>,
     /// Last uses of workspace tokens, flushed with the pulses (SEC-7).
@@ -99,6 +131,12 @@ fn fresh() -> Result<PlainToken, StoreError> {
     Ok(PlainToken::from_random(bytes))
 }
 
+/// `None` for an empty one.
+fn hash_of(token: &SecretString) -> Option<TokenHash> {
+    let text = Some(token.expose_secret()).filter(|token| !token.is_empty());
+    text.map(TokenHash::of)
+}
+
 fn stored(token: &PlainToken) -> NewToken {
     NewToken {
         hash: token.hash(),
@@ -110,13 +148,10 @@ impl Credentials {
     /// Over a store, with the operator's token.
     #[must_use]
     pub fn new(store: Store, admin: &SecretString) -> Self {
-        let admin = Some(admin.expose_secret())
-            .filter(|token| !token.is_empty())
-            .map(TokenHash::of);
         let inner = Inner {
             cache: Cache::new(store.changes()),
             store,
-            admin,
+            admin: RwLock::new(hash_of(admin)),
             uses: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -129,7 +164,7 @@ impl Credentials {
     /// The lookup failed: 503, never 401 (SEC-52).
     pub async fn authenticate(&self, bearer: &str) -> Result<Option<Principal>, StoreError> {
         let hash = TokenHash::of(bearer);
-        if self.inner.admin.is_some_and(|admin| admin.matches(&hash)) {
+        if self.inner.admin.read().is_some_and(|admin| admin.matches(&hash)) {
             return Ok(Some(Principal::Admin));
         }
         let look_up = async {
@@ -137,10 +172,17 @@ impl Credentials {
             Ok::<_, StoreError>(found.map(|found| (found.subject(), found)))
         };
         let found = self.inner.cache.get_or_read(hash, look_up).await?;
+        // What is kept may have ended by itself meanwhile.
+        let found = found.filter(|found| !has_ended(found));
         if let Some(found) = &found {
             self.note_use(found);
         }
         Ok(found)
+    }
+
+    /// Puts another operator's token in the place of the present one, which is dead when this returns.
+    pub fn replace_admin(&self, token: &SecretString) {
+        *self.inner.admin.write() = hash_of(token);
     }
 
     fn look_up<'a>(&'a self, hash: &'a TokenHash) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
@@ -155,7 +197,7 @@ impl Credentials {
             }));
         }
         if let Some(session) = self.inner.store.session(hash).await? {
-            self.renew(session.id, session.expires_at).await?;
+            self.renew(session.id, session.expires_at).await;
             return Ok(Some(Principal::Session(session.id)));
         }
         let Some(token) = self.inner.store.org_token(hash).await? else {
@@ -168,19 +210,20 @@ impl Credentials {
             token: token.id,
             prefix: token.prefix,
             org: token.org_id,
+            read_only: token.read_only,
+            expires_at: token.expires_at,
         })))
     }
 
-    /// A session in its second half is moved on, so that a browser in use stays signed in.
-    async fn renew(&self, id: SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
+    /// Notes the use of a session. One in its second half is moved on, so that a browser in use stays signed in. Best
+    /// effort: the session is live whether its use can be stored or not.
+    async fn renew(&self, id: SessionId, expires_at: Timestamp) {
         let at = now();
-        if expires_at.since(at) < limits::SESSION_TTL / 2 {
-            self.inner
-                .store
-                .extend_session(id, at.plus(limits::SESSION_TTL))
-                .await?;
+        let due = expires_at.since(at) < limits::SESSION_TTL / 2;
+        let end = if due { at.plus(limits::SESSION_TTL) } else { expires_at };
+        if let Err(error) = self.inner.store.extend_session(id, end).await {
+            tracing::warn!(%error, session = %id, "session use not noted");
         }
-        Ok(())
     }
 
     fn note_use(&self, principal: &Principal) {
@@ -299,25 +342,28 @@ impl Credentials {
         self.inner.store.revoke_token(workspace, token).await
     }
 
-    /// Mints an org token.
+    /// Mints an org token. What it is good for must have been judged against whoever mints it.
     ///
     /// # Errors
-    /// The store failed.
+    /// [`MintOrgError`].
     pub async fn mint_org(
         &self,
         name: Option<String>,
         created_by: String,
-        org_id: Option<WorkspaceId>,
-    ) -> Result<(OrgTokenId, PlainToken), StoreError> {
+        scope: OrgTokenScope,
+    ) -> Result<(OrgTokenId, PlainToken), MintOrgError> {
         let token = fresh()?;
         let new = NewOrgToken {
             hash: token.hash(),
             prefix: token.prefix().to_owned(),
             name,
             created_by,
-            org_id,
+            org_id: scope.org,
+            read_only: scope.read_only,
+            expires_at: scope.expires_at,
         };
-        let id = self.inner.store.add_org_token(new).await?;
+        let added = self.inner.store.add_org_token(new, limits::ORG_TOKENS).await;
+        let id = added?.ok_or(MintOrgError::TooMany)?;
         tracing::info!(token = %id, "org token minted");
         Ok((id, token))
     }
@@ -335,7 +381,9 @@ impl Credentials {
             name: row.name.and_then(filled),
             org_id: row.org_id,
             created_by: filled(row.created_by),
+            read_only: row.read_only,
             created_at: row.created_at,
+            expires_at: row.expires_at,
             last_used_at: row.last_used_at,
         };
         Ok(rows.into_iter().map(view).collect())
@@ -353,18 +401,43 @@ impl Credentials {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn begin_session(&self) -> Result<(PlainToken, Timestamp), StoreError> {
+    pub async fn begin_session(&self, origin: SessionOrigin) -> Result<(PlainToken, Timestamp), StoreError> {
         let token = fresh()?;
         let expires_at = now().plus(limits::SESSION_TTL);
-        self.inner.store.add_session(token.hash(), expires_at).await?;
+        self.inner.store.add_session(token.hash(), expires_at, origin).await?;
         Ok((token, expires_at))
     }
 
-    /// Ends a browser session.
+    /// Live sessions, newest first; `current` is the one that asks.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
+    pub async fn list_sessions(&self, current: Option<SessionId>) -> Result<Vec<SessionView>, StoreError> {
+        let rows = self.inner.store.list_sessions(limits::SESSIONS_LISTED).await?;
+        let view = |row: SessionRow| SessionView {
+            current: Some(row.id) == current,
+            id: row.id,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            user_agent: row.origin.agent,
+            address: row.origin.address,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// Ends a browser session; tells whether there was one.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn end_session(&self, id: SessionId) -> Result<bool, StoreError> {
         self.inner.store.end_session(id).await
+    }
+}
+
+fn has_ended(principal: &Principal) -> bool {
+    match principal {
+        Principal::Org(org) => org.expires_at.is_some_and(|end| end <= now()),
+        _ => false,
     }
 }

@@ -129,6 +129,26 @@ impl Directory {
         }
     }
 
+    /// Is `id` the workspace `top`, or below it? `top` must be there; whether `id` is does not matter. An unknown id or an
+    /// overlong walk means no.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn is_within(&self, top: WorkspaceId, id: WorkspaceId) -> Result<bool, StoreError> {
+        let stands = self.route(top).await?;
+        if stands.is_none_or(|top| top.status == WorkspaceStatus::Removed) {
+            return Ok(false);
+        }
+        match self.lineage(id).await {
+            Ok(lineage) => Ok(lineage.id() == top || lineage.ancestors().contains(&top)),
+            Err(WalkError::Store(error)) => Err(error),
+            Err(WalkError::Lineage(error)) => {
+                tracing::debug!(%error, "the org chart could not be walked");
+                Ok(false)
+            }
+        }
+    }
+
     async fn lineage(&self, id: WorkspaceId) -> Result<Lineage, WalkError> {
         // The walk itself is pure; this fetches the chain that it needs.
         let mut chain: Vec<(WorkspaceId, Option<WorkspaceId>)> = Vec::with_capacity(4);

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use aes_gcm::{
     Aes256Gcm, KeyInit,
     aead::{Aead, Nonce},
 };
+use molecule_core::hmac::hmac_sha256;
 use molecule_store::secrets::Sealed;
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::SecretString;
@@ -39,15 +42,53 @@ pub enum SealError {
     NotText,
 }
 
-/// The key that seals secrets, and those that only open what they once sealed.
+/// The key that seals secrets, those that only open what they once sealed, and the key of the audit.
 pub struct Keyring {
-    current: Key,
-    retired: Vec<Key>,
+    current: Arc<Key>,
+    retired: Vec<Arc<Key>>,
+    audit: Arc<AuditKey>,
 }
 
 struct Key {
     id: String,
     cipher: Aes256Gcm,
+}
+
+/// The key that seals the audit. It is another one than that of the secrets, and stays when that changes.
+pub struct AuditKey {
+    id: String,
+    bytes: [u8; KEY_BYTES],
+}
+
+impl std::fmt::Debug for AuditKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl AuditKey {
+    /// Of these bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self {
+            id: key_id(bytes),
+            bytes: *bytes,
+        }
+    }
+
+    /// Which key it is: what records remember of it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn key_id(bytes: &[u8; KEY_BYTES]) -> String {
+    hex::encode(&Sha256::digest(bytes)[..4])
 }
 
 impl std::fmt::Debug for Keyring {
@@ -60,29 +101,53 @@ impl std::fmt::Debug for Keyring {
 
 impl Key {
     fn new(bytes: &[u8; KEY_BYTES]) -> Self {
-        let id = hex::encode(&Sha256::digest(bytes)[..4]);
         Self {
-            id,
+            id: key_id(bytes),
             cipher: Aes256Gcm::new(bytes.into()),
         }
     }
 }
 
 impl Keyring {
-    /// A ring with one key.
+    /// A ring with one key. That of the audit is derived from it, unless [`Keyring::with_audit`] names another.
     #[must_use]
     pub fn of(key: &[u8; KEY_BYTES]) -> Self {
         Self {
-            current: Key::new(key),
+            current: Arc::new(Key::new(key)),
             retired: Vec::new(),
+            audit: Arc::new(AuditKey::new(&hmac_sha256(key, &[b"molecule audit"]))),
         }
     }
 
     /// Adds a key that opens what it sealed before and seals nothing.
     #[must_use]
     pub fn with_retired(mut self, key: &[u8; KEY_BYTES]) -> Self {
-        self.retired.push(Key::new(key));
+        self.retired.push(Arc::new(Key::new(key)));
         self
+    }
+
+    /// Seals the audit with a key of its own.
+    #[must_use]
+    pub fn with_audit(mut self, key: &[u8; KEY_BYTES]) -> Self {
+        self.audit = Arc::new(AuditKey::new(key));
+        self
+    }
+
+    /// The key of the audit.
+    #[must_use]
+    pub fn audit(&self) -> Arc<AuditKey> {
+        self.audit.clone()
+    }
+
+    /// The same ring with another key that seals; what sealed so far opens what it sealed.
+    #[must_use]
+    pub fn succeeded_by(&self, key: &[u8; KEY_BYTES]) -> Self {
+        let retired = std::iter::once(&self.current).chain(&self.retired);
+        Self {
+            current: Arc::new(Key::new(key)),
+            retired: retired.cloned().collect(),
+            audit: self.audit.clone(),
+        }
     }
 
     /// Id of the key that seals: what sealed values remember of it.
@@ -194,5 +259,14 @@ mod tests {
             "what is stored anew is out of the old key's reach"
         );
         assert!(!format!("{new:?}").contains("aaaa"));
+        let newest = new.succeeded_by(&[b'c'; KEY_BYTES]);
+        assert_eq!(newest.open(&sealed).unwrap().expose_secret(), "x");
+        assert_eq!(
+            newest.open(&new.seal("y").unwrap()).unwrap().expose_secret(),
+            "y",
+            "what sealed until now opens"
+        );
+        assert_ne!(newest.id(), new.id());
+        assert_eq!(newest.audit().id(), new.audit().id(), "the audit's key stays");
     }
 }

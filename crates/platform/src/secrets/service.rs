@@ -13,6 +13,7 @@ use molecule_store::{
     secrets::{NewSecret, Sealed, SecretRow},
 };
 use molecule_wire::secrets::SecretView;
+use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Keyring, SealError};
@@ -84,8 +85,16 @@ pub struct StoredSetting {
 /// Seals, stores and assembles secrets. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Secrets {
-    store: Store,
-    keyring: Arc<Keyring>,
+    pub(super) store: Store,
+    pub(super) keys: Arc<Keys>,
+}
+
+/// The ring in force.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) ring: RwLock<Arc<Keyring>>,
+    /// Held while the key is changed.
+    pub(super) changing: tokio::sync::Mutex<()>,
 }
 
 impl Secrets {
@@ -94,8 +103,15 @@ impl Secrets {
     pub fn new(store: Store, keyring: Keyring) -> Self {
         Self {
             store,
-            keyring: Arc::new(keyring),
+            keys: Arc::new(Keys {
+                ring: RwLock::new(Arc::new(keyring)),
+                changing: tokio::sync::Mutex::default(),
+            }),
         }
+    }
+
+    pub(super) fn keyring(&self) -> Arc<Keyring> {
+        self.keys.ring.read().clone()
     }
 
     /// Seals a value for a column of its own.
@@ -103,7 +119,7 @@ impl Secrets {
     /// # Errors
     /// [`SealError`].
     pub fn seal(&self, value: &str) -> Result<Sealed, SealError> {
-        self.keyring.seal(value)
+        self.keyring().seal(value)
     }
 
     /// Opens a sealed column.
@@ -111,7 +127,7 @@ impl Secrets {
     /// # Errors
     /// [`SealError`].
     pub fn open(&self, sealed: &Sealed) -> Result<SecretString, SealError> {
-        self.keyring.open(sealed)
+        self.keyring().open(sealed)
     }
 
     /// A secret ready to be stored with its workspace.
@@ -125,7 +141,7 @@ impl Secrets {
         if !validate::is_secret_value(key, value) {
             return Err(SecretError::InvalidValue);
         }
-        let value = self.keyring.seal(value).map_err(SecretError::Encrypt)?;
+        let value = self.keyring().seal(value).map_err(SecretError::Encrypt)?;
         Ok(NewSecret {
             key: key.to_owned(),
             value,
@@ -178,13 +194,15 @@ impl Secrets {
     /// The store failed.
     pub async fn global_values(&self) -> Result<BTreeMap<String, SecretString>, SecretError> {
         let rows = self.store.global_secrets(limits::PREFLIGHT_SECRETS).await?;
-        let opened = rows.into_iter().filter_map(|row| match self.keyring.open(&row.value) {
-            Ok(value) => Some((row.key, value)),
-            Err(error) => {
-                tracing::error!(%error, key = row.key, "secret does not decrypt");
-                None
-            }
-        });
+        let opened = rows
+            .into_iter()
+            .filter_map(|row| match self.keyring().open(&row.value) {
+                Ok(value) => Some((row.key, value)),
+                Err(error) => {
+                    tracing::error!(%error, key = row.key, "secret does not decrypt");
+                    None
+                }
+            });
         Ok(opened.collect())
     }
 
@@ -204,7 +222,7 @@ impl Secrets {
         ];
         for (scope, rows) in scopes {
             for row in rows {
-                match self.keyring.open(&row.value) {
+                match self.keyring().open(&row.value) {
                     Ok(value) => {
                         values.insert(row.key, value);
                     }
@@ -317,7 +335,7 @@ impl Secrets {
         let Some(row) = self.store.workspace_secret(workspace, key).await? else {
             return Ok(StoredSetting { value: None });
         };
-        let value = self.keyring.open(&row.value).map_err(|error| {
+        let value = self.keyring().open(&row.value).map_err(|error| {
             tracing::error!(%error, key, "setting does not decrypt");
             SecretError::Undecryptable(vec![format!("workspace:{key}")])
         })?;

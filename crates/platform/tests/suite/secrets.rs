@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use molecule_platform::{
-    credentials::{InboundError, InboundSecrets, OneTimeCodes},
-    secrets::{Keyring, SecretError, SecretScope, Secrets},
+    credentials::{InboundError, InboundSecrets, OneTimeCodes, OrgTokenScope, SessionOrigin},
+    secrets::{Keyring, RotateError, SecretError, SecretScope, Secrets},
 };
 use molecule_testkit::both_engines;
 use secrecy::ExposeSecret;
@@ -189,7 +189,7 @@ both_engines! {
         for wrong in ["", "the operator's token ", "made up"] {
             assert_eq!(harness.bearer(wrong).await.principal, None);
         }
-        let (session, _) = credentials.begin_session().await.unwrap();
+        let (session, _) = credentials.begin_session(SessionOrigin::default()).await.unwrap();
         let identity = harness.bearer(session.expose()).await;
         assert!(identity.is_admin());
         let Some(molecule_platform::credentials::Principal::Session(id)) = identity.principal else {
@@ -198,12 +198,76 @@ both_engines! {
         credentials.end_session(id).await.unwrap();
         assert_eq!(harness.bearer(session.expose()).await.principal, None);
         let (org, token) = credentials
-            .mint_org(Some("ci".to_owned()), "admin-token".to_owned(), None)
+            .mint_org(
+                Some("ci".to_owned()),
+                "admin-token".to_owned(),
+                OrgTokenScope::default(),
+            )
             .await
             .unwrap();
         assert!(harness.bearer(token.expose()).await.is_admin());
         assert!(credentials.revoke_org(org).await.unwrap());
         assert_eq!(harness.bearer(token.expose()).await.principal, None);
+    }
+
+    // D5
+    async fn a_change_of_the_key_is_completed_where_it_was_interrupted(url: String) {
+        let harness = Harness::new(&url).await;
+        let id = harness.started("Lead").await;
+        let store = harness.store.clone();
+        let (old, new) = ([7; 32], [8; 32]);
+        let before = Secrets::new(store.clone(), Keyring::of(&old));
+        for n in 0..450 {
+            before.set_global(&format!("G{n:03}"), "global").await.unwrap();
+        }
+        before.set(id, "OWN", "own").await.unwrap();
+        // The new key was kept, some values were sealed with it, and the server was killed.
+        let ring = || Keyring::of(&new).with_retired(&old);
+        let half = Secrets::new(store.clone(), ring());
+        for n in 0..200 {
+            half.set_global(&format!("G{n:03}"), "global").await.unwrap();
+        }
+        let after = Secrets::new(store.clone(), ring());
+        assert!(!after.is_rotated().await.unwrap());
+        let report = after.rotate(None).await.unwrap();
+        assert!(
+            !report.new_key && report.complete && report.failed.is_empty(),
+            "{report:?}"
+        );
+        // 250 global ones, its own, and what the platform presents to it.
+        assert_eq!(report.resealed, 252);
+        assert!(after.is_rotated().await.unwrap());
+        // The old key is not needed any more.
+        let alone = Secrets::new(store.clone(), Keyring::of(&new));
+        assert_eq!(alone.values(id).await.unwrap().len(), 451);
+        assert!(before.values(id).await.is_err());
+        // Once more there is nothing to complete: another key is asked for, and nobody keeps any.
+        assert!(matches!(alone.rotate(None).await, Err(RotateError::NoVault)));
+    }
+
+    // D5, SEC-134
+    async fn what_no_key_opens_stays_and_is_named(url: String) {
+        let harness = Harness::new(&url).await;
+        let store = harness.store.clone();
+        let lost = Secrets::new(store.clone(), Keyring::of(&[1; 32]));
+        lost.set_global("LOST", "x").await.unwrap();
+        let old = Secrets::new(store.clone(), Keyring::of(&[2; 32]));
+        old.set_global("KEPT", "y").await.unwrap();
+        let new = Secrets::new(store.clone(), Keyring::of(&[3; 32]).with_retired(&[2; 32]));
+        let report = new.rotate(None).await.unwrap();
+        assert_eq!((report.resealed, report.complete), (1, false));
+        assert_eq!(report.failed, ["global:LOST"]);
+        // With its key it is completed.
+        let found = Secrets::new(store.clone(), Keyring::of(&[3; 32]).with_retired(&[1; 32]));
+        assert!(found.rotate(None).await.unwrap().complete);
+        assert_eq!(
+            Secrets::new(store, Keyring::of(&[3; 32]))
+                .list_global()
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
     }
 }
 

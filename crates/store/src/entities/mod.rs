@@ -6,6 +6,8 @@
 
 pub(crate) mod activity;
 pub(crate) mod agent;
+pub(crate) mod allowed_plugin;
+pub(crate) mod audit;
 pub(crate) mod auth_token;
 pub(crate) mod config;
 pub(crate) mod event;

@@ -16,6 +16,9 @@ pub(crate) struct Model {
     pub(crate) created_at: i64,
     pub(crate) last_used_at: Option<i64>,
     pub(crate) revoked_at: Option<i64>,
+    pub(crate) anchored: bool,
+    pub(crate) read_only: bool,
+    pub(crate) expires_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,6 +11,9 @@ pub(crate) struct Model {
     pub(crate) hash: Vec<u8>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
+    pub(crate) agent: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) last_used_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -6,6 +6,7 @@ use molecule_db::migrate::History;
 mod m0001_initial;
 mod m0002_canvas_viewport;
 mod m0003_lifecycle;
+mod m0004_credentials;
 
 /// Every migration of the store, oldest first. The table's name is older than the migrator.
 pub(crate) const HISTORY: History = History {
@@ -14,5 +15,6 @@ pub(crate) const HISTORY: History = History {
         m0001_initial::MIGRATION,
         m0002_canvas_viewport::MIGRATION,
         m0003_lifecycle::MIGRATION,
+        m0004_credentials::MIGRATION,
     ],
 };

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, 
 use crate::StoreError;
 
 /// Rows that outlive the workspace they speak of.
-const OUTLIVING: [&str; 1] = ["structure_events"];
+const OUTLIVING: [&str; 2] = ["structure_events", "audit_records"];
 
 /// What a purge of workspaces must do before it deletes their rows.
 #[derive(Debug, PartialEq, Eq)]

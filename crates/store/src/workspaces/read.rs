@@ -248,7 +248,7 @@ fn sealed(bytes: Option<Vec<u8>>, key_id: Option<String>) -> Option<Sealed> {
     let bytes = bytes.filter(|bytes| !bytes.is_empty())?;
     Some(Sealed {
         bytes,
-        version: 1,
+        version: crate::secrets::GCM,
         key_id: key_id.unwrap_or_default(),
     })
 }

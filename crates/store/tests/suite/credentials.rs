@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use molecule_core::{OrgTokenId, SessionId, WorkspaceId, credential::TokenHash};
-use molecule_store::{DbErrorKind, now, org_tokens::NewOrgToken};
+use molecule_store::{DbErrorKind, now, org_tokens::NewOrgToken, sessions::SessionOrigin};
 
 use crate::support::{count, create, open};
 
@@ -14,6 +14,8 @@ fn org_token(text: &str, org: Option<WorkspaceId>) -> NewOrgToken {
         name: Some(text.to_owned()),
         created_by: "admin-token".to_owned(),
         org_id: org,
+        read_only: false,
+        expires_at: None,
     }
 }
 
@@ -22,8 +24,16 @@ molecule_testkit::both_engines! {
     async fn org_tokens_live_until_revoked(url: String) {
         let store = open(&url).await;
         let org = create(&store, "org", None).await;
-        let first = store.add_org_token(org_token("first-token", Some(org))).await.unwrap();
-        let second = store.add_org_token(org_token("second", None)).await.unwrap();
+        let first = store
+            .add_org_token(org_token("first-token", Some(org)), 500)
+            .await
+            .unwrap()
+            .unwrap();
+        let second = store
+            .add_org_token(org_token("second", None), 500)
+            .await
+            .unwrap()
+            .unwrap();
         let row = store.org_token(&TokenHash::of("first-token")).await.unwrap().unwrap();
         assert_eq!(
             (row.id, row.org_id, row.prefix.as_str()),
@@ -55,10 +65,13 @@ molecule_testkit::both_engines! {
         assert_eq!(store.org_token(&TokenHash::of("first-token")).await.unwrap(), None);
         assert_eq!(store.list_org_tokens(500).await.unwrap().len(), 1);
         // A hash is used once, revoked or not.
-        let again = store.add_org_token(org_token("first-token", None)).await.unwrap_err();
+        let again = store
+            .add_org_token(org_token("first-token", None), 500)
+            .await
+            .unwrap_err();
         assert_eq!(again.kind(), DbErrorKind::Unique);
         let unanchored = store
-            .add_org_token(org_token("third", Some(WorkspaceId::random())))
+            .add_org_token(org_token("third", Some(WorkspaceId::random())), 500)
             .await
             .unwrap_err();
         assert_eq!(unanchored.kind(), DbErrorKind::ForeignKey);
@@ -70,19 +83,22 @@ molecule_testkit::both_engines! {
         let hour = Duration::from_secs(3_600);
         let hash = TokenHash::of("live");
         let end = now().plus(hour);
-        let live = store.add_session(hash, end).await.unwrap();
+        let live = store.add_session(hash, end, SessionOrigin::default()).await.unwrap();
         let found = store.session(&hash).await.unwrap().unwrap();
         assert_eq!((found.id, found.expires_at), (live, end));
 
         let ended = store
-            .add_session(TokenHash::of("ended"), now().minus(hour))
+            .add_session(TokenHash::of("ended"), now().minus(hour), SessionOrigin::default())
             .await
             .unwrap();
         assert_eq!(store.session(&TokenHash::of("ended")).await.unwrap(), None);
         // What has ended is not revived.
         store.extend_session(ended, now().plus(hour)).await.unwrap();
         assert_eq!(store.session(&TokenHash::of("ended")).await.unwrap(), None);
-        store.add_session(TokenHash::of("third"), end).await.unwrap();
+        store
+            .add_session(TokenHash::of("third"), end, SessionOrigin::default())
+            .await
+            .unwrap();
         assert_eq!(count(&store, "login_sessions", "1 = 1", []).await, 2);
 
         store.extend_session(live, end.plus(hour)).await.unwrap();
@@ -100,10 +116,72 @@ molecule_testkit::both_engines! {
     async fn sessions_outlive_the_server(url: String) {
         let store = open(&url).await;
         store
-            .add_session(TokenHash::of("s"), now().plus(Duration::from_secs(60)))
+            .add_session(
+                TokenHash::of("s"),
+                now().plus(Duration::from_secs(60)),
+                SessionOrigin::default(),
+            )
             .await
             .unwrap();
         store.close().await.unwrap();
         assert!(open(&url).await.session(&TokenHash::of("s")).await.unwrap().is_some());
+    }
+
+    // SEC-2, SEC-150: what an org token is good for ends with its anchor and with its time.
+    async fn org_tokens_end_with_their_anchor_and_their_time(url: String) {
+        let store = open(&url).await;
+        let org = create(&store, "org", None).await;
+        let hour = Duration::from_secs(3_600);
+        let anchored = NewOrgToken {
+            read_only: true,
+            expires_at: Some(now().plus(hour)),
+            ..org_token("anchored", Some(org))
+        };
+        store.add_org_token(anchored, 500).await.unwrap().unwrap();
+        let ended = NewOrgToken {
+            expires_at: Some(now().minus(hour)),
+            ..org_token("ended", None)
+        };
+        store.add_org_token(ended, 500).await.unwrap().unwrap();
+        assert_eq!(store.org_token(&TokenHash::of("ended")).await.unwrap(), None);
+        let row = store.org_token(&TokenHash::of("anchored")).await.unwrap().unwrap();
+        assert!(row.read_only && row.expires_at.is_some());
+        assert_eq!(store.list_org_tokens(500).await.unwrap().len(), 1);
+        // Those that live count, and no others.
+        assert_eq!(store.add_org_token(org_token("full", None), 1).await.unwrap(), None);
+
+        store.remove_subtree(org).await.unwrap();
+        assert_eq!(store.org_token(&TokenHash::of("anchored")).await.unwrap(), None);
+        assert!(store.list_org_tokens(500).await.unwrap().is_empty());
+        // The anchor's row goes, the token does not become one without an anchor.
+        store.purge(vec![org]).await.unwrap();
+        assert_eq!(count(&store, "org_api_tokens", "org_id IS NULL", []).await, 2);
+        assert_eq!(store.org_token(&TokenHash::of("anchored")).await.unwrap(), None);
+    }
+
+    // D2
+    async fn sessions_are_listed_with_where_they_began(url: String) {
+        let store = open(&url).await;
+        let end = now().plus(Duration::from_secs(60));
+        let origin = SessionOrigin {
+            agent: Some("Browser 1".to_owned()),
+            address: Some("10.0.0.1".to_owned()),
+        };
+        let first = store
+            .add_session(TokenHash::of("1"), end, origin.clone())
+            .await
+            .unwrap();
+        let second = store
+            .add_session(TokenHash::of("2"), end, SessionOrigin::default())
+            .await
+            .unwrap();
+        let listed = store.list_sessions(500).await.unwrap();
+        assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), [second, first]);
+        assert_eq!((&listed[1].origin, listed[1].last_used_at), (&origin, None));
+        store.extend_session(first, end).await.unwrap();
+        assert!(store.list_sessions(500).await.unwrap()[1].last_used_at.is_some());
+        assert!(store.end_session(first).await.unwrap());
+        assert!(!store.end_session(first).await.unwrap());
+        assert_eq!(store.list_sessions(500).await.unwrap().len(), 1);
     }
 }

@@ -6,6 +6,7 @@
 mod activity_feed;
 mod activity_log;
 mod activity_writer;
+mod audit;
 mod cost;
 mod crash;
 mod credentials;
@@ -13,6 +14,7 @@ mod events;
 mod patch;
 mod pulse;
 mod removal;
+mod reseal;
 mod schema;
 mod secrets;
 mod support;

@@ -277,8 +277,10 @@ molecule_testkit::both_engines! {
             name: None,
             created_by: "session".to_owned(),
             org_id: Some(root),
+            read_only: false,
+            expires_at: None,
         };
-        store.add_org_token(anchored).await.unwrap();
+        store.add_org_token(anchored, 500).await.unwrap();
         store.remove_subtree(child).await.unwrap();
         store.remove_subtree(root).await.unwrap();
         let forward = "UPDATE workspaces SET forwarded_to = $1, parent_id = $1 WHERE name = 'sender'";
@@ -322,11 +324,9 @@ molecule_testkit::both_engines! {
                 .len(),
             1
         );
-        // SEC-2
-        assert_eq!(
-            store.org_token(&TokenHash::of("org")).await.unwrap().unwrap().org_id,
-            None
-        );
+        // SEC-2: the row stays and names no org; the token of an org that went is not one of every org.
+        assert_eq!(count(&store, "org_api_tokens", "org_id IS NULL", []).await, 1);
+        assert_eq!(store.org_token(&TokenHash::of("org")).await.unwrap(), None);
         // LIFE-109
         assert_eq!(store.purge(vec![root, child]).await.unwrap().rows, 0);
         assert_eq!(store.purge(Vec::new()).await.unwrap().rows, 0);

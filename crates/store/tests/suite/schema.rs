@@ -17,7 +17,15 @@ molecule_testkit::both_engines! {
         assert_eq!(store.workspace(id).await.unwrap().unwrap().name, "kept");
         let applied: Vec<String> =
             column(&store, "SELECT version AS v FROM seaql_migrations ORDER BY version", []).await;
-        assert_eq!(applied, ["m0001_initial", "m0002_canvas_viewport", "m0003_lifecycle"]);
+        assert_eq!(
+            applied,
+            [
+                "m0001_initial",
+                "m0002_canvas_viewport",
+                "m0003_lifecycle",
+                "m0004_credentials"
+            ]
+        );
     }
 
     async fn servers_that_begin_at_once_agree(url: String) {
@@ -31,7 +39,7 @@ molecule_testkit::both_engines! {
         for outcome in opened {
             outcome.unwrap();
         }
-        assert_eq!(count(&open(&url).await, "log_head", "seq = 0", []).await, 2);
+        assert_eq!(count(&open(&url).await, "log_head", "seq = 0", []).await, 3);
         first.close().await.unwrap();
     }
 

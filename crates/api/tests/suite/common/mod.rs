@@ -2,10 +2,12 @@
 
 mod agent;
 mod call;
+mod control_plane;
 mod server;
 
 pub(crate) use agent::Agent;
 pub(crate) use call::{Call, Reply};
+pub(crate) use control_plane::ControlPlane;
 pub(crate) use server::{ADMIN, Options, Server, Workspace, eventually, open_mode};
 
 pub(crate) use http::{Method, StatusCode};

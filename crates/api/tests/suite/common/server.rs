@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Method;
-use molecule_api::{Api, ApiConfig, Rates};
+use molecule_api::{Api, ApiConfig, Rates, Tls};
 use molecule_core::{WorkspaceId, netguard::Policy, runtime::Allowlist};
 use molecule_platform::{AuthMode, Config, Paths, Platform, Setup, secrets::Keyring};
 use molecule_store::Store;
@@ -87,6 +87,14 @@ impl Server {
     }
 
     pub(crate) async fn with(url: &str, options: Options) -> Self {
+        Self::begin(url, options, None).await
+    }
+
+    pub(crate) async fn with_tls(url: &str, options: Options, tls: Tls) -> Self {
+        Self::begin(url, options, Some(tls)).await
+    }
+
+    async fn begin(url: &str, options: Options, tls: Option<Tls>) -> Self {
         let store = Store::open(url).await.unwrap();
         let platform = Platform::build(Setup {
             config: options.config,
@@ -107,9 +115,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let served = api.clone();
         let serving = tokio::spawn(async move {
-            served
-                .serve(listener, Box::pin(async move { stopped.await.unwrap_or_default() }))
-                .await;
+            let stopped = Box::pin(async move { stopped.await.unwrap_or_default() });
+            match tls {
+                Some(tls) => served.serve_tls(listener, tls, stopped).await,
+                None => served.serve(listener, stopped).await,
+            }
         });
         platform.begin().await.unwrap();
         Self {
@@ -199,6 +209,12 @@ impl Server {
             .await
             .expect(200);
         reply["auth_token"].as_str().unwrap().to_owned()
+    }
+
+    /// An org token that is good for what is asked.
+    pub(crate) async fn org_token_for(&self, wanted: &Value) -> String {
+        let minted = self.post("/org/tokens", wanted).bearer(ADMIN).send().await.expect(200);
+        minted["auth_token"].as_str().unwrap().to_owned()
     }
 
     /// A single-use ticket.
