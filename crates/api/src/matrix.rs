@@ -3,6 +3,7 @@
 //! test walks all of it over HTTP.
 
 use http::StatusCode;
+use molecule_wire::words::ErrorCode;
 
 use crate::route::{Class, Reach, Route};
 
@@ -72,7 +73,7 @@ pub struct Refusal {
     /// Text of `error`.
     pub text: &'static str,
     /// `code` beside it, if there is one.
-    pub code: Option<&'static str>,
+    pub code: Option<ErrorCode>,
 }
 
 /// What the matrix says of one caller on one route.
@@ -96,7 +97,7 @@ const fn refusal(status: StatusCode, text: &'static str) -> Refusal {
     }
 }
 
-const fn scope(text: &'static str, code: &'static str) -> Refusal {
+const fn scope(text: &'static str, code: ErrorCode) -> Refusal {
     Refusal {
         status: StatusCode::FORBIDDEN.as_u16(),
         text,
@@ -112,9 +113,9 @@ static NO_CALLER: Refusal = refusal(StatusCode::UNAUTHORIZED, "missing caller au
 static BAD_CALLER: Refusal = refusal(StatusCode::UNAUTHORIZED, "invalid caller auth token");
 static HIDDEN: Refusal = refusal(StatusCode::NOT_FOUND, "not found");
 /// An org token asks for what it does not reach (SEC-150).
-pub(crate) static ELSEWHERE: Refusal = scope("org access denied", "out_of_reach");
+pub(crate) static ELSEWHERE: Refusal = scope("org access denied", ErrorCode::OutOfReach);
 /// An org token that may change nothing asks for a change.
-pub(crate) static READ_ONLY: Refusal = scope("this token is read-only", "read_only");
+pub(crate) static READ_ONLY: Refusal = scope("this token is read-only", ErrorCode::ReadOnly);
 
 /// What a class says of those whose reach does not matter: anonymous, unproven, own, other, org, session, member,
 /// operator.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AssignAgent {
     /// The model it is on record for, at most 100 bytes.
+    #[schema(min_length = 1, max_length = 100)]
     pub model: String,
 }
 

@@ -84,7 +84,7 @@ words! {
         BackendFailed = "backend_failed",
         /// The body did not arrive in time.
         BodyTooSlow = "body_too_slow",
-        /// Somebody else changed the workspace meanwhile; read it again.
+        /// Something else happened to the workspace at the same time; look at it and ask again.
         ChangedMeanwhile = "changed_meanwhile",
         /// It is set in the server's configuration, and changed there.
         Configured = "configured",
@@ -102,7 +102,7 @@ words! {
         NotAWebsocket = "not_a_websocket",
         /// This server does not have it, and will not.
         NotImplemented = "not_implemented",
-        /// What runs could not be stopped; it is tried again.
+        /// The agent could not be stopped.
         NotStopped = "not_stopped",
         /// The message could not be stored; nothing was sent.
         NotStored = "not_stored",
@@ -110,8 +110,12 @@ words! {
         NotUpgradable = "not_upgradable",
         /// Others are sending large bodies; come back.
         OutOfMemory = "out_of_memory",
+        /// The token reaches only a part of the organisation, and this is outside of it.
+        OutOfReach = "out_of_reach",
         /// The credential could not be looked up; it may well be good.
         PlatformUnavailable = "platform_unavailable",
+        /// The token may change nothing.
+        ReadOnly = "read_only",
         /// The body is longer than the route takes.
         TooLarge = "too_large",
         /// The credential holds as many sockets open as it may.
@@ -169,7 +173,9 @@ impl ErrorCode {
             Self::NotStored => "not_stored",
             Self::NotUpgradable => "not_upgradable",
             Self::OutOfMemory => "out_of_memory",
+            Self::OutOfReach => "out_of_reach",
             Self::PlatformUnavailable => "platform_unavailable",
+            Self::ReadOnly => "read_only",
             Self::TooLarge => "too_large",
             Self::TooManySockets => "too_many_sockets",
             Self::Unsupported => "unsupported",

@@ -5,8 +5,11 @@ use molecule_wire::words::ErrorCode;
 use crate::route::{Class, Route, Verb};
 
 /// Operations, a status, and the code that their own handlers give it.
-const OWN: [(&[&str], &str, ErrorCode); 11] = [
+const OWN: [(&[&str], &str, ErrorCode); 14] = [
     (&["update_workspace"], "403", ErrorCode::AdminOnly),
+    (&["hibernate_workspace"], "409", ErrorCode::ExternalWorkspace),
+    (&["hibernate_workspace"], "409", ErrorCode::ChangedMeanwhile),
+    (&["hibernate_workspace"], "500", ErrorCode::NotStopped),
     (&["workspace_logs"], "422", ErrorCode::ExternalWorkspace),
     (&["workspace_logs"], "501", ErrorCode::Unsupported),
     (&["workspace_logs"], "502", ErrorCode::BackendFailed),

@@ -20,7 +20,7 @@ const INTRODUCTION: &str = "Runs organisations of AI agents: workspaces with a p
      Credentials are bearers: `Authorization: Bearer …`. `x-auth-class` of an operation says who may call it:";
 
 /// Groups of operations, in the order of the reference.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 16] = [
     (
         "workspaces",
         "Roles in the org chart: created, changed, restarted, removed.",
@@ -33,6 +33,7 @@ const TAGS: [(&str, &str); 13] = [
         "activity",
         "What happened in a workspace. For an agent that polls, the feed is the queue of its messages.",
     ),
+    ("agents", "Which model a workspace is on record for."),
     ("events", "What happens in the organisation, recorded and live."),
     (
         "orgs",
@@ -57,6 +58,11 @@ const TAGS: [(&str, &str); 13] = [
         "Signing in with a browser, and tickets for what cannot carry a bearer.",
     ),
     (
+        "audit",
+        "Who changed what, sealed so that nobody can change the record.",
+    ),
+    ("plugins", "Which plugins an organisation allows."),
+    (
         "canvas",
         "What the web UI keeps on the server, for everybody who opens it.",
     ),
@@ -77,7 +83,7 @@ pub(super) fn tags() -> Vec<Tag> {
 }
 
 /// Every class that the description names.
-pub(super) const CLASSES: [Class; 11] = [
+pub(super) const CLASSES: [Class; 15] = [
     Class::Public,
     Class::Registry,
     Class::Message,
@@ -86,6 +92,10 @@ pub(super) const CLASSES: [Class; 11] = [
     Class::Workspace,
     Class::WorkspaceOnly,
     Class::Admin,
+    Class::Operator,
+    Class::Signed,
+    Class::Queue,
+    Class::Proxied,
     Class::Socket,
     Class::TestToken,
     Class::Metrics,
@@ -104,6 +114,12 @@ pub(super) const fn who(class: Class) -> &'static str {
         Class::Workspace => "The workspace in the path, with its own token; or whoever may call `admin`.",
         Class::WorkspaceOnly => "The workspace in the path, with its own token; others only while it has none.",
         Class::Admin => "The operator's token, an org token, or a signed-in browser.",
+        Class::Operator => "The operator's own token: what it opens are the server's own keys.",
+        Class::Signed => "Whoever signed the request as the receiver expects.",
+        Class::Queue => {
+            "The sender or the receiver of the message, or whoever may call `admin`; to others it is not there."
+        }
+        Class::Proxied => "Whom the server behind lets in; the request is handed on.",
         Class::Socket => "A ticket for `events`, whoever may call `admin`, or a workspace with its own token.",
         Class::TestToken => "The operator's token, where test tokens are on.",
         Class::Metrics => "Whoever may call `admin`; everybody, where the operator made the numbers public.",

@@ -275,7 +275,7 @@ async fn walk(url: &str, options: Options, open: bool) {
                 Verdict::Refused(refusal) | Verdict::WhileTokenless(refusal) => {
                     assert_eq!(reply.status.as_u16(), refusal.status, "{about}");
                     assert_eq!(reply.error(), refusal.text, "{about}");
-                    let code = refusal.code.map_or(Value::Null, Value::from);
+                    let code = refusal.code.map_or(Value::Null, |code| code.as_str().into());
                     assert_eq!(reply.json()["code"], code, "{about}");
                 }
             }

@@ -6,7 +6,7 @@ use molecule_core::Runtime;
 use molecule_wire::{
     StatusBody,
     canvas::Viewport,
-    ops::{BuildInfo, Health, Liveness, LogFilter, Ready, ServerInfo, Subsystem},
+    ops::{BuildInfo, Health, Liveness, LogFilter, ModelEndpoint, Ready, ServerInfo, Subsystem},
 };
 use serde_json::json;
 
@@ -53,9 +53,28 @@ fn operations() -> Vec<Example> {
         Example::of("metrics").gives_as("200", "text/plain", numbers),
         Example::of("openapi").gives("200", json!({ "openapi": "3.1.0", "info": { "title": "Molecule" } })),
         Example::of("liveness").gives("200", liveness()),
+        Example::of("try_models").gives("200", models()),
         Example::of("server_info").gives("200", server),
         Example::of("get_log_filter").gives("200", filter()),
         Example::of("set_log_filter").asks(filter()).gives("200", filter()),
+    ]
+}
+
+fn models() -> [ModelEndpoint; 2] {
+    let url = |url: &str| url.to_owned();
+    [
+        ModelEndpoint {
+            credential: "ANTHROPIC_API_KEY".to_owned(),
+            url: url("https://api.anthropic.com"),
+            models: Some(9),
+            error: None,
+        },
+        ModelEndpoint {
+            credential: "MOLECULE_LLM_BASE_URL".to_owned(),
+            url: url("http://127.0.0.1:11434/v1"),
+            models: None,
+            error: Some("127.0.0.1:11434 refused the connection".to_owned()),
+        },
     ]
 }
 

@@ -101,6 +101,8 @@ fn org_tokens() -> Vec<Example> {
             created_by: Some("admin-token".to_owned()),
             created_at: NOW,
             last_used_at: None,
+            read_only: false,
+            expires_at: None,
         }],
         count: 1,
     };
@@ -108,13 +110,21 @@ fn org_tokens() -> Vec<Example> {
         id: ORG_TOKEN,
         prefix: "mol_exam".to_owned(),
         name: name.clone(),
+        org_id: Some(LEAD),
+        expires_at: Some(LATER),
+        read_only: true,
         auth_token: BEARER.to_owned(),
         warning: "Save this token: it is shown only once, and whoever holds it is admin of every workspace".to_owned(),
     };
     vec![
         Example::of("list_org_tokens").gives("200", list),
         Example::of("mint_org_token")
-            .asks(MintOrgToken { name })
+            .asks(MintOrgToken {
+                name,
+                org_id: Some(LEAD),
+                expires_in: Some(600),
+                read_only: true,
+            })
             .gives("200", minted),
         Example::of("revoke_org_token").gives("200", RevokedOrgToken { revoked: ORG_TOKEN }),
     ]

@@ -1,8 +1,10 @@
 //! One example of every operation: what is asked and what is answered, made from the values that the server itself
 //! reads and writes. A test holds each against its schema.
 
+mod control;
 mod house;
 mod keys;
+mod lifecycle;
 mod talk;
 mod workspaces;
 
@@ -67,6 +69,8 @@ pub(super) fn all() -> Vec<Example> {
         talk::examples(),
         keys::examples(),
         house::examples(),
+        lifecycle::examples(),
+        control::examples(),
     ]
     .into_iter()
     .flatten()

@@ -126,6 +126,7 @@ fn listed() -> WorkspaceListItem {
         monthly_spend: 0,
         current_task: "Summing up the answers".to_owned(),
         last_sample_error: String::new(),
+        restarts: 0,
         workspace_dir: None,
     }
 }
