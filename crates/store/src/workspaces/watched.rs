@@ -17,8 +17,7 @@ pub(crate) fn idle_sql() -> String {
          JOIN workspace_pulse p ON p.workspace_id = w.id
          WHERE w.hibernation_idle_minutes > 0 AND w.status IN ($2, $3) AND w.runtime <> $4
          AND w.status_changed_at <= {long_ago}
-         AND p.active_tasks = 0 AND p.last_beat_at IS NOT NULL AND COALESCE(p.last_active_at, 0) <= {long_ago}
-         ORDER BY w.created_at, w.id"
+         AND p.active_tasks = 0 AND p.last_beat_at IS NOT NULL AND COALESCE(p.last_active_at, 0) <= {long_ago}"
     )
 }
 
