@@ -4,6 +4,7 @@
 mod attacks;
 mod backup;
 mod crash;
+mod faults;
 mod keys;
 mod logs;
 mod memory;

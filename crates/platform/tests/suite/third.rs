@@ -152,7 +152,7 @@ both_engines! {
 
         // Import.
         let import = ImportOrg {
-            template: Some(json!({ "name": "Two", "workspaces": [{ "name": "A", "runtime": "echo" }] })),
+            template: Some(raw(&json!({ "name": "Two", "workspaces": [{ "name": "A", "runtime": "echo" }] }))),
             ..ImportOrg::default()
         };
         let imported = harness.platform.orgs.import(import).await.unwrap();
