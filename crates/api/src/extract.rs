@@ -49,6 +49,7 @@ impl Payload for templates::ImportTemplate {}
 impl Payload for auth::Login {}
 impl Payload for audit::ReplaceAllowlist {}
 impl Payload for auth::BuyTicket {}
+impl Payload for auth::MintOrgToken {}
 impl Payload for ops::LogFilter {}
 impl Payload for canvas::Viewport {
     const INVALID: &'static str = "invalid viewport data";

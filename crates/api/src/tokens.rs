@@ -3,10 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::{
-    Extension, Json as Answer,
-    extract::{Request, State},
-};
+use axum::{Extension, Json as Answer, extract::State};
 use http::StatusCode;
 use molecule_core::{OrgTokenId, Timestamp, TokenId, WorkspaceId, limits};
 use molecule_platform::{
@@ -19,12 +16,11 @@ use molecule_wire::{
 };
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{
     audit::Made,
     error::ApiError,
-    extract::{LastPath, Live, Peer, Query, Who, WorkspacePath, at_hand},
+    extract::{LastPath, Live, Optional, Peer, Query, Who, WorkspacePath},
     limits::{Allowance, address_key},
     matrix::ELSEWHERE,
     scope::Scope,
@@ -207,9 +203,8 @@ pub(crate) async fn mint_org(
     State(state): State<ApiState>,
     Who(identity): Who,
     Peer(peer): Peer,
-    request: Request,
+    Optional(request): Optional<MintOrgToken>,
 ) -> Result<(Extension<Made>, Answer<MintedOrgToken>), ApiError> {
-    let request = asked_for(&at_hand(request).await?)?;
     let name = request.name.clone().filter(|name| !name.is_empty());
     if name
         .as_ref()
@@ -245,15 +240,6 @@ pub(crate) async fn mint_org(
         warning: warning(&scope),
     };
     Ok((Extension(Made(id.to_string())), Answer(minted)))
-}
-
-/// What was asked for. Absent or malformed: a token without a name (SEC-18).
-fn asked_for(body: &[u8]) -> Result<MintOrgToken, ApiError> {
-    match serde_json::from_slice::<Map<String, Value>>(body) {
-        Ok(members) => serde_json::from_value(Value::Object(members))
-            .map_err(|error| ApiError::bad_request("invalid request body").with("detail", error.to_string())),
-        Err(_) => Ok(MintOrgToken::default()),
-    }
 }
 
 /// What the token will be good for: no more than whoever mints it (SEC-21).

@@ -110,7 +110,7 @@ pub struct ReplaceAllowlist {
     pub plugins: Vec<String>,
     /// Who allows them.
     #[serde(default, deserialize_with = "crate::patch::null_is_default")]
-    #[schema(nullable)]
+    #[schema(required = true, min_length = 1)]
     pub enabled_by: String,
 }
 

@@ -161,8 +161,9 @@ pub struct MintOrgToken {
     /// mint only such as are anchored there or below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org_id: Option<WorkspaceId>,
-    /// Seconds that it lives; until it is revoked if absent.
+    /// Seconds that it lives, at most ten years; until it is revoked if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 315_360_000)]
     pub expires_in: Option<u64>,
     /// It changes nothing.
     #[serde(

@@ -1,5 +1,9 @@
 //! Workspaces: create, read, update, delete (`lifecycle.md` §5–9).
 
+mod bootstrap;
+
+pub use bootstrap::{BootstrapFailed, BootstrapNoted};
+
 use std::collections::BTreeMap;
 
 use molecule_core::{DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, WorkspaceStatus, validate::WorkspaceAccess};
@@ -467,29 +471,6 @@ pub struct RestoredWorkspace {
     /// External workspaces: how to connect the agent, with a new token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
-}
-
-/// Body of `POST /admin/workspaces/:id/bootstrap-failed` (LIFE-172).
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct BootstrapFailed {
-    /// What went wrong; blank means nobody knows.
-    #[serde(default, deserialize_with = "null_is_default")]
-    #[schema(nullable)]
-    pub error: String,
-    /// The end of the instance's output.
-    #[serde(default, deserialize_with = "null_is_default")]
-    #[schema(nullable)]
-    pub log_tail: String,
-}
-
-/// 200 of the same.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct BootstrapNoted {
-    /// `true`.
-    pub ok: bool,
-    /// `true`: no start was under way, and nothing changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub no_change: Option<bool>,
 }
 
 /// `GET /workspaces/:id/logs`: the end of a managed instance's output.

@@ -1,5 +1,7 @@
 //! `GET /admin/audit`.
 
+use std::num::NonZeroU32;
+
 use axum::{Json as Answer, extract::State};
 use molecule_core::{Timestamp, WorkspaceId, limits};
 use molecule_platform::audit::Filter;
@@ -14,7 +16,7 @@ use crate::{error::ApiError, extract::Query, state::ApiState};
 #[utoipa::path(
     get, path = "/admin/audit", operation_id = "list_audit", tag = "audit",
     params(
-        ("before" = Option<i64>, Query, description = "Only records before this one: `next` of the page before."),
+        ("before" = Option<i64>, Query, minimum = 1, description = "Only records before this one: `next` of the page before."),
         ("limit" = Option<u32>, Query, description = "Records of a page; default 100, highest 500."),
         ("actor" = Option<String>, Query, description = "Only of this actor, such as `admin`."),
         ("action" = Option<String>, Query, description = "Only this action, such as `workspace.delete`."),
@@ -32,7 +34,7 @@ pub(crate) async fn list(State(state): State<ApiState>, query: Query) -> Result<
         .count("limit")?
         .map_or(limits::AUDIT_PAGE_DEFAULT, |limit| limit as u64);
     let filter = Filter {
-        before: parse(&query, "before", "a whole number")?,
+        before: parse::<NonZeroU32>(&query, "before", "a whole number from 1")?.map(|before| i64::from(before.get())),
         actor: query.get("actor").map(str::to_owned),
         action: query.get("action").map(str::to_owned),
         workspace_id: parse(&query, "workspace_id", "the id of a workspace")?,

@@ -5,11 +5,12 @@ use molecule_wire::words::ErrorCode;
 use crate::route::{Class, Route, Verb};
 
 /// Operations, a status, and the code that their own handlers give it.
-const OWN: [(&[&str], &str, ErrorCode); 14] = [
+const OWN: [(&[&str], &str, ErrorCode); 15] = [
     (&["update_workspace"], "403", ErrorCode::AdminOnly),
     (&["hibernate_workspace"], "409", ErrorCode::ExternalWorkspace),
     (&["hibernate_workspace"], "409", ErrorCode::ChangedMeanwhile),
     (&["hibernate_workspace"], "500", ErrorCode::NotStopped),
+    (&["rotate_admin_token", "rotate_secrets"], "409", ErrorCode::Configured),
     (&["workspace_logs"], "422", ErrorCode::ExternalWorkspace),
     (&["workspace_logs"], "501", ErrorCode::Unsupported),
     (&["workspace_logs"], "502", ErrorCode::BackendFailed),
@@ -55,6 +56,7 @@ pub(super) fn of(route: &Route, operation: &str, status: &str) -> Vec<&'static s
         .filter(|(operations, of, _)| *of == status && operations.contains(&operation));
     let mut codes: Vec<_> = own.map(|(_, _, code)| code.as_str()).collect();
     codes.extend(match status {
+        "403" if route.class != Class::Public => Some(ErrorCode::OutOfReach.as_str()),
         "408" => Some(ErrorCode::BodyTooSlow.as_str()),
         "413" => Some(ErrorCode::TooLarge.as_str()),
         "500" => Some(ErrorCode::Internal.as_str()),
@@ -64,6 +66,9 @@ pub(super) fn of(route: &Route, operation: &str, status: &str) -> Vec<&'static s
     });
     if status == "503" && route.body > 0 {
         codes.push(ErrorCode::OutOfMemory.as_str());
+    }
+    if status == "403" && route.changes() {
+        codes.push(ErrorCode::ReadOnly.as_str());
     }
     codes.sort_unstable();
     codes

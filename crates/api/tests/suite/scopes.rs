@@ -221,7 +221,7 @@ both_engines! {
                 .body(body.to_owned())
                 .bearer(ADMIN)
         };
-        for unnamed in ["", "not json", "[]", "{}"] {
+        for unnamed in ["", "{}"] {
             let minted = mint(unnamed).send().await.expect(200);
             assert!(
                 minted.get("name").is_none() && minted.get("read_only").is_none(),
@@ -234,6 +234,8 @@ both_engines! {
             r#"{"expires_in":-1}"#,
             r#"{"org_id":"root"}"#,
             r#"{"org_id":7}"#,
+            "not json",
+            "[]",
         ] {
             mint(bad).send().await.refused(400, "invalid request body");
         }
@@ -241,7 +243,7 @@ both_engines! {
         assert!(zero.error().starts_with("expires_in must be 1 to "), "{zero:?}");
         assert_eq!(zero.status, StatusCode::BAD_REQUEST);
         let listed = server.get("/org/tokens").bearer(ADMIN).send().await.expect(200);
-        assert_eq!(listed["count"], 4);
+        assert_eq!(listed["count"], 2);
     }
 
     async fn a_read_only_token_changes_nothing(url: String) {

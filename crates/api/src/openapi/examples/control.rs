@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{BEARER, Example, LATER, LEAD, NOW};
 
-const SESSION: SessionId = SessionId::from_u128(0x3f2b_18b0_0b5c_4c6e_9d53_7f0a_62e5_44a1);
+pub(super) const SESSION: SessionId = SessionId::from_u128(0x3f2b_18b0_0b5c_4c6e_9d53_7f0a_62e5_44a1);
 const RECORD: AuditId = AuditId::from_u128(0x0198_c0de_9dc0_73d1_b245_5ffd_ce74_fad2);
 /// Shows what a seal looks like.
 const SEAL: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";

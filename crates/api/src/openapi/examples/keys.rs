@@ -121,7 +121,7 @@ fn org_tokens() -> Vec<Example> {
         Example::of("mint_org_token")
             .asks(MintOrgToken {
                 name,
-                org_id: Some(LEAD),
+                org_id: None,
                 expires_in: Some(600),
                 read_only: true,
             })

@@ -6,6 +6,11 @@ use super::*;
 
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 
+/// Rows that the document describes: what is not built yet and what is only handed on has no entry.
+fn entered() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| !route.later && !route.streams)
+}
+
 #[test]
 fn the_table_and_the_document_agree() {
     let document = complete_document();
@@ -15,9 +20,7 @@ fn the_table_and_the_document_agree() {
             documented.insert((method.to_uppercase(), path.clone()));
         }
     }
-    let served = ROUTES
-        .iter()
-        .map(|route| (route.verb.as_str().to_owned(), documented_path(route)));
+    let served = entered().map(|route| (route.verb.as_str().to_owned(), documented_path(route)));
     let served: BTreeSet<_> = served.collect();
     assert_eq!(served, documented);
 }
@@ -26,7 +29,7 @@ fn the_table_and_the_document_agree() {
 fn every_operation_is_named_once_and_has_its_class() {
     let document = complete_document();
     let mut names = BTreeSet::new();
-    for route in ROUTES {
+    for route in entered() {
         let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
         assert_eq!(operation["x-auth-class"], route.class.as_str(), "{}", route.path);
         assert!(
@@ -42,7 +45,7 @@ fn every_operation_is_named_once_and_has_its_class() {
 fn refusals_nobody_writes_are_described() {
     // SEC-106, SEC-190, SEC-202
     let document = complete_document();
-    for route in ROUTES {
+    for route in entered() {
         let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
         let described = |status: &str| operation["responses"][status].is_object();
         let expected = [
@@ -219,7 +222,7 @@ fn every_code_is_listed_somewhere() {
 #[test]
 fn what_a_full_disk_refuses_is_described() {
     let document = complete_document();
-    for route in ROUTES {
+    for route in entered() {
         let operation = &document["paths"][documented_path(route)][route.verb.as_str().to_lowercase()];
         let name = operation["operationId"].as_str().unwrap();
         let full = operation["responses"]["507"]["x-error-codes"] == json!(["disk_full"]);
