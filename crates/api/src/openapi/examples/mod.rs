@@ -80,20 +80,18 @@ pub(super) fn all() -> Vec<Example> {
 /// Example of a parameter, by its name.
 pub(super) fn parameter(name: &str) -> Option<Value> {
     Some(match name {
-        "id" | "workspaceId" | "peer_id" => json(LEAD),
+        "id" | "workspaceId" | "workspace_id" | "peer_id" => json(LEAD),
         "X-Workspace-ID" => json(SCOUT),
         "tokenId" => json(TOKEN),
         "sessionId" => json(control::SESSION),
-        "workspace_id" => json(LEAD),
         "actor" => json("admin"),
         "action" => json("workspace.delete"),
         "before" => json(43),
-        "from" | "to" => json(NOW),
         "since_id" => json(ROW),
         "key" => json("OPENAI_API_KEY"),
         "path" => json("main.js"),
         "ticket" => json("single-use-ticket"),
-        "before_ts" => json(NOW),
+        "before_ts" | "from" | "to" => json(NOW),
         "since_secs" => json(3_600),
         "limit" => json(50),
         "offset" => json(0),
