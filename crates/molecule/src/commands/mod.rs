@@ -40,8 +40,8 @@ use crate::{
 pub async fn run(cli: Cli, out: &mut Output) -> anyhow::Result<()> {
     let global = &cli.global;
     match cli.command {
-        Command::Up(args) => serve::run(&args, global, Mode::Up).await,
-        Command::Server(args) => serve::run(&args, global, Mode::Server).await,
+        Command::Up(args) => Box::pin(serve::run(&args, global, Mode::Up)).await,
+        Command::Server(args) => Box::pin(serve::run(&args, global, Mode::Server)).await,
         Command::Agent | Command::SandboxTrial(_) => {
             anyhow::bail!("this runs in a process of its own, which has no other threads")
         }

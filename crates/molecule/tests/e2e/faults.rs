@@ -256,7 +256,7 @@ async fn nothing_is_lost_stuck_or_left_over(site: Site, url: &str, rounds: u64) 
         .ok()
         .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| rand::rng().random());
-    println!("MOLECULE_FAULT_SEED={seed}");
+    eprintln!("MOLECULE_FAULT_SEED={seed}");
     let mut dice = StdRng::seed_from_u64(seed);
     let told: Arc<Mutex<Told>> = Arc::default();
     for n in 0..rounds {
@@ -265,7 +265,7 @@ async fn nothing_is_lost_stuck_or_left_over(site: Site, url: &str, rounds: u64) 
     let mut server = site.start("server");
     let statuses = settled(&server).await;
     let told = std::mem::take(&mut *told.lock());
-    println!(
+    eprintln!(
         "{rounds} rounds, acknowledged: {:?}; at rest: {statuses:?}",
         told.acknowledged
     );
