@@ -101,12 +101,11 @@ export async function signIn(code: string): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
-  try {
-    await http.json('POST', '/auth/logout', { body: {} });
-  } catch {
-    // Whatever the server says, this browser forgets the session.
-  }
+  // Whatever the server says, this browser forgets the session.
+  const ended = http.json('POST', '/auth/logout', { body: {} }).catch(() => undefined);
+  // Before the answer, so that other tabs hear of it from the storage and not from a refusal.
   session.forget();
+  await ended;
   leave('You are signed out.');
 }
 

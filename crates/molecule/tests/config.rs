@@ -456,9 +456,9 @@ fn every_variable_of_the_specification_is_known() {
         CF_ARTIFACTS_API_TOKEN CF_ARTIFACTS_NAMESPACE LANGFUSE_HOST LANGFUSE_PUBLIC_KEY LANGFUSE_SECRET_KEY AWS_REGION \
         WORKSPACE_EC2_OS_USER HIBERNATION_IDLE_MINUTES PLUGINS_DIR CONFIGS_HOST_DIR PLUGINS_HOST_DIR CONTAINER_BACKEND";
     for name in specified.split_whitespace() {
-        let named =
-            |setting: &settings::Setting| setting.env == name || setting.old.is_some_and(|(_, env)| env == name);
-        let read = settings::ALL.iter().any(named);
+        let read = settings::ALL
+            .iter()
+            .any(|setting| setting.env == name || setting.old.is_some_and(|(_, env)| env == name));
         let nothing = settings::WITHOUT_EFFECT.iter().any(|(other, _)| *other == name);
         let later = settings::NOT_YET.contains(&name);
         assert_eq!(
