@@ -1,8 +1,6 @@
 //! Workspaces: create, read, update, delete (`lifecycle.md` §5–9).
 
-mod bootstrap;
-
-pub use bootstrap::{BootstrapFailed, BootstrapNoted};
+mod lifecycle;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +12,11 @@ use crate::{
     Patch,
     patch::{null_is_default, optional_object},
     words::{AskedAccess, AskedDeliveryMode},
+};
+
+pub use lifecycle::{
+    BootstrapFailed, BootstrapNoted, CollapsedWorkspace, ExpandedWorkspace, HibernatedWorkspace, PausedWorkspace,
+    RestoredWorkspace, ResumedWorkspace, TeamMember, WokenWorkspace,
 };
 
 /// `POST /workspaces` (LIFE §5).
@@ -398,79 +401,6 @@ pub struct RestartedWorkspace {
     /// Why nothing was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-}
-
-/// 200 of `POST /workspaces/:id/pause` (LIFE-151).
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct PausedWorkspace {
-    /// `paused`.
-    pub status: String,
-    /// Workspaces that were paused by this call.
-    pub paused_count: usize,
-}
-
-/// 200 of `POST /workspaces/:id/resume` (LIFE-154).
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct ResumedWorkspace {
-    /// `provisioning`.
-    pub status: String,
-    /// Workspaces that were resumed by this call.
-    pub resumed_count: usize,
-}
-
-/// 200 of `POST /workspaces/:id/hibernate` (LIFE-159).
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct HibernatedWorkspace {
-    /// `hibernated`.
-    pub status: String,
-}
-
-/// 200 of `POST /workspaces/:id/wake`.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct WokenWorkspace {
-    /// `waking`.
-    pub status: String,
-}
-
-/// A member of a team that was made.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct TeamMember {
-    /// The new workspace.
-    pub id: WorkspaceId,
-    /// Its name.
-    pub name: String,
-    /// What it is there for.
-    pub role: Option<String>,
-}
-
-/// 200 of `POST /workspaces/:id/expand` (LIFE-167).
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct ExpandedWorkspace {
-    /// `expanded`.
-    pub status: String,
-    /// The members that were made.
-    pub children: Vec<TeamMember>,
-}
-
-/// 200 of `POST /workspaces/:id/collapse` (LIFE-168).
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct CollapsedWorkspace {
-    /// `collapsed`.
-    pub status: String,
-    /// Names of the children that were removed, each with everything below it.
-    pub removed: Vec<String>,
-}
-
-/// 200 of `POST /admin/workspaces/:id/restore` (LIFE-199).
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct RestoredWorkspace {
-    /// The workspace.
-    pub id: WorkspaceId,
-    /// What it is now.
-    pub status: WorkspaceStatus,
-    /// External workspaces: how to connect the agent, with a new token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection: Option<Connection>,
 }
 
 /// `GET /workspaces/:id/logs`: the end of a managed instance's output.
