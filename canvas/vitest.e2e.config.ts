@@ -4,8 +4,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['e2e/**/*.e2e.ts'],
-    testTimeout: 90_000,
-    hookTimeout: 90_000,
+    // Whatever a flow waits for has a bound of its own (PATIENCE in the harness); these end one that hangs elsewhere.
+    testTimeout: 600_000,
+    hookTimeout: 300_000,
     fileParallelism: false,
     sequence: { concurrent: false },
   },

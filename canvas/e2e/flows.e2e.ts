@@ -223,8 +223,10 @@ test('the page comes back by itself after the server was restarted', async () =>
     .getByText(/^(Reconnecting|Connecting)$/)
     .first()
     .waitFor();
+  // It is said for some seconds only: heard from before it can be said.
+  const restored = page().getByText('Live updates restored').waitFor();
   await server.start();
-  await page().getByText('Live updates restored').waitFor();
+  await restored;
   await openCard(page(), 'Lead');
   await page().getByRole('tab', { name: 'Chat' }).click();
   await until(async () => {

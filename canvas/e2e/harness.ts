@@ -14,7 +14,7 @@ const BINARY = process.env.MOLECULE_BINARY ?? '';
 const CHROMIUM = process.env.MOLECULE_CHROMIUM ?? '';
 const ARTIFACTS = join(dirname(fileURLToPath(import.meta.url)), 'artifacts');
 /** Milliseconds that anything may take on a loaded machine. */
-export const PATIENCE = Number(process.env.MOLECULE_UI_PATIENCE ?? 45_000);
+export const PATIENCE = Number(process.env.MOLECULE_UI_PATIENCE ?? 90_000);
 
 async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -137,11 +137,17 @@ export interface Visit {
   complaints: string[];
 }
 
+/** A profile of one's own: whatever page it opens is waited for as patiently as the first. */
+export async function openProfile(browser: Browser): Promise<BrowserContext> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+  context.setDefaultTimeout(PATIENCE);
+  return context;
+}
+
 /** A browser of one's own, signed in unless `link` is null. */
 export async function visit(browser: Browser, server: Server, link: string | null = server.loginUrl()): Promise<Visit> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+  const context = await openProfile(browser);
   const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {

@@ -6,7 +6,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ControlPlane } from './control-plane';
-import { card, inspect, openBrowser, PATIENCE, Server } from './harness';
+import { card, inspect, openBrowser, openProfile, Server } from './harness';
 
 /** The hosted product (UI-4…10, UI-137…139): its pages and a tenant's canvas, behind a scripted control plane. */
 const SUFFIX = '.molecule.localhost';
@@ -31,9 +31,8 @@ beforeAll(async () => {
   plane = new ControlPlane(dist, SUFFIX, { port: server.port, bearer });
   await plane.start();
   browser = await openBrowser();
-  context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+  context = await openProfile(browser);
   page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
 }, 180_000);
 
 afterAll(async () => {

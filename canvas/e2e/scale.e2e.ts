@@ -3,37 +3,50 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { card, inspect, openBrowser, Server, until, visit, type Visit } from './harness';
 
 /** Two thousand workspaces, and one person who has to find their way. */
-const server = new Server({ MOLECULE_CREDENTIAL_RATE: '0' });
+const server = new Server({ MOLECULE_CREDENTIAL_RATE: '0', MOLECULE_IMPORT_PAUSE_MS: '0' });
 const TOTAL = 2_000;
 let browser: Browser;
 let me: Visit;
 
+interface Role {
+  name: string;
+  external: true;
+  children: Role[];
+}
+
+/** Divisions of five teams, each of a head and nineteen; the last one is as large as `total` leaves it. */
+function organisation(total: number): Role[] {
+  let left = total;
+  const roles = (most: number, make: (n: number) => Role): Role[] => {
+    const made: Role[] = [];
+    while (left > 0 && made.length < most) {
+      left -= 1;
+      made.push(make(made.length + 1));
+    }
+    return made;
+  };
+  const role = (name: string, children: () => Role[] = () => []): Role => ({
+    name,
+    external: true,
+    children: children(),
+  });
+  return roles(total, (division) =>
+    role(`Division ${division}`, () =>
+      roles(5, (team) =>
+        role(`Team ${division}.${team}`, () => roles(19, (n) => role(`Agent ${division}.${team}.${n}`))),
+      ),
+    ),
+  );
+}
+
 beforeAll(async () => {
   await server.start();
-  const create = async (name: string, parent: string | null) => {
-    const body = { name, runtime: 'external', external: true, parent_id: parent };
-    return (await server.call<{ id: string }>('POST', '/workspaces', body)).id;
-  };
-  const leaves: [string, string][] = [];
-  let made = 0;
-  for (let division = 1; made + leaves.length < TOTAL; division += 1) {
-    const lead = await create(`Division ${division}`, null);
-    made += 1;
-    for (let team = 1; team <= 5 && made + leaves.length < TOTAL; team += 1) {
-      const head = await create(`Team ${division}.${team}`, lead);
-      made += 1;
-      for (let n = 1; n <= 19 && made + leaves.length < TOTAL; n += 1)
-        leaves.push([`Agent ${division}.${team}.${n}`, head]);
-    }
-  }
-  await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      for (let leaf = leaves.pop(); leaf; leaf = leaves.pop()) await create(...leaf);
-    }),
-  );
+  const template = { name: 'Many', workspaces: organisation(TOTAL) };
+  const { count } = await server.call<{ count: number }>('POST', '/org/import', { template });
+  expect(count).toBe(TOTAL);
   browser = await openBrowser();
   me = await visit(browser, server);
-}, 300_000);
+});
 
 afterAll(async () => {
   expect(me.complaints).toEqual([]);
@@ -72,7 +85,7 @@ test('the view is moved by the overview', async () => {
   const before = await view();
   await page()
     .getByRole('img', { name: 'Overview of the chart' })
-    .click({ position: { x: 30, y: 30 } });
+    .click({ position: { x: 30, y: 60 } });
   await until(async () => (await view()) !== before);
   await page().locator('.react-flow__node').first().waitFor();
 });

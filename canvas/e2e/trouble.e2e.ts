@@ -261,6 +261,7 @@ test('a workspace that is not created keeps what was typed', async () => {
 // UI-8, D2
 test('a session that is revoked ends in both tabs, and signing in again in one of them brings both back', async () => {
   const first = await visit(browser, server);
+  await card(first.page, 'Echo').waitFor();
   const second = await first.context.newPage();
   await second.goto(server.url);
   await card(second, 'Echo').waitFor();
@@ -279,5 +280,32 @@ test('a session that is revoked ends in both tabs, and signing in again in one o
   await first.page.getByRole('button', { name: 'Sign in' }).click();
   await card(first.page, 'Echo').waitFor();
   await card(second, 'Echo').waitFor();
+  await first.context.close();
+});
+
+test('a tab that is refused while another one signs in comes in with that one', async () => {
+  const first = await visit(browser, server, null);
+  await first.page.getByLabel('Login link or code').waitFor();
+  const second = await first.context.newPage();
+  let asked = 0;
+  let signedIn = () => {};
+  const other = new Promise<void>((resolve) => {
+    signedIn = resolve;
+  });
+  // Asked without a session; the answer comes when there is one.
+  await second.route('**/workspaces', async (route) => {
+    asked += 1;
+    if (asked === 1) await other;
+    await route.continue();
+  });
+  await second.goto(server.url);
+  await until(async () => asked > 0);
+  await first.page.getByLabel('Login link or code').fill(server.loginUrl());
+  await first.page.getByRole('button', { name: 'Sign in' }).click();
+  await card(first.page, 'Echo').waitFor();
+  await second.waitForFunction(() => localStorage.getItem('molecule.session') !== null);
+  signedIn();
+  await card(second, 'Echo').waitFor();
+  expect(asked).toBeGreaterThan(1);
   await first.context.close();
 });

@@ -57,3 +57,34 @@ test('a browser that refuses storage keeps the session in memory', () => {
   session.forget();
   assert.equal(session.token, null);
 });
+
+test('whoever is refused while another tab signs in reads again with its session', async () => {
+  const session = new Session(new Storage());
+  const read = async () => {
+    const used = session.token;
+    // The other tab stores its session while the server still answers.
+    if (used === null) session.keep('theirs');
+    if (used !== 'theirs') throw new ApiError('x', { status: 401 });
+    return used;
+  };
+  assert.equal(await session.reading(read), 'theirs');
+});
+
+test('a refusal that no new session answers is final', async () => {
+  const refusals = [
+    [new Session(new Storage()), new ApiError('x', { status: 401 })],
+    [new Session(new Storage()), new ApiError('x', { status: 500 })],
+    [new Session(new Storage()), new ApiError('x', { status: 401, agents: true })],
+  ];
+  refusals[0][0].keep('refused');
+  for (const [session, error] of refusals) {
+    let reads = 0;
+    const read = async () => {
+      reads += 1;
+      if (error.status !== 401 || error.agents) session.keep('another');
+      throw error;
+    };
+    await assert.rejects(session.reading(read), error);
+    assert.equal(reads, 1);
+  }
+});

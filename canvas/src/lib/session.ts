@@ -1,6 +1,6 @@
 /** Sign-in: the one-time code of the login link and the session token that it buys (D2). */
 
-import { type ApiError, explain } from './http';
+import { ApiError, explain } from './http';
 
 const KEY = 'molecule.session';
 
@@ -76,6 +76,22 @@ export class Session {
       // As in `keep`.
     }
     return true;
+  }
+
+  /**
+   * Reads with the session. Whoever is refused while another tab signs in reads again with what that one brought: its
+   * `storage` event came too early to find this page waiting at the door.
+   */
+  async reading<T>(read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const used = this.token;
+      try {
+        return await read();
+      } catch (error) {
+        const refused = error instanceof ApiError && error.status === 401 && !error.agents;
+        if (!refused || this.token === null || this.token === used) throw error;
+      }
+    }
   }
 
   /** Whether a `storage` event speaks of this token. */
