@@ -12,6 +12,9 @@ AGAINST ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
+# Which commit a release binary is of, as `molecule version` tells it. Development builds carry none: they would be
+# built anew for every commit.
+run install bench bench-canvas: export GIT_SHA ?= $(shell scripts/commit)
 .PHONY: help run install test setup lint fmt ui bench bench-canvas deny
 
 help: ## List the targets
