@@ -11,6 +11,7 @@ use molecule_wire::{
 use crate::{
     error::ApiError,
     extract::{Json, Who, WorkspacePath},
+    scope::Scope,
     state::ApiState,
 };
 
@@ -78,7 +79,7 @@ pub(crate) async fn remove(
     responses(
         (status = 200, description = "Moved.", body = MovedAgent),
         (status = 400, description = "The target is no id.", body = ErrorBody),
-        (status = 403, description = "Not an admin.", body = ErrorBody),
+        (status = 403, description = "Not an admin, or the target is out of the token's reach.", body = ErrorBody),
         (status = 404, description = "There is none, or no such target.", body = ErrorBody),
         (status = 409, description = "The target has one.", body = ErrorBody),
     )
@@ -89,6 +90,10 @@ pub(crate) async fn relocate(
     Who(identity): Who,
     Json(MoveAgent { target_workspace_id }): Json<MoveAgent>,
 ) -> Result<Answer<MovedAgent>, ApiError> {
+    // What is no id is refused as that.
+    if let Ok(target) = target_workspace_id.parse() {
+        Scope::of(&identity).require(&state, Some(target)).await?;
+    }
     let agents = &state.platform().agents;
     let moved = agents.relocate(id, &target_workspace_id, identity.is_admin()).await?;
     Ok(Answer(moved))

@@ -119,6 +119,34 @@ both_engines! {
             .refused(403, "org access denied");
         move_to(Value::Null).send().await.refused(403, "org access denied");
         move_to(json!(lead.id)).send().await.expect(200);
+        let agent = format!("/workspaces/{}/agent", lead.id);
+        server
+            .post(agent.as_str(), &json!({ "model": "m" }))
+            .bearer(&token)
+            .send()
+            .await
+            .expect(201);
+        let give = |target: Value| {
+            server
+                .post(format!("{agent}/move"), &json!({ "target_workspace_id": target }))
+                .bearer(&token)
+        };
+        for target in [stranger.id, molecule_core::WorkspaceId::random()] {
+            give(json!(target)).send().await.refused(403, "org access denied");
+        }
+        give(json!("none")).send().await.refused(400, "invalid request body");
+        give(json!(member.id)).send().await.expect(200);
+        let ticket = |workspace: &Workspace| {
+            let wanted = json!({ "purpose": "logs", "workspace_id": workspace.id });
+            server.post("/auth/tickets", &wanted).bearer(&token)
+        };
+        let foreign = ticket(stranger).send().await.expect(201);
+        let foreign = foreign["ticket"].as_str().unwrap();
+        server
+            .get(format!("/workspaces/{}/logs?ticket={foreign}", stranger.id))
+            .send()
+            .await
+            .refused(403, "org access denied");
         // A session would be admin of everything.
         server
             .post("/auth/login-codes", &json!({}))
