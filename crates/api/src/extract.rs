@@ -32,6 +32,7 @@ impl Payload for activity::Notify {
     const INVALID: &'static str = "message is required";
 }
 impl Payload for workspaces::UpdateWorkspace {}
+impl Payload for workspaces::SetBudget {}
 impl Payload for workspaces::RestartWorkspace {}
 impl Payload for workspaces::BootstrapFailed {}
 impl Payload for agents::AssignAgent {}

@@ -12,6 +12,7 @@ mod allowlists;
 mod artifacts;
 mod audit;
 mod auth;
+mod budget;
 mod canvas;
 mod config;
 mod error;

@@ -136,6 +136,8 @@ pub enum Thing {
     GlobalSecrets,
     /// Model and provider of the workspace.
     Settings,
+    /// What the workspace may spend.
+    Budget,
     /// Its live tokens, by id.
     Tokens,
     /// Live org tokens, by id, and what they are good for.

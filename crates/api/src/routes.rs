@@ -8,7 +8,7 @@ use molecule_core::limits;
 use molecule_wire::auth::TicketPurpose;
 
 use crate::{
-    a2a, activity, admin, agents, allowlists, artifacts, audit, auth, canvas, events,
+    a2a, activity, admin, agents, allowlists, artifacts, audit, auth, budget, canvas, events,
     guard::GuardLayer,
     ops, orgs, pages, registry,
     route::{Audited, Class, Reach, Route, Thing, Verb},
@@ -89,6 +89,9 @@ routes! {
     Get "/workspaces/{id}/activity" Workspace => activity::list;
     Post "/workspaces/{id}/activity" Workspace => activity::report;
     Post "/workspaces/{id}/notify" Workspace => activity::notify;
+    Get "/workspaces/{id}/budget" Workspace => budget::show;
+    Patch "/workspaces/{id}/budget" Admin [audit = record("budget.set", Thing::Budget)] => budget::set;
+
 
     Get "/workspaces/{id}/artifacts" Workspace => artifacts::show;
     Post "/workspaces/{id}/artifacts" Workspace [body = 0] => artifacts::create;
@@ -154,11 +157,11 @@ routes! {
     Get "/plugins/sources" Topology [later] => pages::unmatched;
     Get "/channels/adapters" Topology [later] => pages::unmatched;
     Get "/workspaces/{id}/a2a/queue/{queueId}" Queue [later] => pages::unmatched;
+    Get "/workspaces/{id}/console" Admin [later] => pages::unmatched;
     Get "/workspaces/{id}/schedules/health" Topology [later] => pages::unmatched;
     Post "/webhooks/github" Signed [later] => pages::unmatched;
     Post "/webhooks/github/{id}" Signed [later] => pages::unmatched;
     Post "/webhooks/{kind}" Signed [later] => pages::unmatched;
-    Patch "/workspaces/{id}/budget" Admin [later] => pages::unmatched;
     Get "/admin/schedules/health" Admin [later] => pages::unmatched;
     Get "/admin/github-installation-token" Admin [later] => pages::unmatched;
     Get "/admin/memories/export" Admin [later] => pages::unmatched;
@@ -181,7 +184,6 @@ routes! {
     Get "/workspaces/{id}/transcript" Workspace [later] => pages::unmatched;
     Get "/workspaces/{id}/audit" Workspace [later] => pages::unmatched;
     Get "/workspaces/{id}/metrics" Workspace [later] => pages::unmatched;
-    Get "/workspaces/{id}/budget" Workspace [later] => pages::unmatched;
     Get "/workspaces/{id}/session-search" Workspace [later] => pages::unmatched;
     Get "/workspaces/{id}/events/stream" Workspace [later] => pages::unmatched;
     Get "/workspaces/{id}/memories" Workspace [later] => pages::unmatched;

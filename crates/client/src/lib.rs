@@ -17,6 +17,7 @@ mod a2a;
 mod activity;
 mod agents;
 mod audit;
+mod budget;
 mod call;
 mod canvas;
 mod error;

@@ -1,5 +1,6 @@
 //! Workspaces: create, read, update, delete (`lifecycle.md` §5–9).
 
+mod budget;
 mod lifecycle;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::{
     words::{AskedAccess, AskedDeliveryMode},
 };
 
+pub use budget::{Budget, SetBudget};
 pub use lifecycle::{
     BootstrapFailed, BootstrapNoted, CollapsedWorkspace, ExpandedWorkspace, HibernatedWorkspace, PausedWorkspace,
     RestoredWorkspace, ResumedWorkspace, TeamMember, WokenWorkspace,

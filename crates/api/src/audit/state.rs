@@ -1,7 +1,10 @@
 //! What is shown of a thing before and after a change: read the same way both times, and never a secret.
 
 use molecule_core::WorkspaceId;
-use molecule_platform::{secrets::SecretScope, workspaces::Seen};
+use molecule_platform::{
+    secrets::SecretScope,
+    workspaces::{BudgetError, Seen},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{route::Thing, state::ApiState};
@@ -28,6 +31,7 @@ pub(super) async fn read(state: &ApiState, thing: Thing, subject: Option<Workspa
         (Thing::Workspace, Some(id)) => workspace(state, id).await,
         (Thing::WorkspaceSecrets, Some(id)) => secrets(state, id).await,
         (Thing::Settings, Some(id)) => settings(state, id).await,
+        (Thing::Budget, Some(id)) => budget(state, id).await,
         (Thing::Tokens, Some(id)) => tokens(state, id).await,
         (Thing::Allowlist, Some(id)) => allowlist(state, id).await,
         (Thing::GlobalSecrets, _) => global_secrets(state).await,
@@ -88,6 +92,14 @@ async fn settings(state: &ApiState, id: WorkspaceId) -> Read {
     let model = state.platform().secrets.model(id).await.map_err(text)?;
     let provider = state.platform().secrets.provider(id).await.map_err(text)?;
     Ok(Some(json!({ "model": model.value, "provider": provider.value })))
+}
+
+async fn budget(state: &ApiState, id: WorkspaceId) -> Read {
+    match state.platform().workspaces.budget(id).await {
+        Ok(budget) => Ok(Some(json!({ "budget_limit": budget.budget_limit }))),
+        Err(BudgetError::NotFound) => Ok(None),
+        Err(error) => Err(text(error)),
+    }
 }
 
 async fn tokens(state: &ApiState, id: WorkspaceId) -> Read {

@@ -4,8 +4,8 @@ use http::StatusCode;
 use molecule_platform::{
     agents::AgentError,
     workspaces::{
-        CollapseError, CreateError, DeleteError, ExpandError, HibernateError, LogsError, PatchError, PauseError,
-        RestartError, RestoreError, ResumeError, TeamError, WakeError,
+        BudgetError, CollapseError, CreateError, DeleteError, ExpandError, HibernateError, LogsError, PatchError,
+        PauseError, RestartError, RestoreError, ResumeError, TeamError, WakeError,
     },
 };
 use molecule_wire::words::ErrorCode;
@@ -178,6 +178,18 @@ impl From<AgentError> for ApiError {
             | AgentError::NoneToMove => Self::not_found(error.to_string()),
             AgentError::Occupied | AgentError::TargetOccupied => Self::new(StatusCode::CONFLICT, error.to_string()),
             AgentError::Store(_) => failed(&error),
+        }
+    }
+}
+
+impl From<BudgetError> for ApiError {
+    fn from(error: BudgetError) -> Self {
+        match error {
+            BudgetError::Missing | BudgetError::Negative | BudgetError::NoAmount => {
+                Self::bad_request(error.to_string())
+            }
+            BudgetError::NotFound => Self::not_found(error.to_string()),
+            BudgetError::Read(_) | BudgetError::Store(_) => failed(&error),
         }
     }
 }

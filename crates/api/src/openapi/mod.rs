@@ -23,7 +23,7 @@ use utoipa::{
 };
 
 use crate::{
-    a2a, activity, admin, agents, allowlists, artifacts, audit, auth, canvas, events,
+    a2a, activity, admin, agents, allowlists, artifacts, audit, auth, budget, canvas, events,
     matrix::{Standing, Verdict},
     ops, orgs, pages, registry,
     route::{Class, Route, Verb},
@@ -80,6 +80,8 @@ use crate::{
         agents::remove,
         agents::relocate,
         workspaces::logs,
+        budget::show,
+        budget::set,
         a2a::send,
         activity::list,
         activity::report,

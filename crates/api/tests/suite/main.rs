@@ -4,6 +4,7 @@
 
 mod audit;
 mod bad_input;
+mod budget;
 mod canary;
 mod classes;
 mod common;
@@ -14,6 +15,7 @@ mod messages;
 mod rates;
 mod resources;
 mod scopes;
+mod served;
 mod sign_in;
 mod snippets;
 mod sockets;

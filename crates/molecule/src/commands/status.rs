@@ -186,7 +186,7 @@ fn of_agent(item: &WorkspaceListItem) -> Option<Attention> {
         WorkspaceStatus::AwaitingAgent => {
             format!("start its agent where it runs; a new token: molecule token create -w {typed}")
         }
-        _ if spent => "raise its budget, or wait for the next month".to_owned(),
+        _ if spent => format!("molecule ws budget {typed} CENTS, or wait for the next month"),
         _ => return None,
     };
     let what = match status {

@@ -1,5 +1,6 @@
 //! `molecule ws`: workspaces.
 
+mod budget;
 mod create;
 mod edit;
 mod life;
@@ -17,6 +18,7 @@ use molecule_core::{WorkspaceId, WorkspaceStatus};
 use molecule_wire::workspaces::{RestartWorkspace, WorkspaceListItem};
 
 use self::{
+    budget::BudgetArgs,
     create::CreateArgs,
     edit::{EditArgs, MoveArgs, RenameArgs},
     life::LifeCommand,
@@ -65,6 +67,8 @@ pub enum WsCommand {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Show what a workspace may spend a month, or change it
+    Budget(BudgetArgs),
     /// Restart a workspace's agent
     Restart(RestartArgs),
     /// What becomes of its agent
@@ -116,6 +120,7 @@ pub(super) async fn run(command: WsCommand, client: &Client, out: &mut Output) -
         WsCommand::Move(args) => edit::r#move(args, client, out).await,
         WsCommand::Rename(args) => edit::rename(args, client, out).await,
         WsCommand::Rm { workspace, purge, yes } => remove::run(&workspace, purge, yes, client, out).await,
+        WsCommand::Budget(args) => budget::run(args, client, out).await,
         WsCommand::Restart(args) => restart(args, client, out).await,
         WsCommand::Life(command) => life::run(command, client, out).await,
         WsCommand::Logs {

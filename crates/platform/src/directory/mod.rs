@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use molecule_a2a::AnnouncedVersions;
 use molecule_core::{DeliveryMode, Lineage, Runtime, WorkspaceId, WorkspaceStatus, hierarchy::LineageError, limits};
-use molecule_store::{Store, StoreError, secrets::Sealed, workspaces::RouteRow};
+use molecule_store::{Store, StoreError, pulse::Pulse, secrets::Sealed, workspaces::RouteRow};
 
 use crate::kept::Cache;
 
@@ -56,6 +56,13 @@ impl Route {
     #[must_use]
     pub fn polls(&self) -> bool {
         self.delivery_mode == Some(DeliveryMode::Poll)
+    }
+
+    /// USD cents; what was heard since the last flush counts.
+    #[must_use]
+    pub fn spent(&self, heard: Option<&Pulse>) -> i64 {
+        let heard = heard.and_then(|pulse| pulse.monthly_spend);
+        heard.unwrap_or(self.monthly_spend).max(self.monthly_spend)
     }
 }
 

@@ -97,9 +97,7 @@ impl Messenger {
     /// Limit 0 always blocks (A2A-11). A spend that was reported but not flushed counts.
     fn check_budget(&self, route: &Route) -> Result<(), MessagingError> {
         let Some(limit) = route.budget_limit else { return Ok(()) };
-        let reported = self.inner.pulses.latest(route.id).and_then(|pulse| pulse.monthly_spend);
-        let spent = reported.unwrap_or(route.monthly_spend).max(route.monthly_spend);
-        if spent >= limit {
+        if route.spent(self.inner.pulses.latest(route.id).as_ref()) >= limit {
             Err(MessagingError::OverBudget)
         } else {
             Ok(())

@@ -1,5 +1,6 @@
 //! Workspaces as users handle them: create, read, change, restart, pause, hibernate, delete.
 
+mod budget;
 mod connection;
 mod create;
 mod delete;
@@ -12,6 +13,7 @@ mod restore;
 mod team;
 
 pub use create::CreateError;
+pub use budget::BudgetError;
 pub use delete::DeleteError;
 pub use hibernate::{HibernateError, WakeError};
 pub use molecule_templates::TeamError;

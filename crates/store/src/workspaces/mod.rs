@@ -1,6 +1,7 @@
 //! The workspace aggregate: record, layout, pulse, and the moves between statuses.
 
 mod belongings;
+mod budget;
 mod census;
 mod create;
 mod read;

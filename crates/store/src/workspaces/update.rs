@@ -124,7 +124,7 @@ impl Store {
         Ok(self.set_columns(id, set, Vec::new()).await?.is_some())
     }
 
-    async fn set_columns(
+    pub(super) async fn set_columns(
         &self,
         id: WorkspaceId,
         columns: Vec<(workspace::Column, Expr)>,

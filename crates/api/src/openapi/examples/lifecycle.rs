@@ -4,10 +4,11 @@ use molecule_core::{AgentId, WorkspaceStatus};
 use molecule_wire::{
     agents::{AssignAgent, AssignedAgent, MoveAgent, MovedAgent, RemovedAgent, ReplacedAgent},
     workspaces::{
-        BootstrapFailed, BootstrapNoted, CollapsedWorkspace, ExpandedWorkspace, HibernatedWorkspace, PausedWorkspace,
-        RestoredWorkspace, ResumedWorkspace, TeamMember, WokenWorkspace,
+        BootstrapFailed, BootstrapNoted, Budget, CollapsedWorkspace, ExpandedWorkspace, HibernatedWorkspace,
+        PausedWorkspace, RestoredWorkspace, ResumedWorkspace, TeamMember, WokenWorkspace,
     },
 };
+use serde_json::json;
 
 use super::{Example, LEAD, SCOUT};
 
@@ -15,7 +16,10 @@ const AGENT: AgentId = AgentId::from_u128(0x3f2c_8a10_5b7e_4c21_9d33_0a6b_1c2d_3
 const MODEL: &str = "anthropic:claude-sonnet-4-5";
 
 pub(super) fn examples() -> Vec<Example> {
-    [sleep(), teams(), agents(), returns()].into_iter().flatten().collect()
+    [sleep(), teams(), agents(), returns(), budgets()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn sleep() -> Vec<Example> {
@@ -47,6 +51,21 @@ fn sleep() -> Vec<Example> {
                 status: status("waking"),
             },
         ),
+    ]
+}
+
+fn budgets() -> Vec<Example> {
+    let budget = Budget {
+        budget_limit: Some(5_000),
+        monthly_spend: 1_250,
+        budget_remaining: Some(3_750),
+    };
+    vec![
+        Example::of("workspace_budget").gives("200", budget.clone()),
+        // Not a typed value: it is only read here, because absent is not null.
+        Example::of("set_workspace_budget")
+            .asks(json!({ "budget_limit": 5_000 }))
+            .gives("200", budget),
     ]
 }
 

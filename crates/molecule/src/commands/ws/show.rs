@@ -121,6 +121,11 @@ fn pairs(
         (
             "directory",
             of_item(&|item| item.workspace_dir.clone().unwrap_or_default()),
+/// An amount that is not below zero.
+pub(super) fn dollars(cents: i64) -> String {
+    format!("{}.{:02} USD", cents / 100, cents.rem_euclid(100))
+}
+
         ),
         ("budget", of_item(&budget)),
         ("url", view.url.clone().into()),
@@ -128,7 +133,6 @@ fn pairs(
 }
 
 fn budget(item: &WorkspaceListItem) -> String {
-    let dollars = |cents: i64| format!("{}.{:02} USD", cents / 100, cents.rem_euclid(100));
     item.budget_limit.map_or_else(String::new, |limit| {
         format!("{} of {} a month", dollars(item.monthly_spend), dollars(limit))
     })
