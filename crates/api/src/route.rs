@@ -185,7 +185,7 @@ pub struct Route {
     pub mints: bool,
     /// Sees to it itself that what it began is ended when the client has left; other changes are run to their end.
     pub own_task: bool,
-    /// Asks by POST, and leaves nothing behind.
+    /// Asks by POST, and leaves nothing behind; or ends what asks, as signing out does, which no token is too limited for.
     pub reads: bool,
     /// Its body is handed on as it comes, and its answer handed back.
     pub streams: bool,

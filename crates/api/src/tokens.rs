@@ -188,14 +188,14 @@ pub(crate) async fn list_org(State(state): State<ApiState>, scope: Scope) -> Res
 
 /// Mints an org token: admin of everything, or of what it is limited to.
 ///
-/// A body that is no JSON object counts as none. One that is must say what the token is good for without a mistake: a
-/// limit that is not understood must not become a token without limits.
+/// Without a body the token has no name and no limits. One that is sent must say what the token is good for without a
+/// mistake: a limit that is not understood must not become a token without limits.
 #[utoipa::path(
     post, path = "/org/tokens", operation_id = "mint_org_token", tag = "tokens",
     request_body(content = Option<MintOrgToken>),
     responses(
         (status = 200, description = "The token, shown once.", body = MintedOrgToken),
-        (status = 400, description = "The name is too long, or a limit is none.", body = ErrorBody),
+        (status = 400, description = "The body is no JSON object, the name is too long, or a limit is none.", body = ErrorBody),
         (status = 403, description = "`org_id` is not there, or out of the asking token's reach.", body = ErrorBody),
     )
 )]

@@ -83,7 +83,7 @@ pub struct ProviderEntry {
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImportTemplate {
     /// Its name; the directory's name is made from it.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Contents by path below the template's directory; 1 to 200 of them.
     pub files: BTreeMap<String, String>,

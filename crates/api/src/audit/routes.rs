@@ -16,8 +16,8 @@ use crate::{error::ApiError, extract::Query, state::ApiState};
 #[utoipa::path(
     get, path = "/admin/audit", operation_id = "list_audit", tag = "audit",
     params(
-        ("before" = Option<i64>, Query, minimum = 1, description = "Only records before this one: `next` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Records of a page; default 100, highest 500."),
+        ("before" = Option<u32>, Query, minimum = 1, description = "Only records before this one: `next` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "Records of a page; default 100, highest 500."),
         ("actor" = Option<String>, Query, description = "Only of this actor, such as `admin`."),
         ("action" = Option<String>, Query, description = "Only this action, such as `workspace.delete`."),
         ("workspace_id" = Option<WorkspaceId>, Query, description = "Only about this workspace."),
@@ -68,7 +68,7 @@ fn parse<T: std::str::FromStr>(query: &Query, name: &str, what: &str) -> Result<
 
 fn time(query: &Query, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let read = |text: &str| {
-        serde_json::from_value(text.into())
+        Timestamp::parse_rfc3339(text)
             .map_err(|_| ApiError::bad_request(format!("{name} must be a time such as 2026-01-31T12:00:00Z")))
     };
     query.get(name).map(read).transpose()

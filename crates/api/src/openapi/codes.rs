@@ -2,11 +2,24 @@
 
 use molecule_wire::words::ErrorCode;
 
-use crate::route::{Class, Route, Verb};
+use crate::{
+    matrix::{Standing, Verdict},
+    route::{Class, Route},
+};
 
 /// Operations, a status, and the code that their own handlers give it.
-const OWN: [(&[&str], &str, ErrorCode); 15] = [
-    (&["update_workspace"], "403", ErrorCode::AdminOnly),
+const OWN: [(&[&str], &str, ErrorCode); 16] = [
+    (
+        &[
+            "create_workspace",
+            "event_socket",
+            "list_workspace_events",
+            "mint_org_token",
+        ],
+        "403",
+        ErrorCode::OutOfReach,
+    ),
+    (&["update_workspace", "move_agent"], "403", ErrorCode::AdminOnly),
     (&["hibernate_workspace"], "409", ErrorCode::ExternalWorkspace),
     (&["hibernate_workspace"], "409", ErrorCode::ChangedMeanwhile),
     (&["hibernate_workspace"], "500", ErrorCode::NotStopped),
@@ -32,21 +45,12 @@ const OWN: [(&[&str], &str, ErrorCode); 15] = [
     ),
 ];
 
-/// Changes that touch no disk.
-const IN_MEMORY: [&str; 8] = [
-    "create_ticket",
-    "create_login_code",
-    "check_access",
-    "set_log_filter",
-    "create_artifacts",
-    "fork_artifacts",
-    "artifacts_token",
-    "show_artifacts",
-];
+/// Answer that they are not built, whatever is sent.
+const NOT_BUILT: [&str; 3] = ["create_artifacts", "fork_artifacts", "artifacts_token"];
 
 /// Does the operation write, so that a full disk can refuse it?
 pub(super) fn writes(route: &Route, operation: &str) -> bool {
-    (route.verb != Verb::Get || route.mints) && !IN_MEMORY.contains(&operation)
+    route.audit.is_some() || (route.changes() && !NOT_BUILT.contains(&operation))
 }
 
 /// The codes of a status, those of the guard included.
@@ -56,7 +60,6 @@ pub(super) fn of(route: &Route, operation: &str, status: &str) -> Vec<&'static s
         .filter(|(operations, of, _)| *of == status && operations.contains(&operation));
     let mut codes: Vec<_> = own.map(|(_, _, code)| code.as_str()).collect();
     codes.extend(match status {
-        "403" if route.class != Class::Public => Some(ErrorCode::OutOfReach.as_str()),
         "408" => Some(ErrorCode::BodyTooSlow.as_str()),
         "413" => Some(ErrorCode::TooLarge.as_str()),
         "500" => Some(ErrorCode::Internal.as_str()),
@@ -67,9 +70,15 @@ pub(super) fn of(route: &Route, operation: &str, status: &str) -> Vec<&'static s
     if status == "503" && route.body > 0 {
         codes.push(ErrorCode::OutOfMemory.as_str());
     }
-    if status == "403" && route.changes() {
-        codes.push(ErrorCode::ReadOnly.as_str());
-    }
+    codes.extend(
+        [Standing::OrgElsewhere, Standing::OrgReadOnly]
+            .into_iter()
+            .filter_map(|who| match route.verdict(who, false) {
+                Verdict::Refused(refusal) if refusal.status.to_string() == status => Some(refusal.code?.as_str()),
+                _ => None,
+            }),
+    );
     codes.sort_unstable();
+    codes.dedup();
     codes
 }

@@ -12,7 +12,6 @@ pub(super) fn say(document: &mut Value) {
     let files = &mut schemas["ImportTemplate"]["properties"]["files"];
     files["minProperties"] = json!(1);
     files["maxProperties"] = json!(molecule_core::limits::TEMPLATE_FILES);
-    schemas["ImportTemplate"]["properties"]["name"]["maxLength"] = json!(200);
     schemas["Attachment"]["properties"]["size"]["maximum"] = json!(u64::MAX);
     // The word that says nothing is the empty one.
     for words in ["AskedDeliveryMode", "AskedAccess"] {

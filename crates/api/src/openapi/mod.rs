@@ -194,8 +194,8 @@ fn complete_document() -> Value {
             name_codes(operation, route);
         }
     }
-    let classes = texts::CLASSES.map(|class| (class.as_str().to_owned(), json!(texts::who(class))));
-    document["x-auth-classes"] = Value::Object(classes.into_iter().collect());
+    let classes = Class::all().map(|class| (class.as_str().to_owned(), json!(texts::who(class))));
+    document["x-auth-classes"] = Value::Object(classes.collect());
     exemplify(&mut document);
     in_order(document)
 }

@@ -41,7 +41,7 @@ fn sessions() -> Vec<Example> {
         Example::of("end_session").gives(
             "200",
             StatusBody {
-                status: "ended".to_owned(),
+                status: "signed_out".to_owned(),
             },
         ),
     ]

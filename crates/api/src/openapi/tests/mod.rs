@@ -194,7 +194,7 @@ fn groups_are_explained_and_all_used() {
     assert_eq!(document["servers"][0]["url"], ".");
     assert_eq!(
         document["x-auth-classes"].as_object().unwrap().len(),
-        texts::CLASSES.len()
+        Class::all().count()
     );
 }
 
@@ -217,6 +217,33 @@ fn every_code_is_listed_somewhere() {
         }
     }
     assert!(unused.is_empty(), "no operation has {unused:?}");
+}
+
+#[test]
+fn codes_of_refusals_are_those_that_are_sent() {
+    // SEC-150: what each operation can say to an org token, and to whoever governs itself.
+    let described: BTreeMap<_, _> = described().into_iter().collect();
+    for (operation, codes) in [
+        ("list_workspaces", vec![]),
+        ("create_ticket", vec![]),
+        ("logout", vec![]),
+        ("login", vec![]),
+        ("register", vec![]),
+        ("openapi", vec![]),
+        ("get_workspace", vec!["out_of_reach"]),
+        ("check_access", vec!["out_of_reach"]),
+        ("list_workspace_events", vec!["out_of_reach"]),
+        ("set_viewport", vec!["read_only"]),
+        ("create_workspace", vec!["out_of_reach", "read_only"]),
+        ("send_message", vec!["out_of_reach", "read_only"]),
+        ("set_workspace_budget", vec!["out_of_reach", "read_only"]),
+        ("update_workspace", vec!["admin_only", "out_of_reach", "read_only"]),
+        ("move_agent", vec!["admin_only", "out_of_reach", "read_only"]),
+    ] {
+        let found = described[operation]["responses"]["403"]["x-error-codes"].clone();
+        let found: Vec<String> = serde_json::from_value(found).unwrap_or_default();
+        assert_eq!(found, codes, "{operation}");
+    }
 }
 
 #[test]
