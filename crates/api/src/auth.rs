@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use axum::{Json as Answer, extract::State};
+use axum::{Extension, Json as Answer, extract::State};
 use http::{HeaderMap, StatusCode, header};
 use molecule_core::{SessionId, Timestamp, credential::parse_bearer, limits};
 use molecule_platform::credentials::{Principal, SessionOrigin};
@@ -14,6 +14,7 @@ use molecule_wire::{
 };
 
 use crate::{
+    audit::Made,
     error::ApiError,
     extract::{BaseUrl, Json, LastPath, Optional, Peer, Who},
     state::ApiState,
@@ -35,7 +36,7 @@ pub(crate) async fn login(
     Peer(peer): Peer,
     headers: HeaderMap,
     Json(Login { code }): Json<Login>,
-) -> Result<Answer<LoggedIn>, ApiError> {
+) -> Result<(Extension<Made>, Answer<LoggedIn>), ApiError> {
     let refused = || ApiError::unauthorized("login code is invalid or expired").code(ErrorCode::InvalidCode);
     state.codes().logins.redeem(&code).map_err(|_| refused())?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
@@ -44,12 +45,13 @@ pub(crate) async fn login(
         address: peer.map(|peer| peer.to_string()),
     };
     let begun = state.platform().credentials.begin_session(origin).await;
-    let (token, expires_at) = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;
-    tracing::info!("browser signed in");
-    Ok(Answer(LoggedIn {
-        session_token: token.expose().to_owned(),
-        expires_at,
-    }))
+    let begun = begun.map_err(|error| ApiError::store("failed to begin a session", &error))?;
+    tracing::info!(session = %begun.id, "browser signed in");
+    let logged_in = LoggedIn {
+        session_token: begun.token.expose().to_owned(),
+        expires_at: begun.expires_at,
+    };
+    Ok((Extension(Made(begun.id.to_string())), Answer(logged_in)))
 }
 
 /// Ends the session that asks. Other credentials have nothing to end.

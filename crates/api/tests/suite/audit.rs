@@ -141,6 +141,9 @@ both_engines! {
         ] {
             assert!(actions.contains(&action), "{action}: {actions:?}");
         }
+        let began = found.iter().find(|record| record["action"] == "session.begin").unwrap();
+        let sessions = server.get("/auth/sessions").bearer(ADMIN).send().await.expect(200);
+        assert_eq!(began["target"], sessions["sessions"][0]["id"], "{began}");
         let set = found.iter().find(|record| record["action"] == "secret.set").unwrap();
         assert!(set["after"]["K"].is_string(), "the name, and when it was stored: {set}");
     }

@@ -12,4 +12,4 @@ pub use identity::{GateRefusal, Identity};
 pub use inbound::{Healed, InboundError, InboundSecrets};
 /// Where a session began.
 pub use molecule_store::sessions::SessionOrigin;
-pub use service::{Credentials, MintOrgError, OrgPrincipal, OrgTokenScope, Principal};
+pub use service::{BegunSession, Credentials, MintOrgError, OrgPrincipal, OrgTokenScope, Principal};

@@ -75,6 +75,17 @@ pub struct OrgPrincipal {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A browser session that has begun.
+#[derive(Debug)]
+pub struct BegunSession {
+    /// Its row.
+    pub id: SessionId,
+    /// Its bearer.
+    pub token: PlainToken,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+}
+
 /// What an org token is to be good for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrgTokenScope {
@@ -401,11 +412,11 @@ impl Credentials {
     ///
     /// # Errors
     /// The store failed.
-    pub async fn begin_session(&self, origin: SessionOrigin) -> Result<(PlainToken, Timestamp), StoreError> {
+    pub async fn begin_session(&self, origin: SessionOrigin) -> Result<BegunSession, StoreError> {
         let token = fresh()?;
         let expires_at = now().plus(limits::SESSION_TTL);
-        self.inner.store.add_session(token.hash(), expires_at, origin).await?;
-        Ok((token, expires_at))
+        let id = self.inner.store.add_session(token.hash(), expires_at, origin).await?;
+        Ok(BegunSession { id, token, expires_at })
     }
 
     /// Live sessions, newest first; `current` is the one that asks.

@@ -189,14 +189,15 @@ both_engines! {
         for wrong in ["", "the operator's token ", "made up"] {
             assert_eq!(harness.bearer(wrong).await.principal, None);
         }
-        let (session, _) = credentials.begin_session(SessionOrigin::default()).await.unwrap();
-        let identity = harness.bearer(session.expose()).await;
+        let session = credentials.begin_session(SessionOrigin::default()).await.unwrap();
+        let identity = harness.bearer(session.token.expose()).await;
         assert!(identity.is_admin());
         let Some(molecule_platform::credentials::Principal::Session(id)) = identity.principal else {
             panic!("a session")
         };
+        assert_eq!(id, session.id);
         credentials.end_session(id).await.unwrap();
-        assert_eq!(harness.bearer(session.expose()).await.principal, None);
+        assert_eq!(harness.bearer(session.token.expose()).await.principal, None);
         let (org, token) = credentials
             .mint_org(
                 Some("ci".to_owned()),

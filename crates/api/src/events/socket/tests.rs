@@ -157,13 +157,11 @@ async fn who_loses_the_credential_loses_the_socket() {
     // ACT-81, D2
     let (state, _database) = testing::state().await;
     let credentials = &state.platform().credentials;
-    let (token, _) = credentials
+    let begun = credentials
         .begin_session(molecule_platform::credentials::SessionOrigin::default())
         .await
         .unwrap();
-    let Some(Principal::Session(id)) = credentials.authenticate(token.expose()).await.unwrap() else {
-        panic!("a session")
-    };
+    let (id, token) = (begun.id, begun.token);
     let mut session = session(&state, Some(token.expose().to_owned().into()));
     let (mut client, _say, mut hears) = client(true);
     let listening = tokio::spawn(async move { session.relay(&mut client).await });
