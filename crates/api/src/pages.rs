@@ -44,6 +44,12 @@ pub(crate) async fn asset(LastPath(path): LastPath, headers: HeaderMap) -> Resul
         .ok_or_else(|| ApiError::not_found("not found"))
 }
 
+/// A file of our pages, by the whole path.
+pub(crate) fn file_at(path: &str, headers: &HeaderMap) -> Option<Response> {
+    let file = molecule_canvas::asset(path.strip_prefix("/assets/")?, accepts_gzip(headers))?;
+    Some(serve(file, headers))
+}
+
 fn page(page: Page, headers: &HeaderMap) -> Response {
     match molecule_canvas::page(page, accepts_gzip(headers)) {
         Some(file) => serve(file, headers),

@@ -175,6 +175,8 @@ pub struct Route {
     pub counts_refusals: bool,
     /// A page or a file of one: its policy lets it run our scripts (SEC-201).
     pub page: bool,
+    /// The web UI: where somebody else serves that, it is theirs (SEC-85).
+    pub web_ui: bool,
     /// Answers whichever org a hosted server is asked for (SEC-55).
     pub any_org: bool,
     /// Tells a withdrawn bearer of the workspace in the path that it is gone (LIFE-89a, OP-17).
@@ -213,6 +215,7 @@ impl Route {
             built_in: false,
             counts_refusals: false,
             page: false,
+            web_ui: false,
             any_org: false,
             tells_departed: false,
             asked_in_header: false,

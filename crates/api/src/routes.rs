@@ -3,7 +3,11 @@
 
 use std::collections::HashSet;
 
-use axum::{Router, handler::Handler, routing::on};
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{any, on},
+};
 use molecule_core::limits;
 use molecule_wire::auth::TicketPurpose;
 
@@ -39,9 +43,9 @@ macro_rules! fact {
 }
 
 routes! {
-    Get "/" Public [built_in, page, any_org] => pages::index;
+    Get "/" Public [built_in, page, web_ui, any_org] => pages::index;
     Get "/docs" Public [built_in, page] => pages::docs;
-    Get "/assets/{*path}" Public [built_in, page, any_org] => pages::asset;
+    Get "/assets/{*path}" Public [built_in, page, web_ui, any_org] => pages::asset;
     Get "/health" Public [built_in, any_org] => ops::health;
     Get "/ready" Public [built_in, any_org] => ops::ready;
     Get "/buildinfo" Public [built_in, any_org] => ops::build_info;
@@ -85,13 +89,13 @@ routes! {
     Post "/admin/workspaces/{id}/bootstrap-failed" Admin [audit = record("workspace.bootstrap-failed", Thing::Workspace)] => workspaces::bootstrap_failed;
     Get "/workspaces/{id}/logs" Workspace [ticket = Some(TicketPurpose::Logs)] => workspaces::logs;
 
+    Get "/workspaces/{id}/budget" Workspace => budget::show;
+    Patch "/workspaces/{id}/budget" Admin [audit = record("budget.set", Thing::Budget)] => budget::set;
+
     Post "/workspaces/{id}/a2a" Message [own_task] => a2a::send;
     Get "/workspaces/{id}/activity" Workspace => activity::list;
     Post "/workspaces/{id}/activity" Workspace => activity::report;
     Post "/workspaces/{id}/notify" Workspace => activity::notify;
-    Get "/workspaces/{id}/budget" Workspace => budget::show;
-    Patch "/workspaces/{id}/budget" Admin [audit = record("budget.set", Thing::Budget)] => budget::set;
-
 
     Get "/workspaces/{id}/artifacts" Workspace => artifacts::show;
     Post "/workspaces/{id}/artifacts" Workspace [body = 0] => artifacts::create;
@@ -138,8 +142,8 @@ routes! {
     Get "/orgs/{id}/plugins/allowlist" Admin [reach = Reach::Exactly] => allowlists::list;
     Put "/orgs/{id}/plugins/allowlist" Admin [reach = Reach::Exactly, audit = record("plugin-allowlist.replace", Thing::Allowlist)] => allowlists::replace;
 
-    Get "/canvas/viewport" Topology [reach = Reach::Nothing] => canvas::viewport;
-    Put "/canvas/viewport" Topology [reach = Reach::Nothing] => canvas::set_viewport;
+    Get "/canvas/viewport" Topology [page, reach = Reach::Nothing] => canvas::viewport;
+    Put "/canvas/viewport" Topology [page, reach = Reach::Nothing] => canvas::set_viewport;
 
     Get "/events" Admin [reach = Reach::Part] => events::list;
     Get "/events/{workspaceId}" Admin [reach = Reach::Part] => events::of_workspace;
@@ -153,11 +157,11 @@ routes! {
     Delete "/cp/{*path}" Proxied [any_org, streams, own_task] => upstream::control_plane;
 
     // SEC-80…84: who may call is decided; what is answered comes with its service.
+    Get "/workspaces/{id}/console" Admin [later] => pages::unmatched;
     Get "/plugins" Topology [later] => pages::unmatched;
     Get "/plugins/sources" Topology [later] => pages::unmatched;
     Get "/channels/adapters" Topology [later] => pages::unmatched;
     Get "/workspaces/{id}/a2a/queue/{queueId}" Queue [later] => pages::unmatched;
-    Get "/workspaces/{id}/console" Admin [later] => pages::unmatched;
     Get "/workspaces/{id}/schedules/health" Topology [later] => pages::unmatched;
     Post "/webhooks/github" Signed [later] => pages::unmatched;
     Post "/webhooks/github/{id}" Signed [later] => pages::unmatched;
@@ -243,7 +247,11 @@ const fn record(action: &'static str, thing: Thing) -> Option<Audited> {
 pub(crate) fn router(state: &ApiState) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let guarded = (route.handler)(route.verb).route_layer(GuardLayer::of(state, route));
+        let guarded = if route.web_ui && state.upstreams().canvas.is_some() {
+            any(upstream::canvas).layer(GuardLayer::web_ui(state, route))
+        } else {
+            (route.handler)(route.verb).route_layer(GuardLayer::of(state, route))
+        };
         router = router.route(route.path, guarded);
     }
     // A refusal below an API path is an answer of the API (SEC-201).
@@ -393,6 +401,10 @@ mod tests {
         for route in ROUTES.iter().filter(|route| !route.later && !route.streams) {
             let expected = route.changes() && !apart.contains(&route.path);
             let logout = route.path == "/auth/logout";
+            // Attempts of whoever need not prove anything cost no look at what is stored.
+            let read_for_anybody =
+                route.class == Class::Public && route.audit.is_some_and(|audit| audit.thing != Thing::Opaque);
+            assert!(!read_for_anybody, "{}", route.path);
             assert_eq!(
                 route.audit.is_some(),
                 expected || logout,
@@ -401,10 +413,6 @@ mod tests {
                 route.path
             );
             // A name for what is done, and the same for the same thing.
-            // Attempts of whoever need not prove anything cost no look at what is stored.
-            let read_for_anybody =
-                route.class == Class::Public && route.audit.is_some_and(|audit| audit.thing != Thing::Opaque);
-            assert!(!read_for_anybody, "{}", route.path);
             let well_formed = |action: &str| {
                 action
                     .split_once('.')

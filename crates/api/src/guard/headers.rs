@@ -9,8 +9,13 @@ use crate::limits::{Allowance, Verdict};
 const API_POLICY: HeaderValue = HeaderValue::from_static("default-src 'self'");
 /// Policy of our pages. D2 replaces the `unsafe-inline` of SEC-201: nothing of ours is inline.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; \
-     frame-ancestors 'none'",
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:; \
+     font-src 'self' data:; frame-ancestors 'none'",
+);
+/// Policy of pages of other servers that say nothing themselves (SEC-201): what they are made of is not ours to say.
+const OTHERS_PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data: blob:; connect-src 'self' ws: wss:; font-src 'self' data:",
 );
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -21,9 +26,24 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Origin, Content-Type, X-Workspace-ID, Authorization");
 
-/// The policy of a page, or of an answer of the API (SEC-201).
-pub(super) fn policy(page: bool) -> HeaderValue {
-    if page { PAGE_POLICY } else { API_POLICY }
+/// Whose answer it is: that decides what it may do in a browser (SEC-201).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Policy {
+    /// The API's.
+    Api,
+    /// A page of ours, or beside the API.
+    Page,
+    /// A page of a server behind this one.
+    OthersPage,
+}
+
+/// What such an answer may do.
+pub(super) fn policy(policy: Policy) -> HeaderValue {
+    match policy {
+        Policy::Api => API_POLICY,
+        Policy::Page => PAGE_POLICY,
+        Policy::OthersPage => OTHERS_PAGE_POLICY,
+    }
 }
 
 /// Completes an answer. What the handler set stays.

@@ -1,5 +1,5 @@
 //! Everything that happens to a request before and after its handler, in one service per route (SEC-208): origin,
-//! credential and rate, tenant, gate, body, handler; then status, headers and numbers. One service instead of a stack
+//! tenant, credential and rate, gate, body, handler; then status, headers and numbers. One service instead of a stack
 //! keeps messages and heartbeats cheap: the route is matched once, and nothing is looked up by name.
 
 mod actor;
@@ -37,6 +37,7 @@ use tracing::{
     field::{Empty, display},
 };
 
+use self::headers::Policy;
 use crate::{
     audit::{Ended, Recording},
     error::ApiError,
@@ -54,6 +55,15 @@ static NO_ROUTE: Route = Route::plain(Verb::Get, UNMATCHED, Class::Public);
 static PROXIED: Route = Route {
     streams: true,
     own_task: true,
+    ..Route::plain(Verb::Get, UNMATCHED, Class::Public)
+};
+
+/// The page of somebody else's web UI and its files: who signs in there names no org yet (SEC-58).
+static PROXIED_PAGE: Route = Route {
+    page: true,
+    streams: true,
+    own_task: true,
+    any_org: true,
     ..Route::plain(Verb::Get, UNMATCHED, Class::Public)
 };
 
@@ -87,6 +97,16 @@ impl GuardLayer {
             route,
             served: None,
             metrics: state.metrics().route(route.verb.as_str(), route.path),
+        }))
+    }
+
+    /// Of the web UI that somebody else serves.
+    pub(crate) fn web_ui(state: &ApiState, route: &Route) -> Self {
+        Self(Arc::new(Guarded {
+            state: state.clone(),
+            route: &PROXIED_PAGE,
+            served: None,
+            metrics: state.metrics().route("any", route.path),
         }))
     }
 
@@ -158,6 +178,7 @@ impl Guarded {
             method = %request.method(),
             route = self.route.path,
             trace = %context.trace_id(),
+            address = Empty,
             actor = Empty,
             workspace = Empty,
         );
@@ -218,10 +239,16 @@ impl Guarded {
 
     fn policy_of(&self, uri: &Uri) -> HeaderValue {
         let beside_the_api = |served: &HashSet<_>| !served.contains(first_segment(uri.path()));
-        headers::policy(self.route.page || self.served.as_ref().is_some_and(beside_the_api))
+        let page = self.route.page || self.served.as_ref().is_some_and(beside_the_api);
+        headers::policy(match (self.route.streams, page) {
+            (true, true) => Policy::OthersPage,
+            (true, false) if self.route.class == Class::Proxied => Policy::OthersPage,
+            (false, true) => Policy::Page,
+            (_, false) => Policy::Api,
+        })
     }
 
-    /// Credential, rate, tenant, gate, body: the request with its identity, or the refusal. What is handed on has its
+    /// Tenant, credential, rate, gate, body: the request with its identity, or the refusal. What is handed on has its
     /// body in memory, or none.
     async fn admit(
         &self,
@@ -233,16 +260,25 @@ impl Guarded {
         // Apart from its body, which cannot be shared between threads.
         let (mut head, body) = request.into_parts();
         let subject = self.subject_of(&mut head).await;
-        let identity = self.identify(&head, subject, caller.local).await;
-        let identity = identity.map_err(IntoResponse::into_response)?;
-        self.show(&identity, subject);
+        // Nobody is looked up for another org, and its cookie is shown to nobody.
+        let org_id = self.state.config().org_id.as_deref();
+        let ours = self.route.any_org || tenant::admits(org_id, &self.state.limits().origins, &head.headers);
+        let identity = if ours {
+            let identity = self.identify(&head, subject, caller.local).await;
+            identity.map_err(IntoResponse::into_response)?
+        } else {
+            Identity {
+                open: caller.local,
+                ..Identity::default()
+            }
+        };
+        self.show(&identity, subject, caller);
         let granted = self.meter(&identity, caller.address, now);
         *allowance = Some(granted);
         if granted.exceeded {
             return Err(ApiError::rate_limited(granted.reset).into_response());
         }
-        let org_id = self.state.config().org_id.as_deref();
-        if !self.route.any_org && !tenant::admits(org_id, &self.state.limits().origins, &head.headers) {
+        if !ours {
             return Err(StatusCode::NOT_FOUND.into_response());
         }
         let departed = self.gate(&identity, subject, &head).await;
@@ -268,9 +304,12 @@ impl Guarded {
     }
 
     /// Completes the span.
-    fn show(&self, identity: &Identity, Subject(subject): Subject) {
+    fn show(&self, identity: &Identity, Subject(subject): Subject, caller: Caller) {
         let span = Span::current();
         if !span.is_disabled() {
+            if let Some(address) = caller.address {
+                span.record("address", display(address));
+            }
             span.record("actor", display(Actor(identity)));
             if let Some(subject) = subject {
                 span.record("workspace", display(subject));

@@ -1,3 +1,5 @@
+use axum::extract::ConnectInfo;
+use std::net::SocketAddr;
 use tokio::sync::{mpsc, oneshot};
 use tower::service_fn;
 
@@ -38,31 +40,11 @@ async fn a_change_ends_though_its_client_leaves() {
     );
 }
 
-/// What is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn what_is_logged_tells_whose_request_it_is_for() {
     static MINE: Route = Route::plain(Verb::Post, "/change", Class::Admin);
     let (state, _database) = testing::state().await;
-    let log = Log::default();
-    let written = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || written.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (log, _guard) = testing::log();
     let handler = service_fn(|_: Request| async {
         // So that it goes on in a task of its own.
         tokio::task::yield_now().await;
@@ -71,6 +53,8 @@ async fn what_is_logged_tells_whose_request_it_is_for() {
         Ok(StatusCode::NO_CONTENT.into_response())
     });
     let mut request = ask("/change");
+    let peer: SocketAddr = "192.0.2.7:9".parse().unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
     let headers = request.headers_mut();
     headers.insert("authorization", HeaderValue::from_static("Bearer admin"));
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -82,12 +66,14 @@ async fn what_is_logged_tells_whose_request_it_is_for() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
-    let text = String::from_utf8(log.0.lock().clone()).unwrap();
+    let text = log.text();
     let line = text.lines().find(|line| line.contains("done")).unwrap();
     for part in [
         "method=GET",
         "route=\"/change\"",
         "actor=admin",
+        // SEC-92
+        "address=192.0.2.7",
         &format!("trace={trace}"),
         &format!("00-{trace}-"),
     ] {
@@ -116,14 +102,14 @@ async fn policies_by_row_and_by_whole_segment() {
     let unmatched = GuardLayer::unmatched(&state, served);
     let policy = |path: &'static str| unmatched.0.policy_of(&Uri::from_static(path));
     for api in ["/workspaces", "/workspaces/x/y", "/ws"] {
-        assert_eq!(policy(api), headers::policy(false), "{api}");
+        assert_eq!(policy(api), headers::policy(Policy::Api), "{api}");
     }
     for page in ["/", "/workspacesX", "/wsx", "/canvas/viewport"] {
-        assert_eq!(policy(page), headers::policy(true), "{page}");
+        assert_eq!(policy(page), headers::policy(Policy::Page), "{page}");
     }
     assert_eq!(
         GuardLayer::of(&state, &CHANGE).0.policy_of(&Uri::from_static("/")),
-        headers::policy(false)
+        headers::policy(Policy::Api)
     );
 }
 

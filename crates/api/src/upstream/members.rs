@@ -105,6 +105,8 @@ impl Members {
         let answer: Option<Answer> = serde_json::from_slice(&body).ok();
         Ok(answer
             .filter(|answer| answer.member && !answer.user_id.is_empty())
+            // It is shown in the log and in the audit.
+            .filter(|answer| !answer.user_id.chars().any(char::is_control))
             .map(|answer| answer.user_id.into()))
     }
 }

@@ -24,13 +24,14 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     pub(crate) fn new(config: &ApiConfig) -> Self {
-        let control_plane = config.control_plane.as_ref();
+        let control_plane = config.control_plane.as_ref().map(|config| Upstream::new(&config.url));
+        let slug = config.control_plane.as_ref().and_then(|config| config.org_slug.clone());
         Self {
-            members: control_plane.and_then(|config| {
-                let slug = config.org_slug.clone()?;
-                Some(Members::new(Upstream::new(&config.url), slug))
-            }),
-            control_plane: control_plane.map(|config| Upstream::new(&config.url)),
+            members: control_plane
+                .clone()
+                .zip(slug)
+                .map(|(upstream, slug)| Members::new(upstream, slug)),
+            control_plane,
             canvas: config.canvas_proxy.as_ref().map(Upstream::new),
         }
     }

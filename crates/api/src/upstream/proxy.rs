@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use molecule_core::limits;
 
 use super::Upstream;
-use crate::{error::ApiError, state::ApiState};
+use crate::{error::ApiError, pages, state::ApiState};
 
 /// What concerns one connection only (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -33,25 +33,27 @@ const FORWARDED: [&str; 7] = [
     "x-real-ip",
 ];
 
-/// `/cp/…`: what browsers ask of the control plane. Its other routes would honour the same cookie.
+/// `/cp/…`: what browsers ask of the control plane. Its other routes would honour the same cookie. Without a control plane
+/// these paths are as any other (SEC-182).
 pub(crate) async fn control_plane(State(state): State<ApiState>, request: Request) -> Response {
-    let path = request.uri().path();
-    let Some(upstream) = state
-        .upstreams()
-        .control_plane
-        .as_ref()
-        .filter(|_| is_for_browsers(path))
-    else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    hand_on(&state, upstream, request, "control plane unavailable").await
+    match &state.upstreams().control_plane {
+        Some(upstream) if is_for_browsers(request.uri().path()) => {
+            hand_on(&state, upstream, request, "control plane unavailable").await
+        }
+        None if state.upstreams().canvas.is_some() => canvas(State(state), request).await,
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
-/// Whatever no route matches, if the web UI is served by somebody else.
+/// Whatever no route matches, and the page itself, if the web UI is served by somebody else.
 pub(crate) async fn canvas(State(state): State<ApiState>, mut request: Request) -> Response {
     let Some(upstream) = state.upstreams().canvas.as_ref() else {
         return ApiError::not_found("not found").into_response();
     };
+    // The reference stays ours. Its files are named by their contents, so that they are nobody else's.
+    if let Some(file) = pages::file_at(request.uri().path(), request.headers()) {
+        return file;
+    }
     // Whoever serves pages needs neither.
     for name in [header::AUTHORIZATION, header::COOKIE] {
         request.headers_mut().remove(name);

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
+use hyper_util::rt::TokioIo;
 use molecule_api::ControlPlane as Config;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -14,7 +15,8 @@ use tokio::net::TcpListener;
 /// What it was asked: method, path with query, headers, body.
 pub(crate) type Asked = (String, String, HeaderMap, Vec<u8>);
 
-/// The control plane of hosted orgs, on a port of its own. It knows members by their cookie, and notes all it is asked.
+/// The control plane of hosted orgs, on a port of its own. It knows members by their cookie, notes all it is asked, and says
+/// again what it hears on a socket.
 #[derive(Clone)]
 pub(crate) struct ControlPlane {
     port: u16,
@@ -60,7 +62,11 @@ impl ControlPlane {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn answer(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
+    let socket = request
+        .headers()
+        .contains_key(header::UPGRADE)
+        .then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let path = head.uri.path_and_query().unwrap().to_string();
@@ -71,6 +77,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         body.to_vec(),
     );
     shared.asked.lock().push(asked);
+    if let Some(socket) = socket {
+        tokio::spawn(async move {
+            let (mut read, mut write) = tokio::io::split(TokioIo::new(socket.await.unwrap()));
+            tokio::io::copy(&mut read, &mut write).await.ok();
+        });
+        let switched = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket")];
+        return (StatusCode::SWITCHING_PROTOCOLS, switched).into_response();
+    }
     if path == "/cp/auth/tenant-member?slug=acme" {
         let cookie = head.headers.get(header::COOKIE).map(|cookie| cookie.to_str().unwrap());
         let user = cookie.and_then(|cookie| shared.members.lock().get(cookie).cloned());
@@ -80,6 +94,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     if path.starts_with("/redirect") || path.ends_with("/redirect") {
         return (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response();
+    }
+    if path == "/with-policy" {
+        return ([(header::CONTENT_SECURITY_POLICY, "default-src 'none'")], "page").into_response();
     }
     let said = [(header::CONTENT_TYPE, "text/plain"), (header::SET_COOKIE, "upstream=1")];
     (StatusCode::CREATED, said, Body::from(format!("{} {path}", head.method))).into_response()
