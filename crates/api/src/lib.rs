@@ -69,10 +69,14 @@ impl Api {
     /// Over a platform. Nothing is served yet.
     #[must_use]
     pub fn new(platform: Platform, config: ApiConfig) -> Self {
-        Self {
-            state: ApiState::new(platform, config, openapi::document_json),
+        let state = ApiState::new(platform, config, openapi::document_json);
+        if state.config().test_tokens && !state.offers_test_tokens() {
+            tracing::warn!(
+                "MOLECULE_ENABLE_TEST_TOKENS is ignored: in production with open auth anybody here could have one"
+            );
         }
     }
+        Self { state }
 
     /// The router of every route. Peers are known only to requests that carry axum's `ConnectInfo<SocketAddr>`, which
     /// [`Api::serve`] adds; in open mode others count as strangers.

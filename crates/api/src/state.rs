@@ -91,6 +91,11 @@ impl ApiState {
         self.inner.platform.config.auth
     }
 
+    /// SEC-120. In production whoever gets one has shown the operator's token: in open mode nobody need.
+    pub(crate) fn offers_test_tokens(&self) -> bool {
+        !self.platform().config.production || (self.config().test_tokens && self.mode() == AuthMode::Required)
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.inner.limits
     }

@@ -47,10 +47,8 @@ impl Guarded {
         self.route.class == Class::Metrics && self.state.config().metrics_public
     }
 
-    /// SEC-120
     fn is_switched_off(&self) -> bool {
-        let production = self.state.platform().config.production;
-        self.route.class == Class::TestToken && production && !self.state.config().test_tokens
+        self.route.class == Class::TestToken && !self.state.offers_test_tokens()
     }
 
     /// The workspace whose token helps. Discover is asked on behalf of the header's workspace, everything else on behalf

@@ -1,6 +1,7 @@
 //! Every route with every kind of caller, in both modes.
 
 use molecule_api::{Class, ROUTES, Reach, Route, Standing, Verb, Verdict};
+use molecule_platform::AuthMode;
 use molecule_testkit::both_engines;
 
 use crate::common::*;
@@ -511,6 +512,32 @@ both_engines! {
         let workspace = server.workspace("w", None).await;
         let path = format!("/admin/workspaces/{}/test-token", workspace.id);
         server.get(path).bearer(ADMIN).send().await.refused(404, "not found");
+    }
+
+    // SEC-120, SEC-122: where nobody need show anything, production has none
+    async fn test_tokens_are_on_in_production_by_choice(url: String) {
+        for (auth, on) in [(AuthMode::Required, true), (AuthMode::Open, false)] {
+            let mut options = Options::default();
+            options.config.production = true;
+            options.config.auth = auth;
+            options.api.test_tokens = true;
+            let server = Server::with(&url, options).await;
+            let workspace = server.workspace("w", None).await;
+            let path = format!("/admin/workspaces/{}/test-token", workspace.id);
+            let ask = || server.get(path.as_str());
+            if on {
+                ask().bearer(ADMIN).send().await.expect(200);
+                ask().send().await.refused(401, "admin auth required");
+                ask()
+                    .bearer(&workspace.token)
+                    .send()
+                    .await
+                    .refused(401, "admin auth required");
+            } else {
+                ask().bearer(ADMIN).send().await.refused(404, "not found");
+                ask().send().await.refused(404, "not found");
+            }
+        }
     }
 
     // SEC-120, SEC-121
