@@ -1,9 +1,7 @@
 //! The server's own keys (D2, D5).
 
 use axum::{Json as Answer, extract::State};
-use http::StatusCode;
-use molecule_platform::{secrets::RotateError, vault::VaultError};
-use molecule_wire::words::ErrorCode;
+use molecule_platform::secrets::RotateError;
 use molecule_wire::{ErrorBody, audit::RotatedSecrets, auth::RotatedAdminToken};
 use secrecy::ExposeSecret;
 
@@ -20,14 +18,10 @@ use crate::{error::ApiError, state::ApiState};
 )]
 pub(crate) async fn rotate_token(State(state): State<ApiState>) -> Result<Answer<RotatedAdminToken>, ApiError> {
     let vault = state.config().vault.clone();
-    let vault = vault.ok_or_else(|| unavailable("this server's keys cannot be changed"))?;
+    let vault = vault.ok_or(RotateError::NoVault)?;
     let token = tokio::task::spawn_blocking(move || vault.next_admin_token())
         .await
-        .map_err(|error| ApiError::store("internal error", &error))?
-        .map_err(|error| match error {
-            VaultError::Configured(_) => configured(format!("the admin token cannot be changed: {error}")),
-            VaultError::Storage(_) => ApiError::store("the new token could not be stored; the old one stays", &error),
-        })?;
+        .map_err(|error| ApiError::store("internal error", &error))??;
     state.platform().credentials.replace_admin(&token);
     tracing::warn!("the operator's token was changed");
     Ok(Answer(RotatedAdminToken {
@@ -49,19 +43,5 @@ pub(crate) async fn rotate_token(State(state): State<ApiState>) -> Result<Answer
 pub(crate) async fn rotate_secrets(State(state): State<ApiState>) -> Result<Answer<RotatedSecrets>, ApiError> {
     let vault = state.config().vault.clone();
     let rotated = state.platform().secrets.rotate(vault.as_deref()).await;
-    rotated.map(Answer).map_err(|error| match error {
-        RotateError::Configured(_) => configured(error.to_string()),
-        RotateError::NoVault => unavailable("this server's keys cannot be changed"),
-        RotateError::Vault(_) | RotateError::Seal(_) | RotateError::Store(_) => {
-            ApiError::store(error.to_string(), &error)
-        }
-    })
-}
-
-fn configured(text: String) -> ApiError {
-    ApiError::new(StatusCode::CONFLICT, text).code(ErrorCode::Configured)
-}
-
-fn unavailable(text: &'static str) -> ApiError {
-    ApiError::new(StatusCode::NOT_IMPLEMENTED, text)
+    Ok(Answer(rotated?))
 }

@@ -2,7 +2,6 @@
 
 use axum::{Json as Answer, extract::State};
 use molecule_core::WorkspaceId;
-use molecule_platform::allowlists::AllowlistError;
 use molecule_wire::{
     ErrorBody,
     audit::{PluginAllowlist, ReplaceAllowlist, ReplacedAllowlist},
@@ -13,19 +12,6 @@ use crate::{
     extract::{Json, WorkspacePath},
     state::ApiState,
 };
-
-impl From<AllowlistError> for ApiError {
-    fn from(error: AllowlistError) -> Self {
-        match error {
-            AllowlistError::Unknown => Self::not_found(error.to_string()),
-            AllowlistError::Anonymous => Self::bad_request(error.to_string()),
-            AllowlistError::BadName { ref name, detail } => Self::bad_request(error.to_string())
-                .with("plugin_name", name.as_str())
-                .with("detail", detail),
-            AllowlistError::Store(_) => Self::store(error.to_string(), &error),
-        }
-    }
-}
 
 /// Plugins that an org allows.
 #[utoipa::path(

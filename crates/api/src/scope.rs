@@ -37,13 +37,17 @@ impl Scope {
         within.map_err(|error| ApiError::platform_unavailable("scope", &error))
     }
 
+    /// Does it reach what belongs to a workspace, or to the whole org if to none?
+    pub(crate) async fn covers(self, state: &ApiState, owner: Option<WorkspaceId>) -> Result<bool, ApiError> {
+        match owner {
+            Some(id) => self.reaches(state, id).await,
+            None => Ok(self.0.is_none()),
+        }
+    }
+
     /// Refuses what is out of reach. No workspace at all is the whole org.
     pub(crate) async fn require(self, state: &ApiState, id: Option<WorkspaceId>) -> Result<(), ApiError> {
-        let reached = match (self.0, id) {
-            (None, _) => true,
-            (Some(_), Some(id)) => self.reaches(state, id).await?,
-            (Some(_), None) => false,
-        };
+        let reached = self.covers(state, id).await?;
         reached.then_some(()).ok_or_else(|| ApiError::from(&ELSEWHERE))
     }
 
@@ -59,11 +63,7 @@ impl Scope {
         }
         let mut kept = Vec::new();
         for item in items {
-            let reached = match owner(&item) {
-                Some(id) => self.reaches(state, id).await?,
-                None => false,
-            };
-            if reached {
+            if self.covers(state, owner(&item)).await? {
                 kept.push(item);
             }
         }

@@ -7,7 +7,7 @@ use axum::{Extension, Json as Answer, extract::State};
 use http::StatusCode;
 use molecule_core::{OrgTokenId, Timestamp, TokenId, WorkspaceId, limits};
 use molecule_platform::{
-    credentials::{Identity, MintOrgError, OrgTokenScope, Principal},
+    credentials::{Identity, OrgTokenScope, Principal},
     workspaces::StateAnswer,
 };
 use molecule_wire::{
@@ -224,11 +224,7 @@ pub(crate) async fn mint_org(
         .credentials
         .mint_org(name.clone(), minter(&identity), scope.clone())
         .await;
-    let (id, token) = minted.map_err(|error| match error {
-        MintOrgError::OutOfReach => ApiError::from(&ELSEWHERE),
-        MintOrgError::TooMany => ApiError::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
-        MintOrgError::Store(_) => ApiError::store(error.to_string(), &error),
-    })?;
+    let (id, token) = minted?;
     let minted = MintedOrgToken {
         id,
         prefix: token.prefix().to_owned(),
@@ -305,14 +301,16 @@ pub(crate) async fn revoke_org(
     LastPath(id): LastPath,
 ) -> Result<Answer<RevokedOrgToken>, ApiError> {
     let id: OrgTokenId = id.parse().map_err(|_| not_found())?;
+    let credentials = &state.platform().credentials;
     if scope.top().is_some() {
         // What is out of reach is not there.
-        let Answer(reached) = list_org(State(state.clone()), scope).await?;
-        if reached.tokens.iter().all(|token| token.id != id) {
+        let reach = credentials.reach_of_org(id).await;
+        let reach = reach.map_err(|error| ApiError::store("failed to revoke", &error))?;
+        if !scope.covers(&state, reach.ok_or_else(not_found)?).await? {
             return Err(not_found());
         }
     }
-    let revoked = state.platform().credentials.revoke_org(id).await;
+    let revoked = credentials.revoke_org(id).await;
     if !revoked.map_err(|error| ApiError::store("failed to revoke", &error))? {
         return Err(not_found());
     }

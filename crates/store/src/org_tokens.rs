@@ -107,6 +107,18 @@ impl Store {
         Ok(row.map(Into::into))
     }
 
+    /// A live org token by its row.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn org_token_of(&self, id: OrgTokenId) -> Result<Option<OrgTokenRow>, StoreError> {
+        let row = live()
+            .filter(org_token::Column::Id.eq(id.uuid()))
+            .one(self.db.reader())
+            .await?;
+        Ok(row.map(Into::into))
+    }
+
     /// Stores an org token unless there are `limit` live ones already; `None` means there are.
     ///
     /// # Errors

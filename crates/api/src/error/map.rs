@@ -2,6 +2,7 @@
 //! Texts are the errors' own (`Display` is the wire's text) unless the route has another for the same error.
 
 use http::StatusCode;
+use molecule_core::text::Quoted;
 use molecule_platform::{
     activity::{ActivityError, FeedError},
     credentials::GateRefusal,
@@ -81,7 +82,8 @@ impl From<ImportError> for ApiError {
             ImportError::Unreadable(ref cause)
             | ImportError::Expansion(ref cause)
             | ImportError::BadTemplate(ref cause) => {
-                tracing::info!(%cause, "org template refused");
+                // It quotes what was sent (SEC-146).
+                tracing::info!(cause = %Quoted(&cause.to_string()), "org template refused");
                 let refused = Self::bad_request(error.to_string());
                 match cause.detail() {
                     Some(detail) => refused.with("detail", detail),
@@ -351,6 +353,17 @@ mod tests {
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, retry, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn what_was_sent_makes_no_lines_of_the_log() {
+        // SEC-146
+        let forged = "x\n2026-12-01T00:00:00Z INFO \u{1b}[31mforged";
+        let (log, _guard) = crate::testing::log();
+        drop(ApiError::store("failed", &std::io::Error::other(forged)));
+        let text = log.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains('\u{1b}') && text.contains("forged"), "{text}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Error answers. [`ApiError`] is the envelope (ACT-1); the sibling modules map every error of the services to a
 //! status.
 
+mod keys;
 mod map;
 mod workspaces;
 
@@ -10,6 +11,7 @@ pub(crate) use map::{SecretAct, secret_error};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use molecule_core::text::Quoted;
 use molecule_wire::{a2a::UPSTREAM_STATUS_HEADER, words::ErrorCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -73,20 +75,21 @@ impl ApiError {
         let text = text.into();
         let root = root_of(cause);
         if molecule_platform::is_disk_full(cause) {
-            tracing::error!(error = %root, answer = &*text, "request failed: the database's disk is full");
+            tracing::error!(error = %Quoted(&root.to_string()), answer = &*text, "request failed: the database's disk is full");
             return Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "the server has no disk space left; nothing was changed",
             )
             .code(ErrorCode::DiskFull);
         }
-        tracing::error!(error = %root, answer = &*text, "request failed");
+        // What failed may quote what was sent.
+        tracing::error!(error = %Quoted(&root.to_string()), answer = &*text, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
     /// A credential could not be looked up (SEC-52).
     pub(crate) fn platform_unavailable(route: &'static str, cause: &dyn Display) -> Self {
-        tracing::error!(error = %cause, route, "credential lookup failed");
+        tracing::error!(error = %Quoted(&cause.to_string()), route, "credential lookup failed");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "platform datastore unavailable — retry shortly",

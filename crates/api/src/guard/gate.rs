@@ -13,6 +13,7 @@ use crate::{
     matrix::{Refusal, Standing, Verdict},
     request::{Departed, Subject},
     route::{Class, Reach},
+    scope::Scope,
 };
 
 impl Guarded {
@@ -77,8 +78,7 @@ impl Guarded {
             (anchor, Some(id)) if self.route.reach == Reach::Exactly => anchor == Some(id) || self.is_no_org(id).await,
             (None, _) => true,
             (Some(anchor), Some(id)) if self.route.names_workspace() => {
-                let within = self.state.platform().is_within(anchor, id).await;
-                within.map_err(|error| ApiError::platform_unavailable(self.route.path, &error))?
+                Scope::to(anchor).reaches(&self.state, id).await?
             }
             (Some(_), _) => false,
         };

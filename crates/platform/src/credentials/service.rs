@@ -400,6 +400,14 @@ impl Credentials {
         Ok(rows.into_iter().map(view).collect())
     }
 
+    /// What a live org token reaches: a workspace and what is below it, or everything. `None`: there is none.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn reach_of_org(&self, id: OrgTokenId) -> Result<Option<Option<WorkspaceId>>, StoreError> {
+        Ok(self.inner.store.org_token_of(id).await?.map(|row| row.org_id))
+    }
+
     /// Revokes an org token; tells whether there was one.
     ///
     /// # Errors
