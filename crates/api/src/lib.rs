@@ -49,6 +49,7 @@ pub use ipnet::IpNet;
 
 pub use config::{ApiConfig, Bodies, ControlPlane, LogControl, ModelTrial, Rates, Tried};
 pub use matrix::{Refusal, Standing, Verdict};
+pub use ops::GIT_SHA;
 pub use route::{Audited, Class, Reach, Route, Thing, Verb};
 pub use routes::ROUTES;
 pub use serve::{Tls, TlsError};
@@ -75,8 +76,8 @@ impl Api {
                 "MOLECULE_ENABLE_TEST_TOKENS is ignored: in production with open auth anybody here could have one"
             );
         }
-    }
         Self { state }
+    }
 
     /// The router of every route. Peers are known only to requests that carry axum's `ConnectInfo<SocketAddr>`, which
     /// [`Api::serve`] adds; in open mode others count as strangers.
@@ -92,15 +93,16 @@ impl Api {
     }
 
     /// Serves HTTP/1.1 until `shutdown` resolves; then accepts nothing more, closes event sockets and waits up to 30 s
-    /// for requests in flight (SEC-218).
+    /// for requests in flight (SEC-218). With `tls` whoever asks from this very machine may do without: its agents and
+    /// its command line do.
     ///
     /// Boxed on both sides, so that the work of a connection is compiled in this crate.
-    pub fn serve<'a>(&'a self, listener: TcpListener, shutdown: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
-        Box::pin(serve::serve(&self.state, self.router(), listener, None, shutdown))
-    }
-
-    /// The same over TLS. Whoever asks from this very machine may do without: its agents and its command line do.
-    pub fn serve_tls<'a>(&'a self, listener: TcpListener, tls: Tls, shutdown: BoxFuture<'a, ()>) -> BoxFuture<'a, ()> {
-        Box::pin(serve::serve(&self.state, self.router(), listener, Some(tls), shutdown))
+    pub fn serve<'a>(
+        &'a self,
+        listener: TcpListener,
+        tls: Option<Tls>,
+        shutdown: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(serve::serve(&self.state, self.router(), listener, tls, shutdown))
     }
 }

@@ -18,7 +18,7 @@ use molecule_wire::{
 use crate::{config::LogControl, error::ApiError, extract::Json, state::ApiState};
 
 /// Commit the binary was built from. An unstamped build can never match a release (SEC-211).
-const GIT_SHA: &str = match option_env!("GIT_SHA") {
+pub const GIT_SHA: &str = match option_env!("GIT_SHA") {
     Some(sha) if !sha.is_empty() => sha,
     _ => "dev",
 };

@@ -5,6 +5,7 @@ use molecule_core::WorkspaceId;
 use molecule_wire::{
     ErrorBody,
     secrets::{ModelView, ProviderView, SetModel, SetProvider, SettingChanged},
+    words::SettingSource,
 };
 
 use crate::{
@@ -15,12 +16,11 @@ use crate::{
 
 /// Where a value comes from (PROV-110).
 fn source_of(value: Option<&String>) -> String {
-    if value.is_some() {
-        "workspace_secrets"
-    } else {
-        "default"
-    }
-    .to_owned()
+    let source = match value {
+        Some(_) => SettingSource::WorkspaceSecrets,
+        None => SettingSource::Default,
+    };
+    source.as_str().to_owned()
 }
 
 /// What a write did: `saved`, or `cleared` for an empty value.

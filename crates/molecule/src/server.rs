@@ -75,10 +75,7 @@ fn serve(api: &Api, listener: TcpListener, tls: Option<Tls>, stop: CancellationT
     let api = api.clone();
     tokio::spawn(async move {
         let stop = Box::pin(stop.cancelled_owned());
-        match tls {
-            Some(tls) => api.serve_tls(listener, tls, stop).await,
-            None => api.serve(listener, stop).await,
-        }
+        api.serve(listener, tls, stop).await;
     })
 }
 

@@ -14,6 +14,16 @@ macro_rules! words {
         pub enum $name {
             $($(#[$of])* #[serde(rename = $text)] $word,)+
         }
+
+        impl $name {
+            /// As it is spelled on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => $text,)+
+                }
+            }
+        }
     )+ };
 }
 
@@ -149,37 +159,6 @@ words! {
         CancelTaskV1 = "CancelTask",
         /// As `tasks/resubscribe`.
         SubscribeToTask = "SubscribeToTask",
-    }
-}
-
-impl ErrorCode {
-    /// As it is spelled on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AdminOnly => "admin_only",
-            Self::BackendFailed => "backend_failed",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::ChangedMeanwhile => "changed_meanwhile",
-            Self::Configured => "configured",
-            Self::DiskFull => "disk_full",
-            Self::ExternalWorkspace => "external_workspace",
-            Self::Internal => "internal",
-            Self::InvalidCode => "invalid_code",
-            Self::InvalidTicket => "invalid_ticket",
-            Self::NotAWebsocket => "not_a_websocket",
-            Self::NotImplemented => "not_implemented",
-            Self::NotStopped => "not_stopped",
-            Self::NotStored => "not_stored",
-            Self::NotUpgradable => "not_upgradable",
-            Self::OutOfMemory => "out_of_memory",
-            Self::OutOfReach => "out_of_reach",
-            Self::PlatformUnavailable => "platform_unavailable",
-            Self::ReadOnly => "read_only",
-            Self::TooLarge => "too_large",
-            Self::TooManySockets => "too_many_sockets",
-            Self::Unsupported => "unsupported",
-        }
     }
 }
 

@@ -1,16 +1,12 @@
 //! `molecule version`: of this program and of the server.
 
 use anyhow::Result;
+use molecule_api::GIT_SHA;
 use molecule_client::Client;
 use serde_json::json;
 
 use crate::output::Output;
 
-/// Commit this program was built from.
-const GIT_SHA: &str = match option_env!("GIT_SHA") {
-    Some(sha) if !sha.is_empty() => sha,
-    _ => "dev",
-};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) async fn run(client: &Client, out: &mut Output) -> Result<()> {

@@ -116,10 +116,7 @@ impl Server {
         let served = api.clone();
         let serving = tokio::spawn(async move {
             let stopped = Box::pin(async move { stopped.await.unwrap_or_default() });
-            match tls {
-                Some(tls) => served.serve_tls(listener, tls, stopped).await,
-                None => served.serve(listener, stopped).await,
-            }
+            served.serve(listener, tls, stopped).await;
         });
         platform.begin().await.unwrap();
         Self {
