@@ -4,7 +4,7 @@
 
 use std::{path::Path, time::Duration};
 
-use molecule::config::{AuthMode, BackendChoice, EXAMPLE, Flags, Loaded, LogFormat, Sources, load, settings};
+use molecule::config::{AuthMode, BackendChoice, EXAMPLE, Flags, Kind, Loaded, LogFormat, Sources, load, settings};
 use molecule_core::{contract::Sandbox, limits};
 use secrecy::ExposeSecret;
 
@@ -456,9 +456,7 @@ fn every_variable_of_the_specification_is_known() {
         CF_ARTIFACTS_API_TOKEN CF_ARTIFACTS_NAMESPACE LANGFUSE_HOST LANGFUSE_PUBLIC_KEY LANGFUSE_SECRET_KEY AWS_REGION \
         WORKSPACE_EC2_OS_USER HIBERNATION_IDLE_MINUTES PLUGINS_DIR CONFIGS_HOST_DIR PLUGINS_HOST_DIR CONTAINER_BACKEND";
     for name in specified.split_whitespace() {
-        let read = settings::ALL
-            .iter()
-            .any(|setting| setting.env == name || setting.old.is_some_and(|(_, env)| env == name));
+        let read = settings::by_env(name).is_some();
         let nothing = settings::WITHOUT_EFFECT.iter().any(|(other, _)| *other == name);
         let later = settings::NOT_YET.contains(&name);
         assert_eq!(
@@ -466,6 +464,21 @@ fn every_variable_of_the_specification_is_known() {
             1,
             "{name}"
         );
+    }
+}
+
+#[test]
+fn org_templates_read_no_credential_of_the_server() {
+    // PROV-O8: an address may hold a password; these are told to agents anyway.
+    let told = ["PLATFORM_URL", "MOLECULE_PUBLIC_URL"];
+    for setting in settings::ALL.iter().filter(|setting| !told.contains(&setting.env)) {
+        if matches!(setting.kind, Kind::Secret | Kind::Url) {
+            assert!(
+                !molecule_templates::orgs::may_read_process_env(setting.env),
+                "{}",
+                setting.env
+            );
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -218,23 +219,33 @@ pub(crate) fn has_config(dir: &Path) -> bool {
     matches!(paths::existing_inside(dir, "config.yaml"), Ok(Some(path)) if path.is_file())
 }
 
+/// Why a template has no `config.yaml` to go by.
+pub(crate) enum NoConfig {
+    Missing,
+    Unreadable(io::Error),
+    Malformed(yaml_serde::Error),
+}
+
+pub(crate) fn config_of(dir: &Path) -> Result<TemplateConfig, NoConfig> {
+    let path = paths::existing_inside(dir, "config.yaml").map_err(|_| NoConfig::Missing)?;
+    let path = path.ok_or(NoConfig::Missing)?;
+    let bytes = paths::read_bounded(&path).map_err(NoConfig::Unreadable)?;
+    TemplateConfig::parse(&bytes).map_err(NoConfig::Malformed)
+}
+
 fn read_config(found: &Found) -> Option<TemplateConfig> {
-    let path = paths::existing_inside(&found.dir, "config.yaml").ok()??;
-    let bytes = match paths::read_bounded(&path) {
-        Ok(bytes) => bytes,
+    match config_of(&found.dir) {
+        Ok(config) => return Some(config),
+        Err(NoConfig::Missing) => {}
         // PROV-104: skipped silently for clients; the operator can still find out.
-        Err(error) => {
+        Err(NoConfig::Unreadable(error)) => {
             tracing::debug!(template = %Quoted(&found.id), %error, "template config.yaml cannot be read");
-            return None;
         }
-    };
-    match TemplateConfig::parse(&bytes) {
-        Ok(config) => Some(config),
-        Err(error) => {
+        Err(NoConfig::Malformed(error)) => {
             tracing::warn!("templates list: skip {}: yaml.Unmarshal: {error}", found.id);
-            None
         }
     }
+    None
 }
 
 /// One path component that is neither `.` nor `..`, not hidden and without a separator.

@@ -3,9 +3,8 @@
 use std::io;
 
 use crate::{
-    catalogue::Catalogue,
-    config::{SubWorkspace, TemplateConfig},
-    paths,
+    catalogue::{Catalogue, NoConfig, config_of},
+    config::SubWorkspace,
 };
 
 /// Why a workspace has no team to expand to. `Display` is the wire's text.
@@ -32,10 +31,11 @@ impl Catalogue {
     /// [`TeamError`].
     pub fn team(&self, name: &str) -> Result<Vec<SubWorkspace>, TeamError> {
         let found = self.by_name(name).ok_or(TeamError::NoConfig)?;
-        let path = paths::existing_inside(&found.dir, "config.yaml").map_err(|_| TeamError::NoConfig)?;
-        let path = path.ok_or(TeamError::NoConfig)?;
-        let bytes = paths::read_bounded(&path).map_err(TeamError::Unreadable)?;
-        let config = TemplateConfig::parse(&bytes).map_err(TeamError::Malformed)?;
+        let config = config_of(&found.dir).map_err(|error| match error {
+            NoConfig::Missing => TeamError::NoConfig,
+            NoConfig::Unreadable(error) => TeamError::Unreadable(error),
+            NoConfig::Malformed(error) => TeamError::Malformed(error),
+        })?;
         if config.sub_workspaces.is_empty() {
             return Err(TeamError::NoTeam);
         }

@@ -92,15 +92,23 @@ fn name_length(text: &str) -> usize {
         .count()
 }
 
+/// Parts of a name by which a credential is known.
+const CREDENTIALS: [&str; 6] = ["SECRET", "TOKEN", "KEY", "PASSW", "SALT", "CREDENTIAL"];
+/// Addresses that the platform keeps to itself; they may hold a password.
+const OWN_ADDRESSES: [&str; 5] = [
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CP_UPSTREAM_URL",
+    "CANVAS_PROXY_URL",
+    "MOLECULE_LLM_BASE_URL",
+];
+
 /// May a reference fall back to this variable of the platform's own environment? Never to what smells of a credential
 /// (PROV-O8).
 #[must_use]
 pub fn may_read_process_env(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    !["SECRET", "TOKEN", "KEY", "PASSWORD"]
-        .iter()
-        .any(|part| upper.contains(part))
-        && !matches!(upper.as_str(), "DATABASE_URL" | "REDIS_URL")
+    !CREDENTIALS.iter().any(|part| upper.contains(part)) && !OWN_ADDRESSES.contains(&upper.as_str())
 }
 
 #[cfg(test)]
@@ -173,6 +181,9 @@ mod tests {
             "REDIS_URL",
             "TOKENS",
             "PGPASSWORD",
+            "AUDIT_LEDGER_SALT",
+            "CP_UPSTREAM_URL",
+            "canvas_proxy_url",
         ] {
             assert!(!may_read_process_env(name), "{name}");
         }
