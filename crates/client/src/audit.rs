@@ -23,24 +23,16 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, ClientError> {
-        let mut call = self.get(&["admin", "audit"]);
-        let numbers = [
-            ("before", query.before.map(|seq| seq.to_string())),
-            ("limit", query.limit.map(|limit| limit.to_string())),
-        ];
-        let texts = [
-            ("actor", query.actor.clone()),
-            ("action", query.action.clone()),
-            ("workspace_id", query.workspace_id.clone()),
-            ("from", query.from.clone()),
-            ("to", query.to.clone()),
-        ];
-        for (name, value) in numbers.into_iter().chain(texts) {
-            if let Some(value) = value {
-                call = call.query(name, &value);
-            }
-        }
-        call.json().await
+        self.get(&["admin", "audit"])
+            .query_opt("before", query.before)
+            .query_opt("limit", query.limit)
+            .query_opt("actor", query.actor.as_deref())
+            .query_opt("action", query.action.as_deref())
+            .query_opt("workspace_id", query.workspace_id.as_deref())
+            .query_opt("from", query.from.as_deref())
+            .query_opt("to", query.to.as_deref())
+            .json()
+            .await
     }
 
     /// `GET /admin/audit/verify`: is the record whole? Admin.

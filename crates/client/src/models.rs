@@ -6,7 +6,7 @@ use reqwest::header::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, call::Call};
 
 #[derive(Deserialize)]
 struct ModelList {
@@ -68,12 +68,8 @@ pub async fn list_models(
     key: Option<SecretString>,
     timeout: Duration,
 ) -> Result<Vec<String>, ModelsError> {
-    let list: ModelList = Client::new(base_url, key)?
-        .with_timeout(timeout)
-        .get(&["models"])
-        .json()
-        .await?;
-    Ok(list.data.into_iter().map(|model| model.id).collect())
+    let client = Client::new(base_url, key)?.with_timeout(timeout);
+    ids(client.get(&["models"])).await
 }
 
 /// The version of the wire that is spoken.
@@ -90,12 +86,12 @@ pub async fn list_anthropic_models(
     timeout: Duration,
 ) -> Result<Vec<String>, ModelsError> {
     let (version, value) = ANTHROPIC_VERSION;
-    let list: ModelList = Client::new(base_url, None)?
-        .with_timeout(timeout)
-        .get(&["models"])
-        .header(version, value)?
-        .header(ANTHROPIC_KEY, key.expose_secret())?
-        .json()
-        .await?;
+    let client = Client::new(base_url, None)?.with_timeout(timeout);
+    let call = client.get(&["models"]).header(version, value)?;
+    ids(call.header(ANTHROPIC_KEY, key.expose_secret())?).await
+}
+
+async fn ids(call: Call<'_>) -> Result<Vec<String>, ModelsError> {
+    let list: ModelList = call.json().await?;
     Ok(list.data.into_iter().map(|model| model.id).collect())
 }
