@@ -24,8 +24,6 @@ const DATABASE: &str = "molecule.db";
 const DUMP: &str = "database.pgdump";
 /// Version of the archive's layout.
 const FORMAT: u32 = 1;
-/// Files of the server's directory that hold keys.
-pub(crate) const KEY_FILES: [&str; 4] = ["admin_token", "secrets_key", "secrets_keys_retired", "audit_key"];
 
 /// What a backup is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,10 +12,10 @@ use molecule_core::Timestamp;
 use tar::{Archive, Entry, EntryType};
 
 use super::{
-    BackupError, DATABASE, DUMP, Database, FORMAT, KEY_FILES, MANIFEST, Manifest, postgres,
+    BackupError, DATABASE, DUMP, Database, FORMAT, MANIFEST, Manifest, postgres,
     write::{blocking, databases_in},
 };
-use crate::boot::{DataDir, DataLock};
+use crate::boot::{DataDir, DataLock, KEY_FILES};
 
 /// A manifest is small; a larger first entry is something else.
 const MANIFEST_BYTES: u64 = 64 << 10;

@@ -11,8 +11,8 @@ use molecule_core::Timestamp;
 use tar::Builder;
 use tempfile::NamedTempFile;
 
-use super::{BackupError, DATABASE, DUMP, Database, FORMAT, KEY_FILES, MANIFEST, Manifest, postgres, tree};
-use crate::boot::DataDir;
+use super::{BackupError, DATABASE, DUMP, Database, FORMAT, MANIFEST, Manifest, postgres, tree};
+use crate::boot::{DataDir, KEY_FILES};
 
 /// What is backed up.
 pub struct Source<'a> {

@@ -237,16 +237,17 @@ fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file so that readers see the old or the new content, never a part; mode 0600.
+/// Writes a file so that readers see the old or the new content, never a part, also after a power cut; mode 0600.
 pub(super) fn replace_file(path: &Path, content: &[u8]) -> Result<(), BootError> {
     let write = || -> io::Result<()> {
         // `tempfile` creates with mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(content)?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         file.persist(path)?;
-        Ok(())
+        File::open(dir)?.sync_all()
     };
     write().map_err(|error| BootError::file(path, explain(&error)))
 }

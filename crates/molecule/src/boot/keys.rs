@@ -17,11 +17,14 @@ use crate::config::ServerConfig;
 
 /// File of the generated admin token, below `server/`. The CLI on the same machine reads it.
 pub(crate) const ADMIN_TOKEN_FILE: &str = "admin_token";
-pub(super) const SECRETS_KEY_FILE: &str = "secrets_key";
+/// File of the generated key of stored secrets.
+pub(crate) const SECRETS_KEY_FILE: &str = "secrets_key";
 /// File of the keys that were generated before that one, one a line; they open what they sealed (D5).
 pub(super) const RETIRED_KEYS_FILE: &str = "secrets_keys_retired";
 /// File of the generated key that seals the audit.
 const AUDIT_KEY_FILE: &str = "audit_key";
+/// Files that hold keys, below `server/`.
+pub(crate) const KEY_FILES: [&str; 4] = [ADMIN_TOKEN_FILE, SECRETS_KEY_FILE, RETIRED_KEYS_FILE, AUDIT_KEY_FILE];
 
 /// The configured admin token, else the one of the data directory, generated at the first boot (D2).
 ///
@@ -47,16 +50,8 @@ pub fn admin_token(dir: &DataDir, config: &ServerConfig) -> Result<SecretString,
 /// # Errors
 /// [`BootError::File`]; a damaged key is never replaced, because stored secrets need it.
 pub fn secrets_key(dir: &DataDir, config: &ServerConfig) -> Result<SecretBox<[u8; 32]>, BootError> {
-    if let Some(key) = &config.secrets_key {
-        return Ok(SecretBox::new(Box::new(*key.expose_secret())));
-    }
-    let path = dir.server_file(SECRETS_KEY_FILE);
-    let text = read_or_create(&path, || new_key(&path))?;
-    key_in(
-        &path,
-        text.expose_secret(),
-        "without it the stored secrets cannot be read",
-    )
+    let loss = "without it the stored secrets cannot be read";
+    key_of(config.secrets_key.as_ref(), dir, SECRETS_KEY_FILE, loss)
 }
 
 /// The configured key of the audit, else the one of the data directory, generated at the first boot. It is another one
@@ -65,12 +60,23 @@ pub fn secrets_key(dir: &DataDir, config: &ServerConfig) -> Result<SecretBox<[u8
 /// # Errors
 /// [`BootError::File`]; a damaged key is never replaced: what it sealed could not be judged any more.
 pub fn audit_key(dir: &DataDir, config: &ServerConfig) -> Result<SecretBox<[u8; 32]>, BootError> {
-    if let Some(key) = &config.audit_key {
+    let loss = "without it the audit cannot be verified";
+    key_of(config.audit_key.as_ref(), dir, AUDIT_KEY_FILE, loss)
+}
+
+/// The configured key, else the one of the file, generated if there is none.
+fn key_of(
+    configured: Option<&SecretBox<[u8; 32]>>,
+    dir: &DataDir,
+    file: &str,
+    loss: &str,
+) -> Result<SecretBox<[u8; 32]>, BootError> {
+    if let Some(key) = configured {
         return Ok(SecretBox::new(Box::new(*key.expose_secret())));
     }
-    let path = dir.server_file(AUDIT_KEY_FILE);
+    let path = dir.server_file(file);
     let text = read_or_create(&path, || new_key(&path))?;
-    key_in(&path, text.expose_secret(), "without it the audit cannot be verified")
+    key_in(&path, text.expose_secret(), loss)
 }
 
 /// Keys that only open what they once sealed: the configured ones, and those that were generated before the present one.
@@ -190,19 +196,6 @@ fn tighten(path: &Path) -> Result<(), BootError> {
             .map_err(|error| BootError::file(path, error.to_string()))?;
     }
     Ok(())
-}
-
-/// Puts another content in the place of a file's, as a whole or not at all.
-pub(super) fn replace(path: &Path, content: &SecretString) -> Result<(), BootError> {
-    let write = || -> io::Result<()> {
-        let dir = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        writeln!(file, "{}", content.expose_secret())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        fs::File::open(dir)?.sync_all()
-    };
-    write().map_err(|error| BootError::file(path, super::explain(&error)))
 }
 
 /// Writes a new file as a whole or not at all, never over an existing one.

@@ -18,14 +18,14 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BootError> {
     })
 }
 
-/// What is to be said of a server that others reach: it speaks plain HTTP, so that everybody on the way reads tokens.
+/// What is to be said of a server that others reach over plain HTTP: everybody on the way reads tokens.
 #[must_use]
 pub fn plain_http(config: &ServerConfig) -> Option<String> {
     let address = config.listen();
-    (!address.ip().is_loopback()).then(|| {
+    (config.tls.is_none() && !address.ip().is_loopback()).then(|| {
         format!(
-            "{address} is reached from other machines, over plain HTTP: tokens and messages can be read on the way; put a \
-             proxy with TLS before it, or listen on 127.0.0.1"
+            "{address} is reached from other machines, over plain HTTP: tokens and messages can be read on the way; give it \
+             a certificate (MOLECULE_TLS_CERT), put a proxy with TLS before it, or listen on 127.0.0.1"
         )
     })
 }
@@ -52,17 +52,20 @@ mod tests {
 
     #[test]
     fn beyond_this_machine_it_warns() {
-        let config = |host| {
-            load(&Sources::of(
-                Flags::default(),
-                [("HOME", "/home/u"), ("MOLECULE_HOST", host)],
-            ))
-            .unwrap()
-            .config
+        let with = |set: &[(&'static str, &'static str)]| {
+            let set = [("HOME", "/home/u")].into_iter().chain(set.iter().copied());
+            load(&Sources::of(Flags::default(), set)).unwrap().config
         };
+        let config = |host| with(&[("MOLECULE_HOST", host)]);
         assert_eq!(plain_http(&config("127.0.0.1")), None);
         assert_eq!(plain_http(&config("::1")), None);
         assert!(plain_http(&config("0.0.0.0")).unwrap().contains("plain HTTP"));
+        let tls = with(&[
+            ("MOLECULE_HOST", "0.0.0.0"),
+            ("MOLECULE_TLS_CERT", "/c"),
+            ("MOLECULE_TLS_KEY", "/k"),
+        ]);
+        assert_eq!(plain_http(&tls), None);
     }
 
     #[tokio::test]

@@ -1,6 +1,10 @@
 //! The log on standard error.
 
-use std::io::IsTerminal;
+use std::{
+    backtrace::Backtrace,
+    io::IsTerminal,
+    panic::{self, PanicHookInfo},
+};
 
 use molecule_api::LogControl;
 use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
@@ -47,6 +51,7 @@ pub fn init_logging(config: &LogConfig) -> Result<LogHandle, BootError> {
         LogFormat::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
     };
     done.map_err(|error| BootError::Log(error.to_string()))?;
+    panic::set_hook(Box::new(log_panic));
     Ok(LogHandle(handle))
 }
 
@@ -61,9 +66,35 @@ pub fn init_agent_logging(filter: Option<&str>) {
         // The only voice left.
         eprintln!("the log cannot be set up: {error}");
     }
+    panic::set_hook(Box::new(log_panic));
     if let Some(problem) = problem {
         tracing::warn!(%problem, "{AGENT_LOG} is not a log filter; {AGENT_DEFAULT} is used");
     }
+}
+
+/// A panic is one record with its stack, whoever catches it afterwards (SEC-148, SEC-214). A stripped program knows no
+/// names: addresses less `base` are places in it, which its symbols name.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let stack = Backtrace::force_capture();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(
+        reason = panic.payload_as_str().unwrap_or("no text"),
+        place,
+        thread = std::thread::current().name().unwrap_or_default(),
+        base = load_base().unwrap_or_default(),
+        stack = %format_args!("{stack:#}"),
+        "panicked"
+    );
+}
+
+/// Where this program lies in memory.
+fn load_base() -> Option<String> {
+    let program = std::fs::read_link("/proc/self/exe").ok()?;
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let first = maps
+        .lines()
+        .find(|line| line.ends_with(program.to_string_lossy().as_ref()))?;
+    Some(format!("0x{}", first.split('-').next()?))
 }
 
 /// The filter, and what is wrong with the one that was asked for.
@@ -77,6 +108,8 @@ fn agent_filter(asked: Option<&str>) -> (EnvFilter, Option<String>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+
     use super::*;
 
     #[test]
@@ -90,6 +123,44 @@ mod tests {
         assert!(handle.set_filter("info,molecule=loud").is_err());
         let shown = handle.filter();
         assert!(shown.contains("molecule=debug"), "the old one stays: {shown}");
+    }
+
+    #[test]
+    fn a_panic_is_one_record_with_its_stack() {
+        // SEC-148, SEC-214, LIFE-175
+        for json in [true, false] {
+            let mut file = tempfile::tempfile().unwrap();
+            let layer = fmt::layer()
+                .with_writer(std::sync::Arc::new(file.try_clone().unwrap()))
+                .with_ansi(false);
+            let registry = tracing_subscriber::registry();
+            let log = if json {
+                registry.with(layer.json().flatten_event(true)).set_default()
+            } else {
+                registry.with(layer).set_default()
+            };
+            let usual = panic::take_hook();
+            panic::set_hook(Box::new(log_panic));
+            let caught = panic::catch_unwind(|| panic!("broken\nby {}", "a caller"));
+            panic::set_hook(usual);
+            drop(log);
+            assert!(caught.is_err());
+            file.rewind().unwrap();
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            assert!(text.contains(r"broken\nby a caller"), "quoted: {text}");
+            assert!(text.contains(file!()), "{text}");
+            assert!(text.contains("a_panic_is_one_record_with_its_stack"), "{text}");
+            if json {
+                let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(
+                    (&record["level"], &record["message"]),
+                    (&"ERROR".into(), &"panicked".into())
+                );
+                assert!(record["stack"].as_str().unwrap().lines().count() > 1, "{record}");
+                assert!(record["base"].as_str().unwrap().starts_with("0x"), "{record}");
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use data_dir::{Anchor, DataDir, DataLock};
 pub use database::reach_database;
 pub use endpoint::{Endpoint, EndpointFile};
 pub use files::allow_files;
-pub(crate) use keys::{ADMIN_TOKEN_FILE, check_secrets_key, forget_retired_keys};
+pub(crate) use keys::{ADMIN_TOKEN_FILE, KEY_FILES, SECRETS_KEY_FILE, check_secrets_key, forget_retired_keys};
 pub use keys::{admin_token, audit_key, retired_keys, secrets_key, stored_secrets_key};
 pub use listen::{bind, plain_http};
 pub use logging::{AGENT_LOG, LogHandle, init_agent_logging, init_logging};

@@ -6,7 +6,8 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use super::{
     BootError, DataDir,
-    keys::{ADMIN_TOKEN_FILE, RETIRED_KEYS_FILE, SECRETS_KEY_FILE, key_in, new_key, new_token, read, replace},
+    data_dir::replace_file,
+    keys::{ADMIN_TOKEN_FILE, RETIRED_KEYS_FILE, SECRETS_KEY_FILE, key_in, new_key, new_token, read},
 };
 use crate::config::{ServerConfig, settings};
 
@@ -39,7 +40,7 @@ impl FileVault {
             return Ok(());
         }
         let all = format!("{}\n{}", retired.expose_secret(), present.expose_secret());
-        replace(&retired_path, &all.trim_start().to_owned().into())
+        replace_file(&retired_path, all.trim_start().as_bytes())
     }
 }
 
@@ -54,7 +55,7 @@ impl Vault for FileVault {
         }
         let path = self.dir.server_file(ADMIN_TOKEN_FILE);
         let token = new_token(&path).map_err(|error| storage(&error))?;
-        replace(&path, &token).map_err(|error| storage(&error))?;
+        replace_file(&path, token.expose_secret().as_bytes()).map_err(|error| storage(&error))?;
         Ok(token)
     }
 
@@ -67,7 +68,7 @@ impl Vault for FileVault {
         let key = key_in(&path, text.expose_secret(), "").map_err(|error| storage(&error))?;
         // First: if it ends here, the present key is merely in both files.
         self.retire_present_key().map_err(|error| storage(&error))?;
-        replace(&path, &text).map_err(|error| storage(&error))?;
+        replace_file(&path, text.expose_secret().as_bytes()).map_err(|error| storage(&error))?;
         Ok(key)
     }
 }

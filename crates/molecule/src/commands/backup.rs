@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     backup::{self, BackupError, Database, Found, Manifest, Source},
-    boot::{DataDir, stored_secrets_key},
+    boot::{DataDir, SECRETS_KEY_FILE, retired_keys, stored_secrets_key},
     cli::{BackupArgs, Global, Place, RestoreArgs, ServerArgs},
     config::{ServerConfig, Sources, load},
     exit::CliError,
@@ -68,7 +68,7 @@ fn keys_of(manifest: &Manifest, config: &ServerConfig, dir: &DataDir) -> String 
         );
     }
     if manifest.keys.is_empty() {
-        let file = dir.server().join("secrets_key");
+        let file = dir.server_file(SECRETS_KEY_FILE);
         return format!(
             "No keys are in it. Keep {} (key {id}) elsewhere: stored secrets cannot be read without it. --with-keys puts \
              it into the backup.",
@@ -138,14 +138,10 @@ pub(super) async fn restore(args: RestoreArgs, global: &Global, out: &mut Output
         out.note(format_args!(
             "The secrets in it were sealed with the key {id}, which is not here. Before you start the server, put that key into {} \
              or SECRETS_ENCRYPTION_KEY.",
-            key_file(&dir).display()
+            dir.server_file(SECRETS_KEY_FILE).display()
         ))?;
     }
     Ok(())
-}
-
-fn key_file(dir: &DataDir) -> PathBuf {
-    dir.server().join("secrets_key")
 }
 
 /// Id of the key that is needed and not there.
@@ -154,12 +150,11 @@ fn missing_key(manifest: &Manifest, config: &ServerConfig, dir: &DataDir) -> Res
         return Ok(None);
     };
     let current = stored_secrets_key(dir, config).context("the key of stored secrets")?;
-    let retired = config.retired_secrets_keys.iter().map(ExposeSecret::expose_secret);
+    let retired = retired_keys(dir, config).context("earlier keys of stored secrets")?;
     let has = current
         .iter()
-        .map(ExposeSecret::expose_secret)
-        .chain(retired)
-        .any(|key| Keyring::of(key).id() == needed);
+        .chain(&retired)
+        .any(|key| Keyring::of(key.expose_secret()).id() == needed);
     Ok((!has).then(|| needed.clone()))
 }
 
@@ -171,5 +166,36 @@ fn as_usage(error: BackupError) -> anyhow::Error {
         | BackupError::OccupiedDatabase
         | BackupError::OtherEngine { .. } => CliError::Usage(error.to_string()).into(),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    use super::*;
+    use crate::config::Flags;
+
+    #[test]
+    fn a_key_that_was_generated_before_is_not_missing() {
+        // D5
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::create(temp.path()).unwrap();
+        let config = load(&Sources::of(Flags::default(), [("HOME", "/home/u")]))
+            .unwrap()
+            .config;
+        let manifest = Manifest {
+            format: 1,
+            version: "0.1.0".into(),
+            created_at: String::new(),
+            engine: "sqlite".into(),
+            secrets_key_id: Some(Keyring::of(&[7; 32]).id().to_owned()),
+            keys: Vec::new(),
+        };
+        let missing = || missing_key(&manifest, &config, &dir).unwrap();
+        std::fs::write(dir.server_file(SECRETS_KEY_FILE), STANDARD.encode([8; 32])).unwrap();
+        assert_eq!(missing(), manifest.secrets_key_id);
+        std::fs::write(dir.server_file("secrets_keys_retired"), STANDARD.encode([7; 32])).unwrap();
+        assert_eq!(missing(), None);
     }
 }

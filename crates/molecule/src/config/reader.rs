@@ -250,8 +250,7 @@ impl<'a> Reader<'a> {
     /// A variable of ours with a slip in its name would silently do nothing.
     fn warn_of_typos(&mut self) {
         for name in self.sources.env.keys().filter(|name| name.starts_with("MOLECULE_")) {
-            let known = settings::ALL.iter().any(|setting| setting.env == name.as_str());
-            if known || settings::NOT_YET.contains(&name.as_str()) {
+            if settings::by_env(name).is_some() || settings::NOT_YET.contains(&name.as_str()) {
                 continue;
             }
             if let Some(similar) = settings::similar_env(name) {
