@@ -1,19 +1,19 @@
 //! `molecule activity`: what was said, to agents and among them, and with `-f` what is being said.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use clap::Args;
 use molecule_a2a::reply::Reply;
-use molecule_client::{ActivityFilter, Client, ClientError};
+use molecule_client::{ActivityFilter, Client};
 use molecule_core::{
     ActivityId, EventType, Timestamp, WorkspaceId,
     activity::{ActivityStatus, ActivityType},
 };
-use molecule_wire::activity::ActivityRow;
+use molecule_wire::{activity::ActivityRow, events::EventEnvelope};
 use serde_json::Value;
 
-use super::events;
+use super::events::{self, Follower};
 use crate::{
     completing,
     output::{Cell, Column, Output, Tone, time::to_the_second},
@@ -22,10 +22,8 @@ use crate::{
 
 /// Who speaks where no workspace does.
 const PERSON: &str = "you";
-/// Rows that are looked at when something new was said: more than are said at once.
-const FRESH_ROWS: u64 = 50;
-/// How many printed rows are remembered while following.
-const REMEMBERED: usize = 10_000;
+/// Rows of each feed that are read at first, so that one of a stream that still runs is among them.
+const LEAST_ROWS: u64 = 20;
 /// Most rows that the server gives at once.
 const MOST_ROWS: u64 = 500;
 
@@ -69,6 +67,37 @@ struct Scope {
     with: Option<WorkspaceId>,
 }
 
+/// What of the activity is looked at, and how far it was read.
+struct Feeds {
+    scope: Scope,
+    read: BTreeMap<WorkspaceId, Read>,
+    names: BTreeMap<String, String>,
+}
+
+/// How far one feed was read.
+#[derive(Default)]
+struct Read {
+    /// The newest row up to which all have ended.
+    upto: Option<ActivityId>,
+    /// Rows after that one which were given away.
+    given: BTreeSet<ActivityId>,
+}
+
+impl Read {
+    /// Of the rows after [`Self::upto`], oldest first, those that are new. An open one, of a stream that still runs, waits
+    /// for its end.
+    fn take(&mut self, mut rows: Vec<ActivityRow>) -> Vec<ActivityRow> {
+        let open = |row: &ActivityRow| row.status == ActivityStatus::InProgress;
+        let ended: Vec<ActivityId> = rows.iter().take_while(|row| !open(row)).map(|row| row.id).collect();
+        rows.retain(|row| !open(row) && self.given.insert(row.id));
+        for id in &ended {
+            self.given.remove(id);
+        }
+        self.upto = ended.last().copied().or(self.upto);
+        rows
+    }
+}
+
 pub(super) async fn run(args: ActivityArgs, client: &Client, out: &mut Output) -> Result<()> {
     let scope = Scope {
         one: match &args.workspace {
@@ -80,107 +109,173 @@ pub(super) async fn run(args: ActivityArgs, client: &Client, out: &mut Output) -
             None => None,
         },
     };
-    // Before what was said is read, so that nothing falls between.
-    let stream = if args.follow {
-        Some(client.events().await?)
-    } else {
-        None
+    let mut feeds = Feeds {
+        scope,
+        read: BTreeMap::new(),
+        names: BTreeMap::new(),
     };
-    let rows = rows(&scope, args.lines, client).await?;
-    let mut printed: VecDeque<ActivityId> = rows.iter().map(|row| row.id).collect();
+    let rows = feeds.recent(&args, client).await?;
     if out.is_json() {
+        let rows = &rows[rows.len().saturating_sub(args.lines)..];
         if !args.follow {
-            return Ok(out.json(&rows)?);
+            return Ok(out.json(rows)?);
         }
         rows.iter().try_for_each(|row| out.json_line(row))?;
     } else {
-        let names = names(&rows, client).await;
-        let lines = last(lines_of(&rows, &scope, &names), args.lines);
+        let lines = last(feeds.lines_of(&rows, client).await, args.lines);
         let rows: Vec<_> = lines.iter().map(|line| cells(line, out)).collect();
         if rows.is_empty() && !args.follow {
             return Ok(out.note("Nothing was said yet; `molecule send` says something.")?);
         }
         out.table(&COLUMNS, &rows)?;
     }
-    let Some(mut stream) = stream else { return Ok(()) };
-    loop {
-        let event = match stream.next().await {
-            Ok(Some(event)) => event,
-            Ok(None) => return Ok(()),
-            // One frame that nobody understands does not end the stream.
-            Err(ClientError::Decode { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let spoken = matches!(
-            event.event.known(),
-            Some(EventType::ActivityLogged | EventType::AgentMessage)
-        );
-        let Ok(id) = event.workspace_id.parse::<WorkspaceId>() else {
-            continue;
-        };
-        if spoken && scope.one.is_none_or(|one| one == id) {
-            show_fresh(id, &scope, &mut printed, client, out).await?;
-        }
-    }
-}
-
-/// Prints what a workspace has that was not printed yet.
-async fn show_fresh(
-    id: WorkspaceId,
-    scope: &Scope,
-    printed: &mut VecDeque<ActivityId>,
-    client: &Client,
-    out: &mut Output,
-) -> Result<()> {
-    let mut fresh = client.activity(id, &filter(scope, FRESH_ROWS)).await?;
-    fresh.retain(|row| !printed.contains(&row.id));
-    fresh.reverse();
-    printed.extend(fresh.iter().map(|row| row.id));
-    printed.drain(..printed.len().saturating_sub(REMEMBERED));
-    if out.is_json() {
-        return Ok(fresh.iter().try_for_each(|row| out.json_line(row))?);
-    }
-    let names = names(&fresh, client).await;
-    for line in lines_of(&fresh, scope, &names) {
-        let Line { at, from, to, text, .. } = &line;
-        let said = text.replace('\n', " ");
-        out.line(format_args!("{}  {from} → {to}  {said}", to_the_second(*at)))?;
+    if args.follow {
+        return events::follow(&mut feeds, client, out).await;
     }
     Ok(())
 }
 
-fn filter(scope: &Scope, limit: u64) -> ActivityFilter {
-    ActivityFilter {
-        peer_id: scope.with,
-        limit: Some(limit),
-        ..ActivityFilter::default()
-    }
-}
+impl Follower for Feeds {
+    const MEANWHILE: &'static str = "what is said meanwhile shows then";
 
-/// The newest rows, oldest first. Of all workspaces it is asked one by one: there is no feed of everything.
-async fn rows(scope: &Scope, lines: usize, client: &Client) -> Result<Vec<ActivityRow>> {
-    let limit = (lines as u64).clamp(1, MOST_ROWS);
-    let of: Vec<WorkspaceId> = match scope.one {
-        Some(id) => vec![id],
-        None => {
-            let items = client.list_workspaces().await?;
-            items.iter().map(|item| item.workspace.id).collect()
+    async fn connected(&mut self, client: &Client, out: &mut Output) -> Result<()> {
+        let mut fresh = Vec::new();
+        for id in self.whose(client).await? {
+            fresh.extend(self.fresh(id, client).await?);
         }
-    };
-    let mut rows = Vec::new();
-    for id in of {
-        rows.extend(client.activity(id, &filter(scope, limit)).await?);
+        in_order(&mut fresh);
+        self.show(&fresh, client, out).await
     }
-    rows.sort_by_key(|row| (row.created_at, row.id));
-    let keep = rows.len().saturating_sub(lines);
-    Ok(rows.split_off(keep))
+
+    async fn event(&mut self, event: &EventEnvelope, client: &Client, out: &mut Output) -> Result<()> {
+        let spoken = matches!(
+            event.event.known(),
+            Some(EventType::ActivityLogged | EventType::AgentMessage)
+        );
+        match event.workspace_id.parse() {
+            Ok(id) if spoken && self.scope.one.is_none_or(|one| one == id) => {
+                let fresh = self.fresh(id, client).await?;
+                self.show(&fresh, client, out).await
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-async fn names(rows: &[ActivityRow], client: &Client) -> BTreeMap<String, String> {
-    let ids = rows
-        .iter()
-        .flat_map(|row| [Some(row.workspace_id), row.source_id, row.target_id]);
-    events::names(&ids.flatten().collect::<BTreeSet<_>>(), client).await
+impl Feeds {
+    /// Whose feeds are read. There is no feed of everything.
+    async fn whose(&mut self, client: &Client) -> Result<Vec<WorkspaceId>> {
+        if let Some(id) = self.scope.one {
+            return Ok(vec![id]);
+        }
+        let items = client.list_workspaces().await?;
+        let ids = items.iter().map(|item| item.workspace.id).collect();
+        self.names.extend(events::names_of(items));
+        Ok(ids)
+    }
+
+    /// The newest rows, oldest first: at least so many of those that show, if there are.
+    async fn recent(&mut self, args: &ActivityArgs, client: &Client) -> Result<Vec<ActivityRow>> {
+        let mut rows = Vec::new();
+        for id in self.whose(client).await? {
+            let mut of_one = self.recent_of(id, args.lines, client).await?;
+            if args.follow {
+                of_one = self.read.entry(id).or_default().take(of_one);
+            }
+            rows.extend(of_one);
+        }
+        in_order(&mut rows);
+        Ok(rows)
+    }
+
+    async fn recent_of(&self, id: WorkspaceId, lines: usize, client: &Client) -> Result<Vec<ActivityRow>> {
+        let mut filter = self.filter((lines as u64).clamp(LEAST_ROWS, MOST_ROWS));
+        let mut rows = Vec::new();
+        let mut showing = 0;
+        loop {
+            let page = client.activity(id, &filter).await?;
+            filter.before_ts = page.last().map(|oldest| oldest.created_at);
+            showing += page.iter().filter(|row| !self.is_told_elsewhere(row)).count();
+            rows.extend(page);
+            if filter.before_ts.is_none() || showing >= lines {
+                rows.reverse();
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// What a feed has that was not read yet, oldest first.
+    async fn fresh(&mut self, id: WorkspaceId, client: &Client) -> Result<Vec<ActivityRow>> {
+        let mut since_id = self.read.get(&id).and_then(|read| read.upto);
+        let mut rows = Vec::new();
+        loop {
+            let filter = ActivityFilter {
+                since_id,
+                ..self.filter(MOST_ROWS)
+            };
+            let mut page = match client.activity(id, &filter).await {
+                // The row is gone, and with it all that were older: whatever is there now comes after it.
+                Err(error) if since_id.is_some() && error.status() == Some(410) => {
+                    since_id = None;
+                    continue;
+                }
+                // The workspace is gone.
+                Err(error) if matches!(error.status(), Some(404 | 410)) => return Ok(Vec::new()),
+                page => page?,
+            };
+            if since_id.is_none() {
+                rows.clear();
+                page.reverse();
+            }
+            let Some(newest) = page.last() else {
+                return Ok(self.read.entry(id).or_default().take(rows));
+            };
+            since_id = Some(newest.id);
+            rows.extend(page);
+        }
+    }
+
+    async fn show(&mut self, fresh: &[ActivityRow], client: &Client, out: &mut Output) -> Result<()> {
+        if out.is_json() {
+            return Ok(fresh.iter().try_for_each(|row| out.json_line(row))?);
+        }
+        for line in self.lines_of(fresh, client).await {
+            let Line { at, from, to, text, .. } = &line;
+            let said = text.replace('\n', " ");
+            out.line(format_args!("{}  {from} → {to}  {said}", to_the_second(*at)))?;
+        }
+        Ok(())
+    }
+
+    fn filter(&self, limit: u64) -> ActivityFilter {
+        ActivityFilter {
+            peer_id: self.scope.with,
+            limit: Some(limit),
+            ..ActivityFilter::default()
+        }
+    }
+
+    /// A sender's own account, where the receiver's feed is read too.
+    fn is_told_elsewhere(&self, row: &ActivityRow) -> bool {
+        let exchange = matches!(
+            row.activity_type.known(),
+            Some(ActivityType::A2aSend | ActivityType::A2aReceive)
+        );
+        self.scope.one.is_none() && exchange && is_senders_own(row)
+    }
+
+    async fn lines_of(&mut self, rows: &[ActivityRow], client: &Client) -> Vec<Line> {
+        let shown: Vec<&ActivityRow> = rows.iter().filter(|row| !self.is_told_elsewhere(row)).collect();
+        let ids = shown
+            .iter()
+            .flat_map(|row| [Some(row.workspace_id), row.source_id, row.target_id]);
+        events::learn(&mut self.names, ids.flatten(), client).await;
+        shown.into_iter().flat_map(|row| said(row, &self.names)).collect()
+    }
+}
+
+fn in_order(rows: &mut [ActivityRow]) {
+    rows.sort_by_key(|row| (row.created_at, row.id));
 }
 
 fn last(mut lines: Vec<Line>, count: usize) -> Vec<Line> {
@@ -198,17 +293,15 @@ fn cells(line: &Line, out: &Output) -> [Cell; 4] {
     ]
 }
 
-fn lines_of(rows: &[ActivityRow], scope: &Scope, names: &BTreeMap<String, String>) -> Vec<Line> {
-    rows.iter()
-        .flat_map(|row| said(row, scope.one.is_none(), names))
-        .collect()
+/// A message between agents stands in two feeds: as it was received, and as its sender tells it.
+fn is_senders_own(row: &ActivityRow) -> bool {
+    row.source_id == Some(row.workspace_id) && row.target_id.is_some_and(|target| target != row.workspace_id)
 }
 
 /// Both sides of what a row records.
 ///
-/// A message between agents stands in two feeds: as it was received, and as its sender tells it. Where all feeds are
-/// read, the receiver's has both sides; in the sender's own, one row has what it sent and another what came back.
-fn said(row: &ActivityRow, all: bool, names: &BTreeMap<String, String>) -> Vec<Line> {
+/// The receiver's feed has both in one row; in the sender's own, one row has what it sent and another what came back.
+fn said(row: &ActivityRow, names: &BTreeMap<String, String>) -> Vec<Line> {
     let name = |id: Option<WorkspaceId>| {
         id.map_or_else(
             || PERSON.to_owned(),
@@ -224,14 +317,12 @@ fn said(row: &ActivityRow, all: bool, names: &BTreeMap<String, String>) -> Vec<L
     };
     let failed = row.status == ActivityStatus::Error || row.error_detail.is_some();
     let answer = |line: Line| Line { failed, ..line };
-    let own = row.source_id == Some(row.workspace_id) && row.target_id.is_some_and(|target| target != row.workspace_id);
     match row.activity_type.known() {
-        Some(ActivityType::A2aSend | ActivityType::A2aReceive) if own && all => Vec::new(),
         Some(ActivityType::A2aSend) => {
             let text = asked(row).or_else(|| row.summary.clone());
             vec![line(row.source_id, name(row.target_id), text)]
         }
-        Some(ActivityType::A2aReceive) if own => {
+        Some(ActivityType::A2aReceive) if is_senders_own(row) => {
             let text = answered(row).or_else(|| row.summary.clone());
             vec![answer(line(row.target_id, name(row.source_id), text))]
         }
@@ -315,12 +406,12 @@ mod tests {
         serde_json::from_str(&row.to_string()).unwrap()
     }
 
-    fn told(row: &ActivityRow, all: bool) -> Vec<String> {
+    fn told(row: &ActivityRow) -> Vec<String> {
         let names = BTreeMap::from([
             (LEAD.to_owned(), "Lead".to_owned()),
             (WRITER.to_owned(), "Writer".to_owned()),
         ]);
-        let lines = said(row, all, &names);
+        let lines = said(row, &names);
         lines
             .into_iter()
             .map(|line| format!("{} → {}: {}", line.from, line.to, line.text))
@@ -340,8 +431,7 @@ mod tests {
             json!({"source_id": LEAD, "target_id": WRITER, "request_body": message("count"), "response_body": reply}),
         );
         let both = ["Lead → Writer: count", "Writer → Lead: two moons"];
-        assert_eq!(told(&received, true), both);
-        assert_eq!(told(&received, false), both);
+        assert_eq!(told(&received), both);
         // The sender's own account of the same: nothing new beside the receiver's, both sides without.
         let to = json!({"source_id": LEAD, "target_id": WRITER, "request_body": message("count")});
         let sent = row(LEAD, "a2a_send", to);
@@ -351,8 +441,41 @@ mod tests {
             json!({"source_id": LEAD, "target_id": WRITER, "request_body": {"task": "count"},
                    "response_body": {"text": "two moons"}}),
         );
-        assert!(told(&sent, true).is_empty() && told(&came, true).is_empty());
-        assert_eq!([told(&sent, false), told(&came, false)].concat(), both);
+        let feeds = |one| Feeds {
+            scope: Scope { one, with: None },
+            read: BTreeMap::new(),
+            names: BTreeMap::new(),
+        };
+        let (all, of_lead) = (feeds(None), feeds(LEAD.parse().ok()));
+        assert!(all.is_told_elsewhere(&sent) && all.is_told_elsewhere(&came) && !all.is_told_elsewhere(&received));
+        assert!(!of_lead.is_told_elsewhere(&sent) && !of_lead.is_told_elsewhere(&came));
+        assert_eq!([told(&sent), told(&came)].concat(), both);
+    }
+
+    #[test]
+    fn a_stream_is_told_once_at_its_end() {
+        // D15
+        let numbered = |number: u8, status: &str| {
+            let id = format!("0198f1c2-0000-7000-8000-00000000000{number}");
+            row(LEAD, "a2a_receive", json!({"id": id, "status": status}))
+        };
+        let mut read = Read::default();
+        let mut take = |rows: Vec<ActivityRow>| {
+            let ids = |row: &ActivityRow| row.id.to_string().pop().unwrap();
+            let taken: String = read.take(rows).iter().map(ids).collect();
+            let upto = read.upto.map(|id| id.to_string().pop().unwrap());
+            (taken, upto, read.given.len())
+        };
+        let told = |taken: &str, upto: char, given| (taken.to_owned(), Some(upto), given);
+        let rows = |second: &str| vec![numbered(2, second), numbered(3, "ok")];
+        assert_eq!(
+            take(vec![numbered(1, "ok"), numbered(2, "in_progress")]),
+            told("1", '1', 0)
+        );
+        assert_eq!(take(rows("in_progress")), told("3", '1', 1));
+        assert_eq!(take(rows("in_progress")), told("", '1', 1));
+        assert_eq!(take(rows("error")), told("2", '3', 0));
+        assert_eq!(take(Vec::new()), told("", '3', 0));
     }
 
     #[test]
@@ -362,30 +485,27 @@ mod tests {
             "a2a_receive",
             json!({"target_id": LEAD, "request_body": message("hi"), "status": "error", "error_detail": "refused"}),
         );
-        assert_eq!(told(&asked, true), ["you → Lead: hi", "Lead → you: failed: refused"]);
+        assert_eq!(told(&asked), ["you → Lead: hi", "Lead → you: failed: refused"]);
         let waits = row(
             LEAD,
             "a2a_receive",
             json!({"target_id": LEAD, "request_body": message("hi")}),
         );
-        assert_eq!(told(&waits, true), ["you → Lead: hi"]);
+        assert_eq!(told(&waits), ["you → Lead: hi"]);
         let note = row(
             LEAD,
             "a2a_receive",
             json!({"target_id": LEAD, "method": "notify", "response_body": {"result": "done"}}),
         );
-        assert_eq!(told(&note, true), ["Lead → you: done"]);
+        assert_eq!(told(&note), ["Lead → you: done"]);
         let error = json!({"error": {"code": -1, "message": "no"}});
         let refused = row(
             LEAD,
             "a2a_receive",
             json!({"target_id": LEAD, "response_body": error, "method": "tasks/get"}),
         );
-        assert_eq!(
-            told(&refused, true),
-            ["you → Lead: tasks/get", "Lead → you: failed: no"]
-        );
+        assert_eq!(told(&refused), ["you → Lead: tasks/get", "Lead → you: failed: no"]);
         let log = row(LEAD, "agent_log", json!({"summary": "went on"}));
-        assert_eq!(told(&log, true), ["Lead → : went on"]);
+        assert_eq!(told(&log), ["Lead → : went on"]);
     }
 }

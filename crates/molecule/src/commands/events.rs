@@ -1,15 +1,15 @@
 //! `molecule events`: what was recorded, and with `-f` what happens.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 use molecule_client::{Client, ClientError};
 use molecule_core::{EventType, WorkspaceId, text::preview};
-use molecule_wire::events::{EventEnvelope, EventRow};
+use molecule_wire::{
+    events::{EventEnvelope, EventRow},
+    workspaces::WorkspaceListItem,
+};
 use serde_json::Value;
 
 use crate::{
@@ -75,12 +75,11 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
     if out.is_json() && !args.follow {
         return Ok(out.json(&recorded)?);
     }
-    let named: BTreeSet<WorkspaceId> = recorded.iter().filter_map(|row| row.workspace_id).collect();
-    let names = if out.is_json() {
-        BTreeMap::new()
-    } else {
-        names(&named, client).await
-    };
+    let mut names = BTreeMap::new();
+    if !out.is_json() {
+        names = names_of(client.list_workspaces().await.unwrap_or_default());
+        learn(&mut names, recorded.iter().filter_map(|row| row.workspace_id), client).await;
+    }
     for row in &recorded {
         let workspace = row.workspace_id.map_or_else(String::new, |id| id.to_string());
         let line = Line {
@@ -96,7 +95,8 @@ pub(super) async fn run(args: EventsArgs, client: &Client, out: &mut Output) -> 
         }
     }
     if args.follow {
-        follow(&args, only, &names, client, out).await
+        let args = &args;
+        follow(&mut Printer { args, only, names }, client, out).await
     } else {
         Ok(())
     }
@@ -112,43 +112,84 @@ fn as_it_happened(row: &EventRow) -> EventEnvelope {
     }
 }
 
-async fn follow(
-    args: &EventsArgs,
-    only: Option<WorkspaceId>,
-    names: &BTreeMap<String, String>,
+/// What is done with events as they come.
+pub(super) trait Follower {
+    /// What becomes of events between two connections.
+    const MEANWHILE: &'static str;
+
+    /// A connection was made. What happened before is not told by it.
+    async fn connected(&mut self, client: &Client, out: &mut Output) -> Result<()>;
+
+    /// Something happened.
+    async fn event(&mut self, event: &EventEnvelope, client: &Client, out: &mut Output) -> Result<()>;
+}
+
+/// Follows what happens, for as long as the server takes the credential; connects again when a connection breaks.
+pub(super) async fn follow<F: Follower>(follower: &mut F, client: &Client, out: &mut Output) -> Result<()> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Err(error) = connection(follower, &mut pause, client, out).await {
+            // A refusal stays one however often it is asked for.
+            if !error
+                .downcast_ref::<ClientError>()
+                .is_some_and(ClientError::is_unreachable)
+            {
+                return Err(error);
+            }
+            out.note(format_args!("warning: {error}"))?;
+        }
+        let meanwhile = F::MEANWHILE;
+        out.note(format_args!("connecting again in {} s; {meanwhile}", pause.as_secs()))?;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+/// One connection, until its end.
+async fn connection(
+    follower: &mut impl Follower,
+    pause: &mut Duration,
     client: &Client,
     out: &mut Output,
 ) -> Result<()> {
-    let mut pause = FIRST_PAUSE;
+    let mut events = client.events().await?;
+    follower.connected(client, out).await?;
     loop {
-        match client.events().await {
-            Ok(mut events) => loop {
-                match events.next().await {
-                    Ok(Some(event)) => {
-                        pause = FIRST_PAUSE;
-                        if wanted(&event, args, only) {
-                            show(&event, names, out)?;
-                        }
-                    }
-                    // One frame that nobody understands does not end the stream.
-                    Err(error @ ClientError::Decode { .. }) => out.note(format_args!("warning: {error}"))?,
-                    Ok(None) => break,
-                    Err(error) => {
-                        out.note(format_args!("warning: {error}"))?;
-                        break;
-                    }
-                }
-            },
-            Err(error) if error.is_unreachable() => out.note(format_args!("warning: {error}"))?,
-            // A refusal stays one however often it is asked for.
+        match events.next().await {
+            Ok(Some(event)) => {
+                *pause = FIRST_PAUSE;
+                follower.event(&event, client, out).await?;
+            }
+            // One frame that nobody understands does not end the stream.
+            Err(error @ ClientError::Decode { .. }) => out.note(format_args!("warning: {error}"))?,
+            Ok(None) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        out.note(format_args!(
-            "connecting again in {} s; events meanwhile are missed",
-            pause.as_secs()
-        ))?;
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+/// Prints those that are wanted.
+struct Printer<'a> {
+    args: &'a EventsArgs,
+    only: Option<WorkspaceId>,
+    names: BTreeMap<String, String>,
+}
+
+impl Follower for Printer<'_> {
+    const MEANWHILE: &'static str = "events meanwhile are missed";
+
+    async fn connected(&mut self, _: &Client, _: &mut Output) -> Result<()> {
+        Ok(())
+    }
+
+    async fn event(&mut self, event: &EventEnvelope, client: &Client, out: &mut Output) -> Result<()> {
+        if !wanted(event, self.args, self.only) {
+            return Ok(());
+        }
+        if !out.is_json() {
+            learn(&mut self.names, event.workspace_id.parse().ok(), client).await;
+        }
+        show(event, &self.names, out)
     }
 }
 
@@ -204,21 +245,25 @@ fn members(payload: &Value) -> String {
     shown.collect::<Vec<_>>().join("  ")
 }
 
-/// Names by id, those of removed workspaces included. Whoever may not list workspaces sees ids.
-pub(super) async fn names(wanted: &BTreeSet<WorkspaceId>, client: &Client) -> BTreeMap<String, String> {
-    let items = client.list_workspaces().await.unwrap_or_default();
-    let mut names: BTreeMap<String, String> = items
-        .into_iter()
-        .map(|item| (item.workspace.id.to_string(), item.workspace.name))
-        .collect();
+/// Names by id of those that are there.
+pub(super) fn names_of(items: Vec<WorkspaceListItem>) -> BTreeMap<String, String> {
+    let named = |item: WorkspaceListItem| (item.workspace.id.to_string(), item.workspace.name);
+    items.into_iter().map(named).collect()
+}
+
+/// Adds the names of these, also of removed ones, each asked for once. Whoever may not ask sees ids.
+pub(super) async fn learn(
+    names: &mut BTreeMap<String, String>,
+    wanted: impl IntoIterator<Item = WorkspaceId>,
+    client: &Client,
+) {
     for id in wanted {
-        if !names.contains_key(&id.to_string())
-            && let Ok(view) = client.get_workspace(*id, true).await
-        {
-            names.insert(id.to_string(), view.name);
+        if names.contains_key(&id.to_string()) {
+            continue;
         }
+        let view = client.get_workspace(id, true).await;
+        names.insert(id.to_string(), view.map_or_else(|_| id.to_string(), |view| view.name));
     }
-    names
 }
 
 #[cfg(test)]
