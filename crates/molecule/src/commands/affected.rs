@@ -1,16 +1,13 @@
 //! Agents that a change of secrets restarts, and what they are at.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
 use molecule_client::Client;
 use molecule_core::{Runtime, WorkspaceId, WorkspaceStatus};
 use molecule_wire::workspaces::WorkspaceListItem;
 
+use super::ask;
 use crate::{exit::CliError, output::Output, progress};
 
 /// Scope of a workspace's own secret, as it is listed.
@@ -48,7 +45,7 @@ pub(super) async fn settle(
     if busy.is_empty() || now {
         return Ok(());
     }
-    if wait || (asks(out) && wants_to_wait(out)?) {
+    if wait || (ask::possible(out) && wants_to_wait(out)?) {
         let ids: BTreeSet<WorkspaceId> = affected.iter().map(|item| item.workspace.id).collect();
         return until_idle(&ids, client, out).await;
     }
@@ -102,15 +99,9 @@ fn describe(affected: &[&WorkspaceListItem], busy: &[String]) -> String {
     format!("This restarts {}{at_work}", names.join(", "))
 }
 
-fn asks(out: &Output) -> bool {
-    io::stdin().is_terminal() && !out.is_json()
-}
-
 fn wants_to_wait(out: &mut Output) -> Result<bool> {
-    out.note("A restart ends what they are at. Wait until they are done? [wait/now/no]")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_ascii_lowercase().as_str() {
+    let question = "A restart ends what they are at. Wait until they are done? [wait/now/no]";
+    match ask::answer(question, out)?.as_str() {
         "wait" | "w" | "y" | "yes" | "" => Ok(true),
         "now" => Ok(false),
         _ => Err(CliError::Failed("nothing was changed".into()).into()),

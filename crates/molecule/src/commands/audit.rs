@@ -6,6 +6,7 @@ use molecule_client::{AuditQuery, Client};
 use molecule_wire::audit::AuditRecord;
 
 use crate::{
+    completing,
     output::{Cell, Column, Output},
     resolve,
 };
@@ -20,7 +21,7 @@ pub struct AuditArgs {
     #[arg(long, conflicts_with_all = ["workspace", "actor", "action", "since", "until", "limit"])]
     verify: bool,
     /// Only what was done to this workspace (id or name)
-    #[arg(short, long, value_name = "WORKSPACE")]
+    #[arg(short, long, value_name = "WORKSPACE", add = completing::workspaces())]
     workspace: Option<String>,
     /// Only what this actor did, such as admin or org-token:1a2b3c4d
     #[arg(long)]

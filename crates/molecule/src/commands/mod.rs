@@ -3,6 +3,7 @@
 pub mod activity;
 mod affected;
 mod answer;
+mod ask;
 pub mod audit;
 pub mod backup;
 mod body;
@@ -10,6 +11,7 @@ pub mod cancel;
 mod config;
 mod doctor;
 pub mod events;
+mod facts;
 pub mod help;
 pub mod login;
 pub mod org;

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +18,7 @@ use molecule_wire::{
 use serde_json::Value;
 
 use crate::{
-    commands::{runtime::Runtimes, ws},
+    commands::{ask, runtime::Runtimes, ws},
     completing,
     exit::CliError,
     output::{Cell, Column, Output},
@@ -190,15 +189,11 @@ fn already_there(error: &ClientError) -> Option<Vec<String>> {
 /// Asks on a terminal; elsewhere it is refused.
 fn ask_to_repeat(there: &[String], out: &mut Output) -> Result<IfExists> {
     let there = there.join(", ");
-    if !io::stdin().is_terminal() || out.is_json() {
+    if !ask::possible(out) {
         return Err(CliError::Failed(repeated(&there)).into());
     }
-    out.note(format_args!(
-        "{there} is there already. Create another one beside it, told apart by a number? [yes/no]"
-    ))?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_ascii_lowercase().as_str() {
+    let question = format!("{there} is there already. Create another one beside it, told apart by a number? [yes/no]");
+    match ask::answer(question, out)?.as_str() {
         "y" | "yes" => Ok(IfExists::Number),
         _ => Err(CliError::Failed("nothing was imported".into()).into()),
     }

@@ -11,7 +11,7 @@ use molecule_wire::{
 };
 use serde::Serialize;
 
-use super::ws;
+use super::{facts, ws};
 use crate::{
     output::{Output, Tone},
     resolve::as_typed,
@@ -66,18 +66,6 @@ pub(super) async fn run(client: &Client, out: &mut Output) -> Result<()> {
 
 fn show(status: &Status, out: &mut Output) -> Result<()> {
     let server = &status.server;
-    let database = match server.database.as_str() {
-        "postgres" => "PostgreSQL",
-        _ => "SQLite",
-    };
-    let sandbox = server
-        .sandbox
-        .as_ref()
-        .map_or_else(String::new, |mode| format!(", sandbox {mode}"));
-    let backend = match &server.backend {
-        Some(backend) => format!("{backend}{sandbox}"),
-        None => "none: only external agents".to_owned(),
-    };
     // In the order in which statuses are declared.
     let counted = WorkspaceStatus::ALL.iter().filter_map(|status_of| {
         let count = status.agents.get(status_of.as_str())?;
@@ -94,8 +82,8 @@ fn show(status: &Status, out: &mut Output) -> Result<()> {
             "server",
             format!("Molecule {} at {}", server.version, status.url).into(),
         ),
-        ("backend", backend.into()),
-        ("database", database.into()),
+        ("backend", facts::backend(server).unwrap_or_else(str::to_owned).into()),
+        ("database", facts::database(server).into()),
         ("agents", agents.into()),
     ])?;
     if status.attention.is_empty() {
@@ -117,9 +105,7 @@ fn of_server(server: &ServerInfo, ready: &Ready, liveness: &Liveness) -> Vec<Att
         tone,
     };
     let mut found = Vec::new();
-    let own = env!("CARGO_PKG_VERSION");
-    if server.version != own {
-        let what = format!("the server is Molecule {}, this program {own}", server.version);
+    if let Some(what) = facts::other_version(server) {
         found.push(about(Tone::Warning, what, "restart the server with this program"));
     }
     if ready.stopping {
@@ -174,7 +160,7 @@ fn of_agent(item: &WorkspaceListItem) -> Option<Attention> {
     let name = &item.workspace.name;
     let typed = as_typed(name);
     let status = item.workspace.status;
-    let because = ws::why_broken(item).map_or_else(String::new, |reason| format!(": {}", ws::in_words(reason)));
+    let because = ws::why_broken(item).map_or_else(String::new, |reason| format!(": {reason}"));
     let spent = item.budget_limit.is_some_and(|limit| item.monthly_spend >= limit);
     let remedy = match status {
         WorkspaceStatus::Failed => format!("molecule ws logs {typed}; once it is mended: molecule ws restart {typed}"),

@@ -28,7 +28,7 @@ pub enum TokenCommand {
         #[arg(long, requires = "org")]
         name: Option<String>,
         /// Limit an organisation token to this workspace (id or name) and what is below it
-        #[arg(long, requires = "org", value_name = "WORKSPACE")]
+        #[arg(long, requires = "org", value_name = "WORKSPACE", add = completing::workspaces())]
         anchor: Option<String>,
         /// Let an organisation token end by itself, after a time such as 30d, 12h or 45m
         #[arg(long, requires = "org", value_name = "TIME", value_parser = lifetime)]

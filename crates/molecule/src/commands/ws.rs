@@ -54,13 +54,13 @@ pub enum WsCommand {
     Move(MoveArgs),
     /// Give a workspace another name
     Rename(RenameArgs),
-    /// Remove a workspace with its files, and everything below it
+    /// Remove a workspace and everything below it; `ws restore` brings back what is not purged
     #[command(alias = "delete")]
     Rm {
         /// Id, or name exactly as it is written
         #[arg(add = completing::workspaces())]
         workspace: String,
-        /// Delete its records too: activity, secrets, tokens
+        /// Delete its files and records for good: activity, secrets, tokens. Also of one removed before, by its whole id
         #[arg(long)]
         purge: bool,
         /// Do not ask; needed without a terminal where there are workspaces below it
@@ -150,9 +150,10 @@ pub(super) fn tone(status: WorkspaceStatus) -> Tone {
     }
 }
 
-pub(super) fn why_broken(item: &WorkspaceListItem) -> Option<&str> {
-    let error = Some(item.last_sample_error.as_str());
-    error.filter(|reason| is_broken(item.workspace.status) && !reason.is_empty())
+/// Why a workspace that is broken is so, in words.
+pub(super) fn why_broken(item: &WorkspaceListItem) -> Option<String> {
+    let error = is_broken(item.workspace.status).then(|| in_words(&item.last_sample_error));
+    error.filter(|reason| !reason.is_empty())
 }
 
 fn is_broken(status: WorkspaceStatus) -> bool {
@@ -160,7 +161,7 @@ fn is_broken(status: WorkspaceStatus) -> bool {
 }
 
 /// A reason of the server's, without its phrases for programs (LIFE OP-15).
-pub(super) fn in_words(reason: &str) -> String {
+fn in_words(reason: &str) -> String {
     reason.replace("never called /registry/register", "never connected")
 }
 

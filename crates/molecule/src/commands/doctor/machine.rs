@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use super::{Check, Verdict, sandbox};
 use crate::{
     boot::{DataDir, templates},
+    commands::facts,
     config::{BackendChoice, ServerConfig},
 };
 
@@ -120,39 +121,26 @@ async fn running(client: Option<&Client>) -> Option<ServerInfo> {
 
 /// Of a running server its own word counts, not what this shell's environment would make of one.
 fn of_server(server: &ServerInfo) -> Vec<Check> {
-    let database = match server.database.as_str() {
-        "postgres" => "PostgreSQL",
-        _ => "SQLite, built in",
-    };
+    let database = facts::database(server);
     let runtimes: Vec<&str> = server.runtimes.iter().map(|runtime| runtime.as_str()).collect();
     let mut checks = vec![
         Check::ok("database", format!("{database}, in use by the running server")),
         Check::ok("runtimes", runtimes.join(", ")),
     ];
-    if server.version != env!("CARGO_PKG_VERSION") {
+    if let Some(found) = facts::other_version(server) {
         checks.push(Check::bad(
             "version",
             Verdict::Warning,
-            format!(
-                "the server is Molecule {}, this program {}",
-                server.version,
-                env!("CARGO_PKG_VERSION")
-            ),
+            found,
             "restart the server with this program, or use the server's",
         ));
     }
-    checks.push(match &server.backend {
-        Some(backend) => {
-            let sandbox = server
-                .sandbox
-                .as_ref()
-                .map_or_else(String::new, |mode| format!(", sandbox {mode}"));
-            Check::ok("backend", format!("{backend}{sandbox}"))
-        }
-        None => Check::bad(
+    checks.push(match facts::backend(server) {
+        Ok(backend) => Check::ok("backend", backend),
+        Err(none) => Check::bad(
             "backend",
             Verdict::Warning,
-            "none: only external agents",
+            none,
             "start the server with MOLECULE_BACKEND=process to run agents on its machine",
         ),
     });

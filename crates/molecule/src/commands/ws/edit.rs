@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use molecule_client::Client;
-use molecule_wire::workspaces::UpdateWorkspace;
+use molecule_wire::{Patch, workspaces::UpdateWorkspace};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -117,15 +117,18 @@ pub(super) async fn edit(args: EditArgs, client: &Client, out: &mut Output) -> R
 
 pub(super) async fn r#move(args: MoveArgs, client: &Client, out: &mut Output) -> Result<()> {
     let id = resolve::workspace(client, &args.workspace).await?;
-    let (parent, said) = match &args.to {
+    let (parent_id, said) = match &args.to {
         Some(to) => {
             let parent = resolve::workspace(client, to).await?;
-            (json!(parent), format!("moved below {to}"))
+            (Patch::Value(parent.to_string()), format!("moved below {to}"))
         }
-        None => (Value::Null, "moved to the top".to_owned()),
+        None => (Patch::Null, "moved to the top".to_owned()),
     };
-    let fields = Map::from_iter([("parent_id".to_owned(), parent)]);
-    let answer = client.update_workspace(id, update(fields)?).await?;
+    let update = UpdateWorkspace {
+        parent_id,
+        ..UpdateWorkspace::default()
+    };
+    let answer = client.update_workspace(id, update).await?;
     if out.is_json() {
         return Ok(out.json(&answer)?);
     }
@@ -134,8 +137,11 @@ pub(super) async fn r#move(args: MoveArgs, client: &Client, out: &mut Output) ->
 
 pub(super) async fn rename(args: RenameArgs, client: &Client, out: &mut Output) -> Result<()> {
     let id = resolve::workspace(client, &args.workspace).await?;
-    let fields = Map::from_iter([("name".to_owned(), json!(args.new_name))]);
-    let answer = client.update_workspace(id, update(fields)?).await?;
+    let update = UpdateWorkspace {
+        name: Patch::Value(args.new_name),
+        ..UpdateWorkspace::default()
+    };
+    let answer = client.update_workspace(id, update).await?;
     if out.is_json() {
         return Ok(out.json(&answer)?);
     }

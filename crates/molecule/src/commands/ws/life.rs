@@ -1,7 +1,5 @@
 //! `molecule ws pause`, `resume`, `hibernate`, `wake`, `expand`, `collapse`, `restore`: what becomes of a workspace's agent.
 
-use std::io::{self, IsTerminal};
-
 use anyhow::Result;
 use clap::Subcommand;
 use molecule_client::Client;
@@ -9,7 +7,8 @@ use molecule_core::WorkspaceId;
 
 use super::{create::show_connection, remove, wait_online};
 use crate::{
-    exit::CliError,
+    commands::ask,
+    completing,
     output::{Cell, Column, Output},
     progress, resolve,
 };
@@ -23,11 +22,13 @@ pub enum LifeCommand {
     /// Stop a workspace's agent, and all below it, until they are resumed
     Pause {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
     },
     /// Start again what was paused
     Resume {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
         /// Return only when its agent is online
         #[arg(long)]
@@ -36,6 +37,7 @@ pub enum LifeCommand {
     /// Stop a workspace's agent until a message for it comes
     Hibernate {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
         /// Also if it is at work; its tasks end
         #[arg(long)]
@@ -44,6 +46,7 @@ pub enum LifeCommand {
     /// Start a hibernated workspace's agent
     Wake {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
         /// Return only when its agent is online
         #[arg(long)]
@@ -52,11 +55,13 @@ pub enum LifeCommand {
     /// Make the team that the workspace's template defines, below it
     Expand {
         /// Id or name
+        #[arg(add = completing::workspaces())]
         workspace: String,
     },
     /// Remove everything below a workspace
     Collapse {
         /// Id, or name exactly as it is written
+        #[arg(add = completing::workspaces())]
         workspace: String,
         /// Do not ask; needed without a terminal
         #[arg(short, long)]
@@ -64,7 +69,7 @@ pub enum LifeCommand {
     },
     /// Bring back a workspace that was removed and not purged
     Restore {
-        /// Its id
+        /// Its id, which `ws rm` printed; so does `molecule events`
         workspace: WorkspaceId,
     },
 }
@@ -151,10 +156,7 @@ async fn collapse(name: &str, yes: bool, client: &Client, out: &mut Output) -> R
     if !yes && !below.is_empty() {
         let names: Vec<&str> = below.iter().map(|item| item.workspace.name.as_str()).collect();
         let what = format!("Everything below {name} will be removed: {}.", names.join(", "));
-        if !io::stdin().is_terminal() || out.is_json() {
-            return Err(CliError::Usage(format!("{what}\nRemove them all with --yes.")).into());
-        }
-        remove::ask(&what, out)?;
+        ask::before_removing(&what, out)?;
     }
     let id = item.workspace.id;
     let collapsed = progress::run(out, "removing", |_| client.collapse_workspace(id)).await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use molecule_client::Client;
-use molecule_core::{WorkspaceId, WorkspaceStatus};
+use molecule_core::WorkspaceId;
 use molecule_wire::workspaces::WorkspaceListItem;
 
 use super::{status_cell, why_broken};
@@ -87,11 +87,8 @@ fn telling_name(items: &[WorkspaceListItem], item: &WorkspaceListItem) -> String
     }
 }
 
-fn what_it_does(item: &WorkspaceListItem) -> &str {
-    if item.workspace.status == WorkspaceStatus::Online || why_broken(item).is_none() {
-        return &item.current_task;
-    }
-    why_broken(item).unwrap_or_default()
+fn what_it_does(item: &WorkspaceListItem) -> String {
+    why_broken(item).unwrap_or_else(|| item.current_task.clone())
 }
 
 /// Parents before their children, each with its depth. A workspace whose parent is not listed counts as a root.
@@ -127,6 +124,8 @@ fn in_tree_order(items: &[WorkspaceListItem]) -> Vec<(usize, &WorkspaceListItem)
 
 #[cfg(test)]
 mod tests {
+    use molecule_core::WorkspaceStatus;
+
     use super::*;
     use crate::commands::ws::tests::item;
 

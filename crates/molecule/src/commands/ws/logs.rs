@@ -22,22 +22,26 @@ const LINE_BYTES: u64 = 256;
 
 pub(super) async fn run(name: &str, lines: usize, follow: bool, client: &Client, out: &mut Output) -> Result<()> {
     let id = resolve::workspace(client, name).await?;
-    let mut first = end_of_log(id, lines, client).await?;
+    let log = read(id, lines, client).await?;
+    let end = last_lines(&log.output, lines);
+    let truncated = log.truncated || end.len() < log.output.len();
     if out.is_json() && !follow {
-        return Ok(out.json(&first)?);
+        let output = end.to_owned();
+        return Ok(out.json(&WorkspaceLogs { output, truncated })?);
     }
-    if first.truncated {
+    if truncated {
         out.note("Earlier output exists; -n gives more of it.")?;
     }
-    out.text(&first.output)?;
+    out.text(end)?;
     if !follow {
-        return if first.output.is_empty() || first.output.ends_with('\n') {
+        return if end.is_empty() || end.ends_with('\n') {
             Ok(())
         } else {
             Ok(out.text("\n")?)
         };
     }
-    let mut printed = std::mem::take(&mut first.output);
+    // Whole, though not all of it was printed: by a line or two its end is not found again.
+    let mut printed = log.output;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now = client.workspace_logs(id, Some(FOLLOW_BYTES)).await?.output;
@@ -55,8 +59,8 @@ pub(super) async fn run(name: &str, lines: usize, follow: bool, client: &Client,
     }
 }
 
-/// The last lines, as many as there are and the server gives.
-async fn end_of_log(id: WorkspaceId, lines: usize, client: &Client) -> Result<WorkspaceLogs> {
+/// The end of the log: so many lines at least, if there are and the server gives them.
+async fn read(id: WorkspaceId, lines: usize, client: &Client) -> Result<WorkspaceLogs> {
     let wanted = LINE_BYTES
         .saturating_mul(lines as u64)
         .clamp(FOLLOW_BYTES / 4, MOST_BYTES);
@@ -64,9 +68,6 @@ async fn end_of_log(id: WorkspaceId, lines: usize, client: &Client) -> Result<Wo
     if log.truncated && log.output.lines().count() <= lines && wanted < MOST_BYTES {
         log = client.workspace_logs(id, Some(MOST_BYTES)).await?;
     }
-    let end = last_lines(&log.output, lines);
-    log.truncated |= end.len() < log.output.len();
-    log.output = end.to_owned();
     Ok(log)
 }
 

@@ -86,16 +86,10 @@ fn pairs(
         parent.map_or_else(|| id.to_string(), |parent| parent.workspace.name.clone())
     };
     // Of the single answer's status: the list is a moment older.
-    let error = item.map_or("", |item| item.last_sample_error.as_str());
-    let reason = if is_broken(view.status) {
-        in_words(error)
-    } else {
-        String::new()
-    };
-    let last_error = if is_broken(view.status) {
-        String::new()
-    } else {
-        in_words(error)
+    let error = in_words(item.map_or("", |item| item.last_sample_error.as_str()));
+    let (reason, last_error) = match is_broken(view.status) {
+        true => (error, String::new()),
+        false => (String::new(), error),
     };
     let exit = exit.map_or_else(String::new, |exit| format!("{}: {}", out.when(exit.at), exit.reason));
     vec![
@@ -121,15 +115,15 @@ fn pairs(
         (
             "directory",
             of_item(&|item| item.workspace_dir.clone().unwrap_or_default()),
-/// An amount that is not below zero.
-pub(super) fn dollars(cents: i64) -> String {
-    format!("{}.{:02} USD", cents / 100, cents.rem_euclid(100))
-}
-
         ),
         ("budget", of_item(&budget)),
         ("url", view.url.clone().into()),
     ]
+}
+
+/// An amount that is not below zero.
+pub(super) fn dollars(cents: i64) -> String {
+    format!("{}.{:02} USD", cents / 100, cents.rem_euclid(100))
 }
 
 fn budget(item: &WorkspaceListItem) -> String {
