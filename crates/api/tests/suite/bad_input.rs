@@ -1,8 +1,12 @@
 //! What cannot be a credential, an id, a path or an agent's address, however it is spelled.
 
-use molecule_core::netguard::Policy;
+use molecule_core::{limits, netguard::Policy};
 use molecule_platform::Config;
 use molecule_testkit::both_engines;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::common::*;
 
@@ -124,6 +128,48 @@ const NO_URLS: [&str; 12] = [
     "http://[::1/",
     "http://exa mple.com/",
 ];
+
+/// Heads that are no HTTP, or more of it than anybody needs: what precedes the empty line, and the answer.
+fn no_heads() -> Vec<(Vec<u8>, u16)> {
+    let ask = "GET /health HTTP/1.1\r\nhost: x\r\n";
+    let with = |header: &[u8]| [ask.as_bytes(), header, b"\r\n"].concat();
+    vec![
+        (with(b"no colon"), 400),
+        (with(b"a b: c"), 400),
+        (with(b": nameless"), 400),
+        (with(b"na\xefme: x"), 400),
+        (with(b"a: b\0c"), 400),
+        (with(b"a: b\rc: d"), 400),
+        (with(b"a: b\r\n folded"), 400),
+        (with(b"content-length: -1"), 400),
+        (with(b"content-length: +1"), 400),
+        (with(b"content-length: 0x1"), 400),
+        (with(b"content-length: 1, 2"), 400),
+        (with(b"content-length: 1\r\ncontent-length: 2"), 400),
+        (with(b"content-length: 99999999999999999999999"), 400),
+        (with(b"transfer-encoding: gzip"), 400),
+        (with(b"transfer-encoding: chunked, gzip"), 400),
+        (b"GET  /health HTTP/1.1\r\n".to_vec(), 400),
+        (b"GET /hea lth HTTP/1.1\r\n".to_vec(), 400),
+        (b"GET /health HTTP/9.9\r\n".to_vec(), 400),
+        (b"GET /health\r\n".to_vec(), 400),
+        (b"G\0T /health HTTP/1.1\r\n".to_vec(), 400),
+        (b"GET http://[::1/ HTTP/1.1\r\n".to_vec(), 400),
+        (with(&[b"a: ".as_slice(), &[b'x'; 200_000]].concat()), 431),
+        (with("a: b\r\n".repeat(200).trim_end().as_bytes()), 431),
+        ([b"GET /", [b'x'; 70_000].as_slice(), b" HTTP/1.1\r\n"].concat(), 414),
+    ]
+}
+
+/// The status with which a head is answered.
+async fn answer_to(server: &Server, head: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // Who has read enough closes, though more comes.
+    stream.write_all(&[head, b"\r\n"].concat()).await.ok();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    String::from_utf8_lossy(&status[9..]).parse().unwrap()
+}
 
 fn strict() -> Options {
     let options = Options::default();
@@ -315,6 +361,93 @@ both_engines! {
         // A name that is nowhere is no address either.
         let reply = register("http://nowhere.invalid/", "push").send().await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{reply:?}");
+    }
+
+    async fn what_is_no_head_of_a_request(url: String) {
+        let server = Server::new(&url).await;
+        for (head, status) in no_heads() {
+            let shown: String = String::from_utf8_lossy(&head).chars().take(80).collect();
+            assert_eq!(answer_to(&server, &head).await, status, "{shown:?}");
+        }
+        // Nobody else is served worse for it.
+        server.get("/health").send().await.expect(200);
+    }
+
+    async fn what_is_no_trace_and_no_deadline_is_left_alone(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        let message = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "message/send",
+            "params": { "message": { "role": "user", "messageId": "m", "parts": [{ "kind": "text", "text": "hi" }] } },
+        });
+        for (name, value) in [
+            ("traceparent", "x"),
+            ("traceparent", "00-00000000000000000000000000000000-0000000000000000-00"),
+            ("tracestate", "=,=,\u{ff}"),
+            ("x-timeout", "-1"),
+            ("x-timeout", "9".repeat(40).as_str()),
+            ("accept-encoding", "gzip;q=x, ;;"),
+            ("forwarded", "for=\"[::1\";host="),
+            ("x-forwarded-for", "127.0.0.1, , x"),
+            ("content-type", "text/html"),
+            ("if-none-match", "\","),
+        ] {
+            let path = format!("/workspaces/{}/a2a", workspace.id);
+            let call = server.post(path, &message).bearer(ADMIN).header(name, value);
+            call.send().await.expect(200);
+        }
+    }
+
+    // SEC-106: ids of other things
+    async fn what_is_no_id_of_anything_names_nothing(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        let id = workspace.id.to_string();
+        for bad in no_ids(&id).into_iter().chain([id.clone()]) {
+            for above in [
+                "/org/tokens".to_owned(),
+                "/auth/sessions".to_owned(),
+                format!("/workspaces/{id}/tokens"),
+            ] {
+                let path = format!("{above}/{bad}");
+                let reply = server.call(Method::DELETE, path.as_str()).bearer(ADMIN).send().await;
+                assert!(matches!(reply.status.as_u16(), 400 | 404), "{path}: {reply:?}");
+            }
+            let asked = json!({ "caller_id": bad, "target_id": id });
+            let access = server.post("/registry/check-access", &asked).bearer(ADMIN).send().await;
+            assert_eq!(access.json()["allowed"] == true, bad == id, "{bad}: {access:?}");
+        }
+        server
+            .get(format!("/workspaces/{id}/activity"))
+            .bearer(&workspace.token)
+            .send()
+            .await
+            .expect(200);
+    }
+
+    // SEC-190
+    async fn bodies_are_as_long_as_their_class_allows(url: String) {
+        let server = Server::new(&url).await;
+        let workspace = server.workspace("w", None).await;
+        let own = format!("/workspaces/{}", workspace.id);
+        for (method, path, limit) in [
+            (Method::PATCH, own.clone(), limits::WORKSPACE_BODY_BYTES),
+            (Method::POST, format!("{own}/secrets"), limits::WORKSPACE_BODY_BYTES),
+            (Method::PATCH, format!("{own}/budget"), limits::JSON_BODY_BYTES),
+            (Method::POST, "/org/import".to_owned(), limits::JSON_BODY_BYTES),
+            (Method::PUT, "/admin/log".to_owned(), limits::LOGIN_BODY_BYTES),
+        ] {
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN}\r\ncontent-length: {}\r\n",
+                limit + 1
+            );
+            // It is refused by what it says of itself.
+            assert_eq!(answer_to(&server, head.as_bytes()).await, 413, "{path}");
+            if limit <= limits::WORKSPACE_BODY_BYTES {
+                let longest = server.call(method, path).bearer(ADMIN).body(vec![b' '; limit]);
+                longest.send().await.refused(400, "invalid request body");
+            }
+        }
     }
 
     // SEC-92, SEC-146

@@ -16,10 +16,11 @@ const UNHELD: [(&str, &str); 2] = [
 ];
 
 /// Members that depend on another one or on what is there: only what is refused is looked at.
-const DEPENDENT: [(&str, &str); 6] = [
+const DEPENDENT: [(&str, &str); 7] = [
     ("register", "url"),
     ("create_workspace", "workspace_access"),
     ("create_workspace", "workspace_dir"),
+    ("update_workspace", "workspace_access"),
     ("update_workspace", "workspace_dir"),
     ("create_ticket", "workspace_id"),
     ("import_org", "dir"),
