@@ -209,4 +209,38 @@ mod tests {
         };
         assert!(elsewhere.call(Name::from_str("localhost").unwrap()).await.is_ok());
     }
+
+    #[tokio::test]
+    async fn whatever_a_name_came_to_mean_is_judged_at_the_dial() {
+        // SEC-177, SEC-178: it may have meant something else when it was registered, and what the system's resolver makes of
+        // a number is an address, too.
+        let mut resolver = GuardedResolver {
+            policy: Some(Policy::default()),
+            port: 80,
+        };
+        for name in [
+            "localhost",
+            "LocalHost",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "169.254.169.254",
+            "2852039166",
+            "10.0.0.1",
+            "192.168.0.1",
+            "0",
+        ] {
+            let found = resolver.call(Name::from_str(name).unwrap()).await;
+            assert!(matches!(found, Err(ResolveError::Refused(_))), "{name}: {found:?}");
+        }
+        // What passes is what is connected to: there is no second look-up that could lead elsewhere.
+        let passed: Vec<_> = resolver
+            .call(Name::from_str("93.184.216.34").unwrap())
+            .await
+            .unwrap()
+            .collect();
+        assert_eq!(passed, ["93.184.216.34:0".parse().unwrap()]);
+    }
 }
