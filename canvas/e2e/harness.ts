@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterEach, expect } from 'vitest';
 
 const BINARY = process.env.MOLECULE_BINARY ?? '';
 const CHROMIUM = process.env.MOLECULE_CHROMIUM ?? '';
@@ -141,8 +141,22 @@ export interface Visit {
 export async function openProfile(browser: Browser): Promise<BrowserContext> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
   context.setDefaultTimeout(PATIENCE);
+  profiles.add(context);
+  context.on('close', () => profiles.delete(context));
   return context;
 }
+
+const profiles = new Set<BrowserContext>();
+
+// What every page showed when a flow failed: on another machine there is nothing else to look at.
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail') return;
+  mkdirSync(ARTIFACTS, { recursive: true });
+  const name = task.name.replaceAll(/[^a-z0-9]+/gi, '-').slice(0, 60);
+  const pages = [...profiles].flatMap((context) => context.pages());
+  for (const [n, page] of pages.entries())
+    await page.screenshot({ path: join(ARTIFACTS, `failed-${name}-${n}.png`) }).catch(() => null);
+});
 
 /** A browser of one's own, signed in unless `link` is null. */
 export async function visit(browser: Browser, server: Server, link: string | null = server.loginUrl()): Promise<Visit> {
@@ -212,6 +226,8 @@ export async function say(page: Page, text: string): Promise<void> {
 /** No serious or critical finding in what is shown, or in the part of it that is new, in both themes; a picture of each is kept. */
 export async function inspect(page: Page, name: string, part = 'html'): Promise<void> {
   mkdirSync(ARTIFACTS, { recursive: true });
+  // What is still being read is no picture of anything.
+  await until(async () => (await page.getByText(/^Reading .*…$/).count()) === 0);
   for (const theme of ['dark', 'light']) {
     await page.evaluate((value) => {
       document.documentElement.dataset.theme = value;

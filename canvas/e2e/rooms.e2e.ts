@@ -83,6 +83,10 @@ test.runIf(serves('post', '/workspaces/{id}/hibernate'))('an agent sleeps, and i
   await page().getByRole('button', { name: 'Put to sleep' }).click();
   await is('Helper', 'Hibernated');
   await inspect(page(), 'asleep');
+  await page().getByRole('complementary').getByRole('button', { name: 'Wake it now' }).click();
+  await is('Helper', 'Online');
+  await page().getByRole('button', { name: 'Put to sleep' }).click();
+  await is('Helper', 'Hibernated');
   await page().getByRole('tab', { name: 'Chat' }).click();
   await say(page(), 'good morning');
   await is('Helper', 'Online');

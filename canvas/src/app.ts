@@ -242,7 +242,7 @@ async function readLog(): Promise<void> {
 const SEEDED = 60;
 const PARALLEL = 6;
 
-/** The messages of the last hour, so that the chart is not silent when a page opens. One failing feed is left out. */
+/** The messages of the last hour, so that the chart is not silent when a page opens, and misses none that passed while the socket was down. One failing feed is left out. */
 async function readLinks(): Promise<void> {
   const ids = [...useOrg.getState().byId.keys()].slice(0, SEEDED);
   const worker = async () => {
@@ -300,7 +300,7 @@ const live = new Live({
       void queries.invalidateQueries();
     }
     // Nothing is replayed by the socket: what happened meanwhile is read.
-    void reload().then(() => (first ? readLinks() : undefined));
+    void reload().then(readLinks);
     void readLog();
     for (const chat of chats.values()) chat.reloadSoon();
   },

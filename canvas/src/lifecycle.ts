@@ -13,6 +13,7 @@ export const CAN = {
   pause: serves('POST /workspaces/{id}/pause'),
   resume: serves('POST /workspaces/{id}/resume'),
   hibernate: serves('POST /workspaces/{id}/hibernate'),
+  wake: serves('POST /workspaces/{id}/wake'),
   expand: serves('POST /workspaces/{id}/expand'),
   collapse: serves('POST /workspaces/{id}/collapse'),
   export: serves('GET /bundles/export/{id}'),
@@ -26,6 +27,8 @@ export const mayPause = (row: Row): boolean => CAN.pause && (row.status === 'onl
 export const mayResume = (row: Row): boolean => CAN.resume && row.status === 'paused';
 export const mayHibernate = (row: Row): boolean =>
   CAN.hibernate && row.runtime !== 'external' && (row.status === 'online' || row.status === 'degraded');
+
+export const mayWake = (row: Row): boolean => CAN.wake && row.status === 'hibernated';
 
 const act = (id: string, what: string) => http.json('POST', `/workspaces/${id}/${what}`, { body: {} });
 
@@ -86,6 +89,17 @@ export async function hibernate(id: string, force = false): Promise<void> {
         run: () => hibernate(id, true),
       });
     }
+  }
+  reloadSoon();
+}
+
+/** Starts one that sleeps, without a message. */
+export async function wake(id: string): Promise<void> {
+  try {
+    await act(id, 'wake');
+    toast('info', `${label(id)} wakes up`);
+  } catch (error) {
+    toast('error', `${label(id)} was not woken. ${explain(error)}`);
   }
   reloadSoon();
 }

@@ -24,6 +24,7 @@ import { statusCounts, statusView } from '../store/statuses';
 import { Logo } from '../ui/Logo';
 import { StatusMark } from '../ui/StatusMark';
 import { useNow } from '../ui/bits';
+import { command } from '../ui/keys';
 import { darkNow, select, setFeedOpen, setShowLinks, setTheme, showDialog, useUi } from '../ui/store';
 
 export function Toolbar() {
@@ -40,7 +41,7 @@ export function Toolbar() {
           <Search size={14} aria-hidden />
           <span className="max-lg:sr-only">Search</span>
           <span className="kbd max-lg:hidden" aria-hidden>
-            ⌘K
+            {command('K')}
           </span>
         </button>
         <button type="button" className="btn" onClick={() => showDialog({ kind: 'templates' })}>
@@ -199,7 +200,7 @@ function Views() {
               <span className="flex items-center gap-2">
                 <Settings size={14} aria-hidden /> Settings…
               </span>
-              <span className="text-[11px] text-ink-3">⌘,</span>
+              <span className="text-[11px] text-ink-3">{command(',')}</span>
             </DropdownMenu.Item>
             <DropdownMenu.Item className="menu-item" onSelect={() => showDialog({ kind: 'help' })}>
               <span className="flex items-center gap-2">

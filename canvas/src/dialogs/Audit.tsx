@@ -5,6 +5,7 @@ import { http } from '../app';
 import { isObj, list, num, obj, str } from '../lib/json';
 import { cut } from '../lib/text';
 import { Ago, Failed, Loading } from '../ui/bits';
+import { actorOf, changesOf, subjectOf } from './audit';
 
 /** Records that are read at once. */
 const PAGE = 50;
@@ -40,10 +41,14 @@ export function Audit() {
           <li key={str(record.id)} className="flex items-baseline gap-3 px-3 py-2 text-[13px]">
             <span className="text min-w-0 flex-1">
               <span className="font-medium">{cut(str(record.action), 60)}</span>{' '}
-              {str(record.workspace_id) && <span>{cut(nameOf(str(record.workspace_id)), 40)} </span>}
-              {str(record.target) && <span className="text-ink-2">{cut(str(record.target), 60)} </span>}
+              <span>{subjectOf(record, nameOf)}</span>
+              {changesOf(record).map((change) => (
+                <span key={change} className="block text-[12.5px] text-ink-2">
+                  {change}
+                </span>
+              ))}
               <span className="block text-[12px] text-ink-3">
-                {cut(str(record.actor), 60)}
+                {actorOf(str(record.actor), nameOf)}
                 {str(record.address) && ` · ${str(record.address)}`}
               </span>
             </span>

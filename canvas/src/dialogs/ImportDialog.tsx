@@ -5,7 +5,7 @@ import { envNames, putSecret } from '../actions';
 import { http, reload } from '../app';
 import type { ImportedOrg, OrgTemplate } from '../lib/api';
 import { ApiError, explain, IMPORT_TIMEOUT_MS } from '../lib/http';
-import { obj, str } from '../lib/json';
+import { obj } from '../lib/json';
 import { count } from '../lib/text';
 import { runtimesOf } from './models';
 import { useGlobalSecrets, useTemplates } from '../panel/queries';
@@ -53,7 +53,7 @@ export function ImportDialog({ template, onClose }: { template: OrgTemplate; onC
         const missing = envNames(body.missing_env);
         setRefused(missing);
         const names = missing.map((group) => group.join(' or ')).join(', ');
-        setError(`${explain(thrown)} Missing: ${names}. ${str(body.suggestion)}`);
+        setError(`${explain(thrown)} Missing: ${names}. Store what is missing above, then import again.`);
         await refresh();
       } else {
         setError(thrown);

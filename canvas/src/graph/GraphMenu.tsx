@@ -11,9 +11,12 @@ import {
   mayHibernate,
   mayPause,
   mayResume,
+  mayWake,
   resume,
+  wake,
 } from '../lifecycle';
 import { useOrg } from '../store/org';
+import { command } from '../ui/keys';
 import { focusOn, openPanel, select, showDialog, useUi } from '../ui/store';
 import type { Tree } from './tree';
 
@@ -103,6 +106,7 @@ function CardItems({ id, tree }: { id: string; tree: Tree }) {
       <Line />
       {mayPause(row) && <Item run={() => askPause([id])}>Pause…</Item>}
       {mayResume(row) && <Item run={() => void resume(id)}>Resume</Item>}
+      {mayWake(row) && <Item run={() => void wake(id)}>Wake</Item>}
       {mayHibernate(row) && <Item run={() => void hibernate(id)}>Put to sleep</Item>}
       {!external && row.status !== 'awaiting_agent' && row.status !== 'paused' && (
         <Item run={() => void restart(id)}>{row.status === 'failed' ? 'Try again' : 'Restart'}</Item>
@@ -140,10 +144,10 @@ function ChartItems() {
       <Line />
       <Item run={() => void arrange(null)}>Arrange everything</Item>
       <Item run={() => focusOn([...boxesNow().keys()])}>Show everything</Item>
-      <Item run={() => select(useOrg.getState().byId.keys())} keys="⌘A">
+      <Item run={() => select(useOrg.getState().byId.keys())} keys={command('A')}>
         Select all
       </Item>
-      <Item run={() => void undo()} keys="⌘Z">
+      <Item run={() => void undo()} keys={command('Z')}>
         Undo
       </Item>
     </>

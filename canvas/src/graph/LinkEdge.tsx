@@ -1,7 +1,7 @@
 import { EdgeLabelRenderer, useInternalNode, type EdgeProps, type InternalNode } from '@xyflow/react';
 import { memo } from 'react';
 import { nameOf } from '../actions';
-import { age, count, cut } from '../lib/text';
+import { age, ago, count, cut } from '../lib/text';
 import { useNow } from '../ui/bits';
 import { openPanel } from '../ui/store';
 import { HEAD_H } from './layout';
@@ -45,7 +45,7 @@ export const LinkEdge = memo(function LinkEdge({ source, target, data }: EdgePro
               transform: `translate(${length < LABEL_ROOM ? '14px' : '-50%'}, -50%) translate(${(middle.x + bend.x) / 2}px, ${(middle.y + bend.y) / 2}px)`,
               zIndex: 1_300,
             }}
-            aria-label={`${cut(nameOf(link.from), 40)} called ${cut(nameOf(link.to), 40)}: ${count(link.calls, 'call')}, last ${age(link.at, now)} ago${link.failed ? ', failed' : ''}. Show its messages`}
+            aria-label={`${cut(nameOf(link.from), 40)} called ${cut(nameOf(link.to), 40)}: ${count(link.calls, 'call')}, last ${ago(link.at, now)}${link.failed ? ', failed' : ''}. Show its messages`}
             onClick={() => openPanel(link.from, 'comms')}
           >
             {count(link.calls, 'call')} · {age(link.at, now)}

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useRef } from 'react';
 import { saveViewport, storedViewport } from '../app';
 import { useUi } from '../ui/store';
 import type { Box } from './layout';
+import { Newcomers } from './newcomers';
 import { setDetail } from './state';
 
 export const fitOptions = { padding: 0.14, maxZoom: 1.05 };
@@ -104,13 +105,14 @@ export function firstView(boxes: ReadonlyMap<string, Box>): Viewport {
 /** The view follows new cards unless a person has moved it since (UI-46). */
 export function useFollow(boxes: ReadonlyMap<string, Box>): void {
   const flow = useReactFlow();
-  const known = useRef<ReadonlySet<string> | null>(null);
+  const newcomers = useRef(new Newcomers());
+  // Stays until it is done: what else changes meanwhile must not take it away.
+  const due = useRef(false);
   useEffect(() => {
-    const ids = new Set(boxes.keys());
-    const before = known.current;
-    known.current = ids;
-    if (!before || moved || [...ids].every((id) => before.has(id))) return undefined;
+    if (newcomers.current.take(boxes, Date.now())) due.current = true;
+    if (!due.current || moved) return undefined;
     const timer = window.setTimeout(() => {
+      due.current = false;
       automatic += 1;
       void flow.fitView({ ...fitOptions, duration: motionMs(300) }).finally(() => (automatic -= 1));
     }, FOLLOW_MS);

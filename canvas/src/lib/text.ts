@@ -37,6 +37,12 @@ export function age(at: string | number, now = Date.now()): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** The same within a sentence: just now, 12 s ago. */
+export function ago(at: string | number, now = Date.now()): string {
+  const past = age(at, now);
+  return past === 'now' ? 'just now' : past && `${past} ago`;
+}
+
 /** Date and time in the reader's own habit; the time alone for today. */
 export function when(at: string, now = new Date()): string {
   const date = new Date(at);
@@ -48,6 +54,16 @@ export function when(at: string, now = new Date()): string {
 /** USD cents as dollars. */
 export const dollars = (cents: number): string =>
   (cents / 100).toLocaleString(undefined, { style: 'currency', currency: 'USD' });
+
+/** An amount of dollars that somebody typed, as USD cents; null for nothing typed, `undefined` for what is no amount. */
+export function centsOf(text: string): number | null | undefined {
+  const typed = text
+    .trim()
+    .replace(/^\$\s*/, '')
+    .replace(',', '.');
+  if (!typed) return null;
+  return /^\d+(\.\d{0,2})?$/.test(typed) ? Math.round(Number(typed) * 100) : undefined;
+}
 
 /** `1 workspace`, `3 workspaces`. */
 export const count = (n: number, one: string, many = `${one}s`): string =>

@@ -15,7 +15,9 @@ import {
   mayHibernate,
   mayPause,
   mayResume,
+  mayWake,
   resume,
+  wake,
 } from '../lifecycle';
 import { confirm, toast } from '../ui/store';
 
@@ -82,6 +84,13 @@ export default function DangerTab({ workspace }: { workspace: Workspace }) {
         <Act title="Put to sleep" text="Stops the agent until the next message for it arrives.">
           <button type="button" className="btn" onClick={() => void hibernate(id)}>
             Put to sleep
+          </button>
+        </Act>
+      )}
+      {mayWake(workspace) && (
+        <Act title="Wake" text="Starts the agent now, without waiting for a message.">
+          <button type="button" className="btn btn-primary" onClick={() => void wake(id)}>
+            Wake
           </button>
         </Act>
       )}

@@ -3,7 +3,7 @@ import { Tabs } from 'radix-ui';
 import { lazy, Suspense, useEffect, useRef } from 'react';
 import { restart } from '../actions';
 import type { Workspace } from '../lib/api';
-import { mayResume, resume } from '../lifecycle';
+import { mayResume, mayWake, resume, wake } from '../lifecycle';
 import { tamed } from '../lib/bounded';
 import { useOrg } from '../store/org';
 import { hintFor, runtimePill, statusView } from '../store/statuses';
@@ -44,14 +44,14 @@ export default function SidePanel({ id }: { id: string }) {
         className="flex min-h-0 flex-1 flex-col"
       >
         <Tabs.List
-          className="flex shrink-0 overflow-x-auto border-b border-line px-2.5"
+          className="flex shrink-0 justify-between overflow-x-auto border-b border-line px-[11px]"
           aria-label="Views of this workspace"
         >
           {TABS.map((each) => (
             <Tabs.Trigger
               key={each.id}
               value={each.id}
-              className="-mb-px border-b-2 border-transparent px-1.5 py-2 text-[12px] font-medium whitespace-nowrap text-ink-2 hover:text-ink data-[state=active]:border-accent data-[state=active]:text-ink"
+              className="-mb-px border-b-2 border-transparent px-[5px] py-2 text-[12px] font-medium whitespace-nowrap -outline-offset-2 text-ink-2 hover:text-ink data-[state=active]:border-accent data-[state=active]:text-ink"
             >
               {each.label}
             </Tabs.Trigger>
@@ -165,6 +165,11 @@ function Notices({ workspace, stale }: { workspace: Workspace; stale: boolean })
           {mayResume(workspace) && (
             <button type="button" className="link shrink-0" onClick={() => void resume(id)}>
               Resume
+            </button>
+          )}
+          {mayWake(workspace) && (
+            <button type="button" className="link shrink-0" onClick={() => void wake(id)}>
+              Wake it now
             </button>
           )}
           {troubled && !external && (

@@ -4,7 +4,7 @@ import { http } from '../app';
 import type { Workspace } from '../lib/api';
 import { explain } from '../lib/http';
 import { obj, str } from '../lib/json';
-import { age } from '../lib/text';
+import { ago } from '../lib/text';
 import { CopyButton, Failed, FormError, Loading } from '../ui/bits';
 import { confirm, toast } from '../ui/store';
 import { useTokens } from './queries';
@@ -69,8 +69,7 @@ export default function TokensTab({ workspace }: { workspace: Workspace }) {
           <li key={token.id} className="flex items-center gap-3 px-3 py-2 text-[13px]">
             <code className="font-mono">{token.prefix}…</code>
             <span className="min-w-0 flex-1 truncate text-[12px] text-ink-3">
-              made {age(token.created_at)} ago,{' '}
-              {token.last_used_at ? `used ${age(token.last_used_at)} ago` : 'never used'}
+              made {ago(token.created_at)}, {token.last_used_at ? `used ${ago(token.last_used_at)}` : 'never used'}
             </span>
             <button type="button" className="btn h-7 px-2" onClick={() => revoke(token.id, token.prefix)}>
               Revoke

@@ -64,8 +64,12 @@ export function statusView(status: string): StatusView {
 }
 
 /** What to do about the state a workspace is in; "" when nothing. */
-export function hintFor(workspace: Pick<Workspace, 'status' | 'last_sample_error'>): string {
-  const { status, last_sample_error: error } = workspace;
+export function hintFor(workspace: Pick<Workspace, 'status' | 'last_sample_error' | 'runtime'>): string {
+  const { status, last_sample_error: error, runtime } = workspace;
+  // Its logs and its process are with whoever runs it.
+  if (status === 'degraded' && runtime === 'external') {
+    return 'The agent answers, but reports errors. It runs on its operator’s own host: the cause is in its logs there.';
+  }
   if (status === 'failed' && /missing|required env|not set/i.test(error)) {
     return 'Store the missing values as secrets of this workspace, or as global ones, then try again.';
   }
