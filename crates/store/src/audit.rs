@@ -1,8 +1,6 @@
 //! Who changed what. A record is begun before the change and completed after it, so that a change that was interrupted
 //! is in here too; each is chained to the one before it. What it is sealed with is the caller's: the store has no keys.
 
-use std::sync::Arc;
-
 use molecule_core::{AuditId, Timestamp, WorkspaceId, text::storable};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
@@ -87,9 +85,6 @@ pub struct AuditFilter {
     pub to: Option<Timestamp>,
 }
 
-/// Seals a record: its key's id, and the seal of it as it is with the seal before it.
-pub type Seal = Arc<dyn Fn(&AuditRow) -> Vec<u8> + Send + Sync>;
-
 #[derive(FromQueryResult)]
 struct Head {
     seq: i64,
@@ -129,10 +124,20 @@ fn stored(text: Option<String>) -> Option<String> {
     text.map(|text| storable(&text).into_owned())
 }
 
-async fn begin(tx: &DatabaseTransaction, new: NewAudit, key_id: String, seal: &Seal) -> Result<AuditRow, StoreError> {
+async fn begin(
+    tx: &DatabaseTransaction,
+    new: NewAudit,
+    key_id: String,
+    seal: impl FnOnce(&AuditRow) -> Vec<u8>,
+) -> Result<AuditRow, StoreError> {
     let mut positions = take_positions(tx, LOG, 1).await?;
     let (seq, at) = positions.next().unwrap_or_default();
-    let last = audit::Entity::find_by_id(seq - 1).one(tx).await?;
+    let last: Option<Vec<u8>> = audit::Entity::find_by_id(seq - 1)
+        .select_only()
+        .column(audit::Column::Hmac)
+        .into_tuple()
+        .one(tx)
+        .await?;
     let mut row = AuditRow {
         seq,
         id: AuditId::from_uuid(Uuid::now_v7()),
@@ -144,7 +149,7 @@ async fn begin(tx: &DatabaseTransaction, new: NewAudit, key_id: String, seal: &S
             ..new
         },
         key_id,
-        prev_hmac: last.map(|last| last.hmac).unwrap_or_default(),
+        prev_hmac: last.unwrap_or_default(),
         hmac: Vec::new(),
         outcome: None,
         outcome_hmac: None,
@@ -177,13 +182,18 @@ async fn begin(tx: &DatabaseTransaction, new: NewAudit, key_id: String, seal: &S
 }
 
 impl Store {
-    /// Records a change that is about to be made.
+    /// Records a change that is about to be made. `seal` gives the seal of the record as it is with the one before it.
     ///
     /// # Errors
     /// Nothing was recorded, and so nothing may be changed.
-    pub async fn begin_audit(&self, new: NewAudit, key_id: String, seal: Seal) -> Result<AuditRow, StoreError> {
+    pub async fn begin_audit(
+        &self,
+        new: NewAudit,
+        key_id: String,
+        seal: impl FnOnce(&AuditRow) -> Vec<u8> + Send + 'static,
+    ) -> Result<AuditRow, StoreError> {
         self.db
-            .tx(|tx| Box::pin(async move { begin(tx, new, key_id, &seal).await }))
+            .tx(|tx| Box::pin(async move { begin(tx, new, key_id, seal).await }))
             .await
     }
 

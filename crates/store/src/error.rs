@@ -24,6 +24,12 @@ pub enum StoreError {
     /// The change would make a workspace its own ancestor.
     #[error("a workspace cannot be its own ancestor")]
     CyclicParent,
+    /// A workspace would have access to a directory that it does not name.
+    #[error("access without a workspace directory")]
+    AccessWithoutDirectory,
+    /// The commit did not come to its end; the log says why.
+    #[error("the commit was interrupted")]
+    Interrupted,
     /// The activity writer has stopped.
     #[error("the activity writer is closed")]
     WriterClosed,

@@ -35,6 +35,7 @@ pub struct Store {
     db: Db,
     changes: Changes,
     clock: Clock,
+    transitions: workspaces::Group,
 }
 
 impl Store {
@@ -57,6 +58,7 @@ impl Store {
             db: Db::connect(url).await?,
             changes: Changes::default(),
             clock: Clock::default(),
+            transitions: workspaces::Group::default(),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// `encryption_version` of AES-256-GCM.
-pub(crate) const GCM: i32 = 1;
+pub const GCM: i32 = 1;
 
 /// An encrypted value with what is needed to open it again.
 #[derive(Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use molecule_core::{hmac::hmac_of_fields, limits, redact::redact};
 use molecule_store::{
     Store, StoreError,
-    audit::{AuditFilter, AuditOutcome, AuditRow, NewAudit, Seal},
+    audit::{AuditFilter, AuditOutcome, AuditRow, NewAudit},
 };
 use molecule_wire::audit::{AuditPage, AuditRecord, AuditVerdict};
 use serde_json::{Map, Value};
@@ -41,7 +41,7 @@ impl Audit {
     /// It is not recorded, and so must not be made.
     pub async fn begin(&self, new: NewAudit) -> Result<Begun, StoreError> {
         let key = self.key.clone();
-        let seal: Seal = Arc::new(move |row| seal_of(&key, row).to_vec());
+        let seal = move |row: &AuditRow| seal_of(&key, row).to_vec();
         let row = self.store.begin_audit(new, self.key.id().to_owned(), seal).await?;
         Ok(Begun(row))
     }
@@ -151,9 +151,6 @@ impl Walk {
 
 fn seal_of(key: &AuditKey, row: &AuditRow) -> [u8; 32] {
     let what = &row.what;
-    let bytes = |text: &'_ Option<String>| text.as_deref().map(str::as_bytes).map(<[u8]>::to_vec);
-    let (target, address) = (bytes(&what.target), bytes(&what.address));
-    let trace = bytes(&what.trace_id);
     let workspace = what.workspace_id.map(|id| id.to_string().into_bytes());
     hmac_of_fields(
         key.bytes(),
@@ -165,9 +162,9 @@ fn seal_of(key: &AuditKey, row: &AuditRow) -> [u8; 32] {
             Some(what.action.as_bytes()),
             Some(what.route.as_bytes()),
             workspace.as_deref(),
-            target.as_deref(),
-            address.as_deref(),
-            trace.as_deref(),
+            what.target.as_deref().map(str::as_bytes),
+            what.address.as_deref().map(str::as_bytes),
+            what.trace_id.as_deref().map(str::as_bytes),
             Some(&row.prev_hmac),
         ],
     )

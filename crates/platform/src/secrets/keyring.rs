@@ -5,7 +5,7 @@ use aes_gcm::{
     aead::{Aead, Nonce},
 };
 use molecule_core::hmac::hmac_sha256;
-use molecule_store::secrets::Sealed;
+use molecule_store::secrets::{GCM, Sealed};
 use rand::{TryRngCore, rngs::OsRng};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -14,8 +14,6 @@ use sha2::{Digest, Sha256};
 const KEY_BYTES: usize = 32;
 /// Bytes of a nonce, stored before the ciphertext (SEC-131).
 const NONCE_BYTES: usize = 12;
-/// `encryption_version` of AES-256-GCM.
-const GCM: i32 = 1;
 /// `encryption_version` of rows an older product left unencrypted; readable, never written (D5).
 const PLAIN: i32 = 0;
 

@@ -23,7 +23,7 @@ pub enum PatchError {
     /// A forbidden directory.
     #[error("invalid workspace directory")]
     BadDirectory,
-    /// Unknown access.
+    /// Unknown access, or access without a directory.
     #[error("invalid workspace access")]
     BadAccess,
     /// Unknown, itself, or one of its descendants.
@@ -73,6 +73,7 @@ impl Workspaces {
                 StoreError::CyclicParent => {
                     PatchError::BadParent("parent_id must not be the workspace or its descendant")
                 }
+                StoreError::AccessWithoutDirectory => PatchError::BadAccess,
                 other => PatchError::Store(other),
             })?;
         if !found {

@@ -27,11 +27,34 @@ async fn patch(harness: &Harness, id: WorkspaceId, body: &Value, admin: bool) ->
 }
 
 both_engines! {
+    async fn access_is_given_to_a_directory(url: String) {
+        // OP-1
+        let harness = Harness::new(&url).await;
+        let id = harness.online("Writer").await;
+        let untouched = harness.row(id).await;
+        let access = json!({ "workspace_access": "read_write", "name": "Other" });
+        let refused = patch(&harness, id, &access, true).await;
+        assert!(matches!(refused, Err(PatchError::BadAccess)), "{refused:?}");
+        assert_eq!(harness.row(id).await, untouched);
+        let both = json!({ "workspace_access": "read_write", "workspace_dir": "/srv" });
+        patch(&harness, id, &both, true).await.unwrap();
+        let given = harness.row(id).await;
+        for away in [json!({ "workspace_dir": "" }), json!({ "workspace_dir": null })] {
+            let refused = patch(&harness, id, &away, true).await;
+            assert!(matches!(refused, Err(PatchError::BadAccess)), "{refused:?}");
+            assert_eq!(harness.row(id).await, given);
+        }
+        let neither = json!({ "workspace_access": "none", "workspace_dir": null });
+        patch(&harness, id, &neither, true).await.unwrap();
+    }
+
     async fn agents_change_their_name_role_and_layout_only(url: String) {
         // D4
         let harness = Harness::new(&url).await;
         let parent = harness.started("Lead").await;
         let id = harness.started("Writer").await;
+        // Access is given to a directory.
+        patch(&harness, id, &json!({ "workspace_dir": "/srv" }), true).await.unwrap();
         for (field, body, own) in fields(parent) {
             let before = harness.row(id).await;
             match patch(&harness, id, &body, false).await {

@@ -18,6 +18,7 @@ pub use read::{ChildRow, RouteRow, Workspace};
 pub(crate) use read::{list_sql, peers_sql};
 pub use remove::{Collapsed, Purged, Removed};
 pub use start::StartPlan;
+pub(crate) use transition::Group;
 pub use transition::{Change, Guard, Moved, NewUrl, Transition};
 pub use update::WorkspacePatch;
 pub use watched::Watched;

@@ -4,7 +4,7 @@ use molecule_core::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Statement, Value,
+    QueryOrder, QuerySelect, Statement, Value, sea_query::LockType,
 };
 use std::collections::HashSet;
 use uuid::Uuid;
@@ -180,7 +180,10 @@ async fn mark_removed(
 ) -> Result<HashSet<WorkspaceId>, StoreError> {
     let backend = tx.get_database_backend();
     let mut changed = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(CHUNK) {
+    let mut ordered = ids.to_vec();
+    ordered.sort_unstable();
+    for chunk in ordered.chunks(CHUNK) {
+        lock_rows(tx, chunk).await?;
         let mut values: Vec<Value> = vec![WorkspaceStatus::Removed.as_str().into(), at.micros().into()];
         values.extend(chunk.iter().map(|id| Value::from(id.uuid())));
         let list = (3..=values.len())
@@ -202,6 +205,22 @@ async fn mark_removed(
     }
     tokens::revoke_all(tx, &changed).await?;
     Ok(changed.into_iter().collect())
+}
+
+/// Locks workspaces in the order of ids, as transitions that are committed together do.
+async fn lock_rows(tx: &DatabaseTransaction, ids: &[WorkspaceId]) -> Result<(), StoreError> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        workspace::Entity::find()
+            .select_only()
+            .column(workspace::Column::Id)
+            .filter(workspace::Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+            .order_by_asc(workspace::Column::Id)
+            .lock(LockType::NoKeyUpdate)
+            .into_model::<IdRow>()
+            .all(tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Deletes a batch of the activity of those workspaces that are removed.

@@ -1,3 +1,7 @@
+mod group;
+
+pub(crate) use group::Group;
+
 use molecule_core::{DeliveryMode, Timestamp, TokenId, WorkspaceId, WorkspaceStatus};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Statement, Value};
 
@@ -167,32 +171,60 @@ fn no_pulse(heard: &str) -> String {
 
 impl Store {
     /// Moves a workspace if it is where the transition expects it. `None`: it was not, and nothing changed, no event
-    /// included. Called by `platform::lifecycle` only.
+    /// included. Committed together with the transitions that wait for the disk at the same moment, and whether or not the
+    /// caller still waits. Called by `platform::lifecycle` only.
     ///
     /// # Errors
     /// The write failed; nothing changed.
     pub async fn transition(&self, transition: Transition) -> Result<Option<Moved>, StoreError> {
-        let _told = self.changes.telling(transition.id);
-        let at = self.clock.now();
-        self.db
-            .tx(|tx| Box::pin(async move { apply(tx, transition, at).await }))
-            .await
+        group::submit(self, transition).await
     }
 }
 
-async fn apply(tx: &DatabaseTransaction, transition: Transition, at: Timestamp) -> Result<Option<Moved>, StoreError> {
+/// Applies transitions in the order given, all or none of them; what each came to.
+async fn apply_all(
+    tx: &DatabaseTransaction,
+    batch: &[Transition],
+    at: Timestamp,
+) -> Result<Vec<Option<Moved>>, StoreError> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    let mut recorded = Vec::new();
+    for transition in batch {
+        let generation = apply(tx, transition, at).await?;
+        if generation.is_some() {
+            recorded.extend(transition.events.iter().cloned());
+        }
+        outcomes.push(generation.map(|generation| (generation, recorded.len())));
+    }
+    let total = recorded.len();
+    let Seq(last) = events::append(tx, recorded).await?;
+    let moved = outcomes.into_iter().zip(batch).map(|(outcome, transition)| {
+        let (generation, end) = outcome?;
+        let seq = if transition.events.is_empty() {
+            Seq(0)
+        } else {
+            Seq(last - i64::try_from(total - end).unwrap_or(0))
+        };
+        Some(Moved { seq, generation })
+    });
+    Ok(moved.collect())
+}
+
+/// Applies a transition but for its events. The generation after it, or `None` if nothing changed.
+async fn apply(tx: &DatabaseTransaction, transition: &Transition, at: Timestamp) -> Result<Option<i64>, StoreError> {
     let Transition {
         id,
         from,
         to,
         change,
         guard,
-        events,
+        events: _,
     } = transition;
     if from.is_empty() {
         return Ok(None);
     }
-    let statement = update_statement(tx, &from, &Move { id, to, at }, &change, guard);
+    let (id, to) = (*id, *to);
+    let statement = update_statement(tx, from, &Move { id, to, at }, change, *guard);
     let Some(row) = GenerationRow::find_by_statement(statement).one(tx).await? else {
         return Ok(None);
     };
@@ -202,12 +234,8 @@ async fn apply(tx: &DatabaseTransaction, transition: Transition, at: Timestamp) 
     if let Some(token) = change.token.clone() {
         tokens::insert(tx, id, token).await?;
     }
-    update_pulse(tx, id, &change, at).await?;
-    let seq = events::append(tx, events).await?;
-    Ok(Some(Moved {
-        seq,
-        generation: row.generation,
-    }))
+    update_pulse(tx, id, change, at).await?;
+    Ok(Some(row.generation))
 }
 
 /// Who goes where, and when.

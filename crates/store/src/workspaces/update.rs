@@ -2,7 +2,7 @@ use molecule_core::{
     DeliveryMode, Runtime, Timestamp, Word, WorkspaceId, WorkspaceStatus, text::storable, validate::WorkspaceAccess,
 };
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
@@ -170,6 +170,7 @@ async fn apply(
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     use workspace::Column;
+    let mount = patch.workspace_dir.is_some() || patch.workspace_access.is_some();
     let mut columns: Vec<(Column, Expr)> = Vec::new();
     columns.extend(
         patch
@@ -210,10 +211,25 @@ async fn apply(
     if !update_live(tx, id, columns, at).await? {
         return Ok(false);
     }
+    if mount {
+        check_mount(tx, id).await?;
+    }
     if patch.collapsed.is_some() || patch.position.is_some() {
         upsert_layout(tx, id, patch.collapsed, patch.position).await?;
     }
     Ok(true)
+}
+
+/// Access is given to a directory (OP-1).
+async fn check_mount(tx: &DatabaseTransaction, id: WorkspaceId) -> Result<(), StoreError> {
+    use workspace::Column;
+    let bare = workspace::Entity::find_by_id(id.uuid())
+        .filter(Column::WorkspaceDir.is_null())
+        .filter(Column::WorkspaceAccess.ne(WorkspaceAccess::None.as_str()));
+    match bare.count(tx).await? {
+        0 => Ok(()),
+        _ => Err(StoreError::AccessWithoutDirectory),
+    }
 }
 
 /// A parent must exist, live, and not be the workspace itself or one of its descendants (OP-1).

@@ -18,6 +18,7 @@ mod reseal;
 mod schema;
 mod secrets;
 mod support;
+mod together;
 mod tokens;
 mod transitions;
 mod tree;

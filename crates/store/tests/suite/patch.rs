@@ -31,6 +31,7 @@ molecule_testkit::both_engines! {
             role: Some("role".to_owned()),
             parent_id: Some(parent),
             workspace_dir: Some("/srv".to_owned()),
+            workspace_access: WorkspaceAccess::ReadOnly,
             layout: NewLayout { x: 1.0, y: 2.0 },
             ..describe("a")
         };
@@ -56,7 +57,7 @@ molecule_testkit::both_engines! {
             parent_id: Some(None),
             runtime: Some(Runtime::Native.into()),
             workspace_dir: Some(None),
-            workspace_access: Some(WorkspaceAccess::ReadWrite),
+            workspace_access: Some(WorkspaceAccess::None),
             hibernation_idle_minutes: Some(None),
             max_concurrent_tasks: Some(9),
             collapsed: Some(true),
@@ -71,7 +72,7 @@ molecule_testkit::both_engines! {
         assert_eq!((after.runtime.as_str(), after.workspace_dir), ("native", None));
         assert_eq!(
             (after.workspace_access, after.hibernation_idle_minutes),
-            (WorkspaceAccess::ReadWrite, None)
+            (WorkspaceAccess::None, None)
         );
         assert_eq!(
             (after.max_concurrent_tasks, after.collapsed, after.x, after.y),
@@ -86,6 +87,15 @@ molecule_testkit::both_engines! {
             recorded(&store).await.is_empty(),
             "LIFE-42: re-parenting emits no event"
         );
+
+        // OP-1: access is given to a directory.
+        let bare = WorkspacePatch {
+            workspace_access: Some(WorkspaceAccess::ReadWrite),
+            ..WorkspacePatch::default()
+        };
+        let refused = store.patch_workspace(id, bare).await;
+        assert!(matches!(refused, Err(StoreError::AccessWithoutDirectory)), "{refused:?}");
+        assert_eq!(store.workspace(id).await.unwrap().unwrap().version, after.version);
     }
 
     // LIFE-94: position and collapsed are set apart from each other, with or without a layout row.
