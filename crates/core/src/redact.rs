@@ -133,8 +133,7 @@ pub fn redact(text: &str) -> (Cow<'_, str>, Vec<&'static str>) {
             }
             None => found[0].to_owned(),
         });
-        let replaced = replaced.into_owned();
-        if let Some(label) = label {
+        if let (Some(label), Cow::Owned(replaced)) = (label, replaced) {
             out = Cow::Owned(replaced);
             if !fired.contains(&label) {
                 fired.push(label);

@@ -27,25 +27,22 @@ impl ProvisionTimeouts {
         }
     }
 
-    /// What templates declare for this runtime, the largest of several; feeds `provision_timeout_ms` (PROV-92, PROV-93).
+    /// What was said for this runtime: by the operator, else by templates, the largest of several; feeds
+    /// `provision_timeout_ms` (PROV-92, PROV-93, LIFE-191).
     #[must_use]
     pub fn declared(&self, runtime: Runtime) -> Option<Duration> {
-        self.declared
-            .get_or_init(|| declared_by(&self.catalogue))
-            .get(&runtime)
-            .copied()
+        let by_templates = self.declared.get_or_init(|| declared_by(&self.catalogue));
+        self.operator.or_else(|| by_templates.get(&runtime).copied())
     }
 
     /// The deadline of a start: operator, template (also when lower than a default), hermes 30 min, 10 min (PROV-95,
     /// LIFE-189).
     #[must_use]
     pub fn provision_timeout(&self, runtime: Runtime) -> Duration {
-        self.operator
-            .or_else(|| self.declared(runtime))
-            .unwrap_or(match runtime {
-                Runtime::Hermes => limits::PROVISION_TIMEOUT_HERMES,
-                _ => limits::PROVISION_TIMEOUT,
-            })
+        self.declared(runtime).unwrap_or(match runtime {
+            Runtime::Hermes => limits::PROVISION_TIMEOUT_HERMES,
+            _ => limits::PROVISION_TIMEOUT,
+        })
     }
 }
 

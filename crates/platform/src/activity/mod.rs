@@ -7,8 +7,9 @@ use molecule_core::{
     limits,
     text::{Quoted, preview},
 };
+pub use molecule_store::activity::FeedError;
 use molecule_store::{
-    Store, StoreError, activity as stored,
+    Store, StoreError,
     activity::{Activity, ActivityWriter, Durability, Finished, NewActivity},
 };
 use molecule_wire::activity::{ActivityRow, Attachment, Notify, ReportActivity};
@@ -58,26 +59,6 @@ pub enum ActivityError {
     /// The lookup failed.
     #[error("query failed")]
     Store(#[from] StoreError),
-}
-
-/// Why a feed could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum FeedError {
-    /// The cursor row is unknown, pruned or another workspace's; indistinguishable (ACT-26).
-    #[error("since_id cursor not found")]
-    CursorGone,
-    /// The query failed.
-    #[error("query failed")]
-    Store(#[from] StoreError),
-}
-
-impl From<stored::FeedError> for FeedError {
-    fn from(error: stored::FeedError) -> Self {
-        match error {
-            stored::FeedError::CursorGone => Self::CursorGone,
-            stored::FeedError::Store(cause) => Self::Store(cause),
-        }
-    }
 }
 
 /// What is announced of a row: previews (ACT-104).

@@ -49,7 +49,8 @@ impl Lifecycle {
     /// The transition could not be stored. It is logged and counted here (LIFE-8, LIFE-8a); callers must not report
     /// success.
     pub async fn apply(&self, id: WorkspaceId, ask: Ask) -> Result<Option<Applied>, StoreError> {
-        match self.attempt(id, &ask).await {
+        let mut to = None;
+        match self.attempt(id, &ask, &mut to).await {
             Ok(applied) => {
                 if let Some(applied) = &applied {
                     self.settle(id, &ask.change, applied).await;
@@ -57,14 +58,19 @@ impl Lifecycle {
                 Ok(applied)
             }
             Err(error) => {
-                metrics::counter!("molecule_status_write_failures_total").increment(1);
-                tracing::error!(workspace = %id, trigger = ?ask.trigger, %error, "status not stored");
+                not_stored(id, to, &error);
                 Err(error)
             }
         }
     }
 
-    async fn attempt(&self, id: WorkspaceId, ask: &Ask) -> Result<Option<Applied>, StoreError> {
+    /// `target` is where it was to go, as soon as that is known.
+    async fn attempt(
+        &self,
+        id: WorkspaceId,
+        ask: &Ask,
+        target: &mut Option<WorkspaceStatus>,
+    ) -> Result<Option<Applied>, StoreError> {
         for _ in 0..RACES {
             let Some(before) = self.ground.store.workspace(id).await? else {
                 return Ok(None);
@@ -86,6 +92,7 @@ impl Lifecycle {
             {
                 return Ok(None);
             }
+            *target = Some(to);
             let transition = Transition {
                 id,
                 from: vec![before.status],
@@ -120,6 +127,12 @@ impl Lifecycle {
         );
         self.ground.events.passed(applied.moved.seq).await;
     }
+}
+
+/// Counts and logs a change of status that could not be stored (LIFE-8, LIFE-8a).
+pub(crate) fn not_stored(id: WorkspaceId, to: Option<WorkspaceStatus>, error: &StoreError) {
+    metrics::counter!("molecule_status_write_failures_total").increment(1);
+    tracing::error!(workspace = %id, to = to.map(tracing::field::display), %error, "status not stored");
 }
 
 /// Nothing is provisioned for this runtime.

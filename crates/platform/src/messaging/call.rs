@@ -8,7 +8,7 @@ use std::{
 use molecule_a2a::{Normalised, ProtocolVersion, upstream::TransportFailure};
 use molecule_core::{limits, trace::TraceContext};
 
-use super::{Caller, Messenger, flights::Flight};
+use super::{Caller, Messenger};
 use crate::{dial::Endpoint, directory::Route, pulses::Busy};
 
 /// The message. Taken apart only by what dispatches, relays and records it.
@@ -24,9 +24,7 @@ pub(super) struct Call {
     pub(super) trace: TraceContext,
     /// Leave a row, tell the canvas.
     pub(super) record: bool,
-    /// Its place among the calls in flight.
-    pub(super) _flight: Flight,
-    /// Its agent is not idle meanwhile.
+    /// Its place among the messages under way; its agent is not idle meanwhile.
     pub(super) _busy: Busy,
 }
 

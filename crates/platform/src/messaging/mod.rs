@@ -5,7 +5,6 @@ mod caller;
 mod deliver;
 mod envelope;
 mod failure;
-mod flights;
 mod frames;
 mod memory;
 mod outcome;
@@ -20,7 +19,6 @@ pub use caller::{Caller, CallerRefusal};
 pub use deliver::Message;
 pub use envelope::{Delivered, Envelope, Payload};
 pub use failure::{BodyFailure, PushFailure};
-pub use flights::Crowded;
 pub use frames::{FrameStream, ReaderTooSlow};
 
 use std::{fmt, ops::Deref, sync::Arc};
@@ -29,10 +27,9 @@ use molecule_a2a::NormaliseError;
 use molecule_core::{Timestamp, WorkspaceStatus, limits};
 use molecule_store::{StoreError, activity::ActivityWriter};
 
-use self::{
-    flights::{Bounds, Flights},
-    memory::ReplyMemory,
-};
+pub use crate::pulses::Crowded;
+
+use self::memory::ReplyMemory;
 use crate::{
     activity::ActivityLog,
     credentials::{Credentials, InboundSecrets},
@@ -136,8 +133,6 @@ struct Inner {
     outbound: PerWorkspace<Timestamp>,
     /// Holds the replies that are in memory at once to a limit (D15).
     memory: ReplyMemory,
-    /// Bounds the calls that are under way at once.
-    flights: Flights,
 }
 
 impl Deref for Inner {
@@ -179,10 +174,6 @@ impl Messenger {
             dialer: Dialer::new(parts.config.netguard, parts.instances.clone()),
             outbound: PerWorkspace::new(parts.ground.changes()),
             memory: ReplyMemory::new(limits::A2A_BUFFERED_BYTES),
-            flights: Flights::new(Bounds {
-                all: parts.config.a2a_in_flight,
-                per_agent: parts.config.a2a_in_flight_per_agent,
-            }),
             parts,
         };
         Self { inner: Arc::new(inner) }

@@ -10,7 +10,7 @@ use super::{
     call::{Call, Clocks},
     outcome,
 };
-use crate::{directory::Route, numbers, trace};
+use crate::{directory::Route, numbers, pulses::Bounds, trace};
 
 impl Messenger {
     /// Sends a message: access, budget, normalise, delivery mode, dispatch. First failure wins (A2A-1).
@@ -67,8 +67,15 @@ impl Messenger {
             return Err(MessagingError::NoUrl { status: route.status });
         }
         let endpoint = self.inner.dialer.endpoint(&route)?;
-        let flight = self.inner.flights.begin(route.id).map_err(MessagingError::Crowded)?;
-        let busy = self.inner.pulses.busy(route.id);
+        let bounds = Bounds {
+            all: self.inner.config.a2a_in_flight,
+            per_agent: self.inner.config.a2a_in_flight_per_agent,
+        };
+        let busy = self
+            .inner
+            .pulses
+            .busy(route.id, bounds)
+            .map_err(MessagingError::Crowded)?;
         let declared = self.inner.overrides.of(route.id).idle_timeout;
         let idle = declared.unwrap_or(self.inner.config.a2a_idle_timeout);
         Ok(Call {
@@ -80,7 +87,6 @@ impl Messenger {
             clocks: Clocks::start(idle, envelope.ceiling),
             trace: trace::current().unwrap_or_else(|| trace::enter(None, None)),
             record: envelope.record,
-            _flight: flight,
             _busy: busy,
         })
     }

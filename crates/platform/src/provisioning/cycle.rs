@@ -1,6 +1,6 @@
 //! Restarts: one cycle at a time per workspace, and one more for whatever was asked meanwhile.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use molecule_core::{Trigger, WorkspaceId, WorkspaceStatus, limits};
@@ -234,8 +234,8 @@ impl Provisioner {
     /// The tree could not be read.
     pub async fn paused_ancestor(&self, id: WorkspaceId) -> Result<Option<String>, StoreError> {
         let mut current = self.inner.directory.route(id).await?.and_then(|route| route.parent);
-        for _ in 0..limits::COMMUNICATION_WALK_HOPS {
-            let Some(parent) = current else { return Ok(None) };
+        let mut seen = HashSet::from([id]);
+        while let Some(parent) = current.filter(|parent| seen.insert(*parent)) {
             let Some(route) = self.inner.directory.route(parent).await? else {
                 return Ok(None);
             };
@@ -258,8 +258,12 @@ impl Provisioner {
 
     /// After a panic the row must not stay in `provisioning` (LIFE-198).
     pub(super) async fn fail_current(&self, id: WorkspaceId) {
-        if let Ok(Some(row)) = self.inner.store.workspace(id).await {
-            self.mark_failed(id, row.generation, &StartFailure::Panicked).await;
+        let row = self.inner.store.workspace(id);
+        match self.inner.clock().within(limits::FAILURE_RECORD_DEADLINE, row).await {
+            Some(Ok(Some(row))) => self.mark_failed(id, row.generation, &StartFailure::Panicked).await,
+            Some(Ok(None)) => {}
+            Some(Err(error)) => tracing::error!(workspace = %id, %error, "failure not recorded"),
+            None => tracing::error!(workspace = %id, "failure not recorded in time"),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use molecule_backends::BackendError;
 use molecule_core::{Facts, Timestamp, Trigger, WorkspaceId, WorkspaceStatus, limits};
 use molecule_store::{
     StoreError,
@@ -25,7 +24,7 @@ pub enum Hibernated {
     /// It was not claimed: it is busy, or not online any more. Nothing changed.
     NotClaimed,
     /// It was claimed and could not be stopped; the monitor tries again.
-    NotStopped(BackendError),
+    NotStopped,
     /// Somebody restarted, paused or removed it meanwhile, and has it now.
     Overtaken,
 }
@@ -118,8 +117,8 @@ impl Provisioner {
 
     /// Stops what was claimed and says so; the caller holds the slot.
     async fn fall_asleep(&self, id: WorkspaceId, generation: i64) -> Result<Hibernated, StoreError> {
-        if let Err(error) = caught(self.stop_persistently(id)).await {
-            return Ok(Hibernated::NotStopped(error));
+        if caught(self.stop_persistently(id)).await.is_err() {
+            return Ok(Hibernated::NotStopped);
         }
         let ask = Ask::from(Trigger::HibernateDone).generation(generation);
         Ok(match self.inner.lifecycle.apply(id, ask).await? {
@@ -140,8 +139,7 @@ impl Provisioner {
     }
 
     /// Tasks that run, as far as the agent has told.
-    #[must_use]
-    pub fn tasks(&self, id: WorkspaceId) -> i64 {
+    fn tasks(&self, id: WorkspaceId) -> i64 {
         self.inner.pulses.latest(id).map_or(0, |pulse| pulse.active_tasks)
     }
 
@@ -164,7 +162,7 @@ impl Provisioner {
             match &outcome {
                 Ok(Hibernated::Done) => tracing::info!(workspace = %id, "idle, hibernated"),
                 // Logged where it failed, or no matter.
-                Ok(Hibernated::NotStopped(_) | Hibernated::NotClaimed | Hibernated::Overtaken) => {}
+                Ok(Hibernated::NotStopped | Hibernated::NotClaimed | Hibernated::Overtaken) => {}
                 // One bad row never stops the rest (LIFE-176).
                 Err(error) => tracing::error!(workspace = %id, %error, "not hibernated"),
             }
@@ -174,7 +172,7 @@ impl Provisioner {
         while let Some(outcome) = dozing.next().await {
             match outcome {
                 Ok(Hibernated::Done) => report.hibernated += 1,
-                Ok(Hibernated::NotStopped(_)) | Err(_) => report.failed += 1,
+                Ok(Hibernated::NotStopped) | Err(_) => report.failed += 1,
                 Ok(Hibernated::NotClaimed | Hibernated::Overtaken) => {}
             }
         }

@@ -27,14 +27,14 @@ impl Provisioner {
     pub(super) async fn notice(&self, id: WorkspaceId, generation: i64) -> Option<Notice> {
         let noted = async {
             let row = self.inner.store.workspace(id).await.ok()??;
-            let own = self.inner.secrets.list(id).await.ok()?;
-            let global = self.inner.secrets.list_global().await.ok()?;
+            // The global ones are among them.
+            let listed = self.inner.secrets.list(id).await.ok()?;
             Some(Notice {
                 id,
                 generation,
                 at: self.now(),
                 heard_at: row.last_beat_at.max(self.inner.pulses.last_beat(id)),
-                variables: own.into_iter().chain(global).map(|secret| secret.key).collect(),
+                variables: listed.into_iter().map(|secret| secret.key).collect(),
             })
         };
         let notice = noted.await;

@@ -43,15 +43,16 @@ impl Provisioner {
     }
 
     async fn begin(&self, id: WorkspaceId, slot: &Slot, generation: i64) -> Result<(), StoreError> {
+        tracing::info!(workspace = %id, generation, backend = self.backend_name(), "workspace start begins");
         // Before the row is read, so that a restart written after that finds a start to cancel.
         let starting = slot.begin_start(generation, self.inner.clock().instant());
         let row = match self.inner.store.workspace(id).await? {
             Some(row) if row.status == WorkspaceStatus::Provisioning && row.generation == generation => row,
-            _ => return Ok(()),
+            _ => {
+                tracing::info!(workspace = %id, generation, "workspace start not begun: the workspace has moved on");
+                return Ok(());
+            }
         };
-        tracing::info!(
-            workspace = %id, generation = row.generation, backend = self.backend_name(), "workspace start begins"
-        );
         let begun = Instant::now();
         let outcome = self.attempt(&row, slot, &starting.cancel).await;
         tally(outcome.label(), begun.elapsed());
@@ -59,13 +60,16 @@ impl Provisioner {
             Outcome::Started(started) => self.settle(&row, started).await,
             Outcome::Cancelled => {
                 tracing::info!(workspace = %id, generation = row.generation, "workspace start cancelled");
-                self.stop_backend(id).await.ok();
+                // Whoever cancelled it stops it again, and persistently.
+                if let Err(error) = self.stop_once(id).await {
+                    tracing::warn!(workspace = %id, %error, "a cancelled start is not stopped yet");
+                }
             }
             Outcome::Failed(failure) => {
                 self.mark_failed(id, row.generation, &failure).await;
                 // A backend that was interrupted has not cleaned up behind itself.
                 if matches!(failure, StartFailure::Deadline(_) | StartFailure::Panicked) {
-                    self.stop_backend(id).await.ok();
+                    self.stop_persistently(id).await.ok();
                 }
             }
         }
@@ -148,8 +152,10 @@ impl Provisioner {
         }
         outcome.map_err(|error| match error {
             BackendError::EndedDuringStart(reason) => {
+                // What it wrote is in its own log.
+                let reason = declared(&reason).to_owned();
                 tracing::warn!(workspace = %row.id, reason, "instance ended during start");
-                StartFailure::Ended(declared(&reason).to_owned())
+                StartFailure::Ended(reason)
             }
             BackendError::InvalidSpec(reason) => StartFailure::Impossible(reason),
             BackendError::NotReady(_) => StartFailure::Deadline(backend.start_deadline()),
@@ -322,7 +328,7 @@ impl Provisioner {
             return;
         }
         tracing::warn!(workspace = %row.id, generation = row.generation, "started instance is not wanted any more");
-        self.stop_backend(row.id).await.ok();
+        self.stop_persistently(row.id).await.ok();
         // Its address must not be left either: somebody else may have it next.
         let none = Some(NewUrl::none());
         if let Err(error) = self.inner.store.set_instance(row.id, row.generation, none, None).await {

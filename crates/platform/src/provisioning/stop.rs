@@ -121,7 +121,7 @@ impl Provisioner {
         }
     }
 
-    async fn stop_once(&self, id: WorkspaceId) -> Result<(), BackendError> {
+    pub(super) async fn stop_once(&self, id: WorkspaceId) -> Result<(), BackendError> {
         let Some(backend) = &self.inner.backend else {
             return Ok(());
         };

@@ -4,7 +4,7 @@
 mod busy;
 mod overrides;
 
-pub use busy::Busy;
+pub use busy::{Bounds, Busy, Crowded};
 pub use overrides::{Overrides, RuntimeOverrides};
 
 use std::{
@@ -41,6 +41,8 @@ struct State {
     active: HashMap<WorkspaceId, Timestamp>,
     /// Messages under way, by the agent they are for.
     calls: HashMap<WorkspaceId, usize>,
+    /// All of them together.
+    all_calls: usize,
 }
 
 /// A workspace whose beat was stored.

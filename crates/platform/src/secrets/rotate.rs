@@ -50,8 +50,7 @@ impl Secrets {
     /// [`RotateError`]. Everything opens as before.
     pub async fn rotate(&self, vault: Option<&dyn Vault>) -> Result<RotatedSecrets, RotateError> {
         let _turn = self.keys.changing.lock().await;
-        let pending = self.store.sealed_by_others(self.keyring().id(), None, 1).await?;
-        let new_key = pending.is_empty();
+        let new_key = self.is_rotated().await?;
         if new_key {
             let key = vault.ok_or(RotateError::NoVault)?.next_secrets_key();
             let key = key.map_err(|error| match error {

@@ -139,14 +139,13 @@ impl Workspaces {
         let draft = Draft::external(checked.outline, contact);
         let status = draft.status();
         self.insert(draft).await?;
-        let base = self.inner.config.public_url.as_deref().unwrap_or(base_url);
         Ok(CreatedWorkspace {
             id,
             status,
             awareness_namespace: None,
             workspace_access: None,
             external: Some(true),
-            connection: token.map(|token| connection::connection(id, base, Some(&token))),
+            connection: token.map(|token| connection::connection(id, base_url, Some(&token))),
         })
     }
 

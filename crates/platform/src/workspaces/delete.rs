@@ -1,10 +1,10 @@
 use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, stream};
-use molecule_core::{WorkspaceId, limits};
-use molecule_store::{StoreError, workspaces::Removed};
+use molecule_core::{WorkspaceId, WorkspaceStatus};
+use molecule_store::StoreError;
 use molecule_wire::workspaces::{ChildRef, ConfirmationRequired, DeletedWorkspace, StopFailures};
 
 use super::Workspaces;
+use crate::lifecycle::not_stored;
 
 /// Why a delete did not end well (LIFE §8).
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,6 @@ pub enum DeleteError {
     Purge(#[source] StoreError),
 }
 
-/// Stops that run at once.
-const PARALLEL_STOPS: usize = 16;
-
 impl Workspaces {
     /// Removes a workspace with its subtree, then stops everything in it, then purges if asked (LIFE-99…115).
     /// Repeating the call is safe.
@@ -48,19 +45,24 @@ impl Workspaces {
         if !confirm {
             self.ask_for_confirmation(id).await?;
         }
-        let removed = self.inner.store.remove_subtree(id).await.map_err(DeleteError::Store)?;
+        let removed = self.inner.store.remove_subtree(id).await.map_err(|error| {
+            not_stored(id, Some(WorkspaceStatus::Removed), &error);
+            DeleteError::Store(error)
+        })?;
         let Some(removed) = removed else {
             // Unknown ids are as gone as they can be (LIFE-109).
             return Ok(answer(purge, 0));
         };
         // From here on nobody gets in any more: whoever kept something of them was told with the commit.
         self.inner.events.passed(removed.seq).await;
-        self.stop_all(&removed, purge).await?;
+        self.stop_removed(removed.scope.clone(), purge)
+            .await
+            .map_err(DeleteError::Stops)?;
         if purge {
             let purged = self
                 .inner
                 .store
-                .purge(removed.scope.clone())
+                .purge(removed.scope)
                 .await
                 .map_err(DeleteError::Purge)?;
             tracing::info!(workspace = %id, rows = purged.rows, "workspaces purged");
@@ -86,38 +88,6 @@ impl Workspaces {
                 .collect(),
             children_count: count,
         }))
-    }
-
-    async fn stop_all(&self, removed: &Removed, purge: bool) -> Result<(), DeleteError> {
-        let total = removed.scope.len();
-        let failures = self.stop_removed(removed.scope.clone(), purge).await;
-        if failures == 0 {
-            return Ok(());
-        }
-        let reason = if failures == total {
-            "the backend reported errors, or it took too long"
-        } else {
-            "the backend reported an error"
-        };
-        Err(DeleteError::Stops(StopFailures {
-            error: format!("workspaces were removed, but stopping failed ({reason}); repeat the request to try again"),
-            removed_count: u64::try_from(total).unwrap_or(u64::MAX),
-            stop_failures: u64::try_from(failures).unwrap_or(u64::MAX),
-        }))
-    }
-
-    /// One attempt each, in parallel, within 30 s altogether (LIFE-104, LIFE-108); how many failed. If the time runs out,
-    /// all of them count.
-    pub(super) async fn stop_removed(&self, scope: Vec<WorkspaceId>, remove_data: bool) -> usize {
-        let total = scope.len();
-        let stops = stream::iter(scope)
-            .map(|id| async move { self.inner.provisioner.retire(id, remove_data).await })
-            .buffer_unordered(PARALLEL_STOPS)
-            .collect::<Vec<_>>();
-        match self.inner.clock().within(limits::DELETE_STOP_DEADLINE, stops).await {
-            Some(outcomes) => outcomes.iter().filter(|outcome| outcome.is_err()).count(),
-            None => total,
-        }
     }
 }
 

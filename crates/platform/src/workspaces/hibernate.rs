@@ -71,7 +71,7 @@ impl Workspaces {
                 status: WorkspaceStatus::Hibernated.as_str().to_owned(),
             }),
             Hibernated::NotClaimed | Hibernated::Overtaken => Err(HibernateError::NotClaimed),
-            Hibernated::NotStopped(_) => Err(HibernateError::NotStopped),
+            Hibernated::NotStopped => Err(HibernateError::NotStopped),
         }
     }
 
@@ -95,11 +95,9 @@ impl Workspaces {
         row.filter(|row| matches!(row.status, WorkspaceStatus::Hibernated | WorkspaceStatus::Hibernating))
             .ok_or(WakeError::NotHibernated)?;
         let provisioner = &self.inner.provisioner;
-        if let Some(name) = provisioner.paused_ancestor(id).await? {
-            return Err(WakeError::PausedParent(name));
-        }
         if !provisioner.wake(id).await? {
-            return Err(WakeError::NoBackend);
+            let paused = provisioner.paused_ancestor(id).await?;
+            return Err(paused.map_or(WakeError::NoBackend, WakeError::PausedParent));
         }
         Ok(WokenWorkspace {
             status: "waking".to_owned(),

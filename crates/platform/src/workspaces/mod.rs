@@ -10,10 +10,11 @@ mod pause;
 mod read;
 mod restart;
 mod restore;
+mod stops;
 mod team;
 
-pub use create::CreateError;
 pub use budget::BudgetError;
+pub use create::CreateError;
 pub use delete::DeleteError;
 pub use hibernate::{HibernateError, WakeError};
 pub use molecule_templates::TeamError;

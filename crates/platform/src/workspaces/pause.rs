@@ -1,15 +1,11 @@
 use std::{collections::HashSet, sync::Arc};
 
 use molecule_core::{WorkspaceId, WorkspaceStatus, limits};
-use molecule_store::{
-    StoreError,
-    workspaces::{ChildRow, Workspace},
-};
+use molecule_store::{StoreError, workspaces::ChildRow};
 use molecule_wire::workspaces::{PausedWorkspace, ResumedWorkspace};
 use tokio::sync::Semaphore;
 
-use super::Workspaces;
-use crate::lifecycle::is_external;
+use super::{Workspaces, stops};
 
 /// Why a workspace was not paused (LIFE-152). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +34,6 @@ pub enum ResumeError {
     #[error("lookup failed")]
     Store(#[from] StoreError),
 }
-
-/// Stops that run at once.
-const PARALLEL_STOPS: usize = 16;
 
 impl Workspaces {
     /// Pauses a workspace and everything below it that is not paused (LIFE-151, OP-9): first marked, so that nothing starts
@@ -78,7 +71,7 @@ impl Workspaces {
     }
 
     async fn stop_paused(&self, paused: Vec<(WorkspaceId, i64)>) {
-        let turns = Arc::new(Semaphore::new(PARALLEL_STOPS));
+        let turns = Arc::new(Semaphore::new(stops::PARALLEL));
         let stops: Vec<_> = paused
             .into_iter()
             .map(|(id, generation)| {
@@ -114,17 +107,17 @@ impl Workspaces {
         if let Some(name) = provisioner.paused_ancestor(id).await? {
             return Err(ResumeError::PausedParent(name));
         }
-        let mut scope: Vec<Workspace> = Vec::new();
+        let mut scope = Vec::new();
         for id in reachable(id, &self.inner.store.descendants(id, false).await?) {
-            scope.extend(self.inner.store.workspace(id).await?);
+            scope.extend(self.inner.directory.route(id).await?);
         }
-        if !provisioner.has_backend() && scope.iter().any(|row| !is_external(&row.runtime)) {
+        if !provisioner.has_backend() && scope.iter().any(|route| !route.is_external()) {
             return Err(ResumeError::NoBackend);
         }
         let (mut resumed_count, mut root_resumed) = (0, false);
         // The root comes last here, too.
-        for row in scope.into_iter().rev() {
-            root_resumed = provisioner.resume(row.id, is_external(&row.runtime)).await?;
+        for route in scope.into_iter().rev() {
+            root_resumed = provisioner.resume(route.id, route.is_external()).await?;
             resumed_count += usize::from(root_resumed);
         }
         if !root_resumed {

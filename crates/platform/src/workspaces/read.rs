@@ -117,10 +117,9 @@ impl Workspaces {
 
     fn view(&self, row: &Workspace) -> WorkspaceView {
         let provisioner = &self.inner.provisioner;
-        let declared = row
-            .runtime
-            .known()
-            .and_then(|runtime| provisioner.timeouts().declared(runtime));
+        // As the sweep that ends starts reads it.
+        let runtime = self.inner.allowlist.resolve(row.runtime.as_str()).runtime;
+        let declared = provisioner.timeouts().declared(runtime);
         WorkspaceView {
             id: row.id,
             name: row.name.clone(),

@@ -59,11 +59,10 @@ impl Workspaces {
         if !external {
             self.inner.provisioner.auto_restart(id);
         }
-        let base = self.inner.config.public_url.as_deref().unwrap_or(base_url);
         Ok(RestoredWorkspace {
             id,
             status: applied.to,
-            connection: shown.map(|token| connection::connection(id, base, Some(&token))),
+            connection: shown.map(|token| connection::connection(id, base_url, Some(&token))),
         })
     }
 }

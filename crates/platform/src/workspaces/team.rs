@@ -8,6 +8,8 @@ use molecule_templates::{SubWorkspace, TeamError};
 use molecule_wire::workspaces::{CollapsedWorkspace, CreateWorkspace, ExpandedWorkspace, StopFailures, TeamMember};
 
 use super::{CreateError, Workspaces};
+use crate::lifecycle::not_stored;
+
 /// Why a workspace was not expanded (LIFE-164). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpandError {
@@ -106,18 +108,13 @@ impl Workspaces {
     /// # Errors
     /// [`CollapseError`].
     pub async fn collapse(&self, id: WorkspaceId) -> Result<CollapsedWorkspace, CollapseError> {
-        let collapsed = self.inner.store.remove_below(id).await?;
+        let collapsed = self.inner.store.remove_below(id).await;
+        let collapsed = collapsed.inspect_err(|error| not_stored(id, Some(WorkspaceStatus::Removed), error))?;
         let collapsed = collapsed.ok_or(CollapseError::NotFound)?;
         self.inner.events.passed(collapsed.seq).await;
-        let total = collapsed.scope.len();
-        let failures = self.stop_removed(collapsed.scope, false).await;
-        if failures > 0 {
-            return Err(CollapseError::Stops(StopFailures {
-                error: "workspaces were removed, but stopping failed; repeat the request to try again".to_owned(),
-                removed_count: u64::try_from(total).unwrap_or(u64::MAX),
-                stop_failures: u64::try_from(failures).unwrap_or(u64::MAX),
-            }));
-        }
+        self.stop_removed(collapsed.scope, false)
+            .await
+            .map_err(CollapseError::Stops)?;
         Ok(CollapsedWorkspace {
             status: "collapsed".to_owned(),
             removed: collapsed.children,

@@ -1,5 +1,6 @@
 //! Removal (LIFE §8, LIFE-9, SEC-12).
 
+use molecule_core::limits;
 use molecule_platform::workspaces::{DeleteError, Seen};
 use molecule_testkit::both_engines;
 
@@ -122,6 +123,48 @@ both_engines! {
         let purged = harness.platform.workspaces.delete(root, true, true).await.unwrap();
         assert_eq!(purged.status, "purged");
         assert_eq!(harness.store.workspace(child).await.unwrap(), None);
+    }
+
+    async fn a_stop_that_takes_long_is_told_and_goes_on(url: String) {
+        // LIFE-104, LIFE-106, LIFE-108
+        let harness = Harness::new(&url).await;
+        let root = harness.online("Lead").await;
+        let children = [
+            harness.online_below("Writer", Some(root)).await,
+            harness.online_below("Reader", Some(root)).await,
+        ];
+        let gate = Gate::default();
+        harness.backend.next_stop(Stop::Held(gate.clone()));
+        let (workspaces, clock) = (harness.platform.workspaces.clone(), harness.platform.clock().clone());
+        let deleting = tokio::spawn(async move { workspaces.delete(root, true, false).await });
+        harness
+            .backend
+            .until("the others to stop", |backend| {
+                backend.calls().iter().filter(|call| matches!(call, Call::Stopped(_))).count() == 2
+            })
+            .await;
+        while !deleting.is_finished() {
+            clock.advance(limits::DELETE_STOP_DEADLINE);
+            tokio::task::yield_now().await;
+        }
+        let Err(DeleteError::Stops(failures)) = deleting.await.unwrap() else {
+            panic!("it is an error");
+        };
+        assert_eq!((failures.removed_count, failures.stop_failures), (3, 1));
+        let stopped = harness.backend.calls();
+        let [slow] = [root, children[0], children[1]]
+            .into_iter()
+            .filter(|id| !stopped.contains(&Call::Stopped(*id)))
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("one is held");
+        };
+        assert!(failures.error.contains(&slow.to_string()), "{}", failures.error);
+        gate.open();
+        harness
+            .backend
+            .until("the slow one to stop", |backend| backend.calls().contains(&Call::Stopped(slow)))
+            .await;
     }
 
     async fn a_purge_leaves_events_only(url: String) {
