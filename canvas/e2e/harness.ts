@@ -227,7 +227,7 @@ export async function say(page: Page, text: string): Promise<void> {
 export async function inspect(page: Page, name: string, part = 'html'): Promise<void> {
   mkdirSync(ARTIFACTS, { recursive: true });
   // What is still being read is no picture of anything.
-  await until(async () => (await page.getByText(/^Reading .*…$/).count()) === 0);
+  await until(async () => (await page.locator('[role=status]', { hasText: /Reading .*…/ }).count()) === 0);
   for (const theme of ['dark', 'light']) {
     await page.evaluate((value) => {
       document.documentElement.dataset.theme = value;

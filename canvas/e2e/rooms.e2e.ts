@@ -120,6 +120,54 @@ test.runIf(serves('get', '/auth/sessions') && serves('delete', '/auth/sessions/{
   },
 );
 
+test.runIf(serves('post', '/auth/login-codes'))('another browser is signed in from here', async () => {
+  await page().keyboard.press('Control+,');
+  await page().getByRole('tab', { name: 'Sessions' }).click();
+  await page().getByRole('button', { name: 'Sign in another browser…' }).click();
+  const link = await page().getByRole('dialog').locator('code').innerText();
+  const other = await visit(browser, server, link);
+  await card(other.page, 'Lead').waitFor();
+  await other.context.close();
+  await page().keyboard.press('Escape');
+});
+
+test.runIf(serves('get', '/admin/server') && serves('get', '/admin/liveness'))(
+  'the server tells how it is, and what it writes into its log',
+  async () => {
+    await page().keyboard.press('Control+,');
+    await page().getByRole('tab', { name: 'Server' }).click();
+    await page().getByRole('list', { name: 'Loops' }).getByRole('listitem').first().waitFor();
+    await page().getByText('No global secret leads to one.').waitFor();
+    await inspect(page(), 'settings-server', '[role=dialog]');
+    await page().getByLabel('What the server writes into its log').fill('info,molecule_api=debug');
+    await page().getByRole('button', { name: 'Log by it' }).click();
+    await until(async () => {
+      const { filter } = await server.call<{ filter: string }>('GET', '/admin/log');
+      return filter.includes('molecule_api=debug');
+    });
+    await page().getByLabel('What the server writes into its log').fill('molecule=nothing-of-the-kind');
+    await page().getByRole('button', { name: 'Log by it' }).click();
+    await page().getByRole('dialog').getByRole('alert').waitFor();
+    await page().keyboard.press('Escape');
+  },
+);
+
+// LIFE-199
+test.runIf(serves('post', '/admin/workspaces/{id}/restore'))('a deletion is undone', async () => {
+  await card(page(), 'Lead').focus();
+  await page().keyboard.press('ContextMenu');
+  await page().getByRole('menuitem', { name: 'Delete…' }).click();
+  await page().getByRole('dialog', { name: 'Delete “Lead”?' }).getByRole('button', { name: 'Delete' }).click();
+  await card(page(), 'Lead').waitFor({ state: 'detached' });
+  await page().getByText('2 workspaces deleted').waitFor();
+  await page().keyboard.press('Control+z');
+  await page().getByText('Deleting undone').waitFor();
+  for (const name of ['Lead', 'Helper']) await is(name, 'Online');
+  const rows = await server.call<{ name: string; parent_id: string | null; id: string }[]>('GET', '/workspaces');
+  const lead = rows.find(({ name }) => name === 'Lead')?.id;
+  expect(rows.find(({ name }) => name === 'Helper')?.parent_id).toBe(lead);
+});
+
 // UI-121
 test.runIf(serves('get', '/admin/audit'))('the audit names who changed what', async () => {
   await page().keyboard.press('Control+,');

@@ -106,13 +106,25 @@ test('an org token is shown once, works, and is dead when it is revoked', async 
   const settings = page().getByRole('dialog', { name: 'Settings' });
   await settings.getByRole('tab', { name: 'Org tokens' }).click();
   await settings.getByLabel('Name, if you like').fill('Deploy script');
+  await settings.getByLabel('Lives').selectOption('30 days');
+  await settings.getByLabel('Reaches').selectOption('Echo and what is below');
+  await settings.getByLabel('It may read').check();
   await settings.getByRole('button', { name: 'New token' }).click();
   const token = await settings.locator('code.text').innerText();
+  const mine = settings.getByRole('listitem').filter({ hasText: 'Deploy script' });
+  for (const told of ['reads only', 'Echo only', /^ends /]) await mine.getByText(told).waitFor();
   await inspect(page(), 'settings-tokens', '[role=dialog]');
-  const use = async () =>
-    (await fetch(`${server.url}/workspaces`, { headers: { authorization: `Bearer ${token}` } })).status;
+  const use = async (method = 'GET') =>
+    (
+      await fetch(`${server.url}/workspaces/${await server.idOf('Echo')}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        ...(method === 'GET' ? {} : { body: '{"role":"Taken over"}' }),
+      })
+    ).status;
   expect(await use()).toBe(200);
-  await settings.getByRole('listitem').filter({ hasText: 'Deploy script' }).getByRole('button').click();
+  expect(await use('PATCH')).toBe(403);
+  await mine.getByRole('button').click();
   await page().getByRole('dialog', { name: 'Revoke “Deploy script”?' }).getByRole('button', { name: 'Revoke' }).click();
   await settings.getByText('None yet.').waitFor();
   expect(await use()).toBe(401);
@@ -124,6 +136,31 @@ test('an org token is shown once, works, and is dead when it is revoked', async 
   await page().screenshot({ path: 'e2e/artifacts/graph-reloaded-light.png' });
   await page().evaluate(() => localStorage.setItem('molecule.theme', 'dark'));
   await page().reload();
+});
+
+// UI-101
+test('a budget is a number of dollars, and a spent one says what it means', async () => {
+  const id = await server.idOf('Echo');
+  const limit = async () =>
+    (await server.call<{ budget_limit: number | null }>('GET', `/workspaces/${id}/budget`)).budget_limit ?? null;
+  await openCard(page(), 'Echo');
+  await page().getByRole('tab', { name: 'Details' }).click();
+  const field = page().getByLabel('Dollars a month');
+  const save = page().getByRole('button', { name: 'Save the budget' });
+  await field.fill('twenty');
+  await save.click();
+  await page().getByText('Write an amount of dollars').waitFor();
+  await field.fill('12,50');
+  await save.click();
+  await until(async () => (await limit()) === 1_250);
+  await field.fill('0');
+  await save.click();
+  await page().getByText('Budget exceeded').waitFor();
+  await inspect(page(), 'budget', 'aside');
+  await field.fill('');
+  await save.click();
+  await until(async () => (await limit()) === null);
+  await page().getByText('Budget exceeded').waitFor({ state: 'detached' });
 });
 
 // UI-75

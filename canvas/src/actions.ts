@@ -4,12 +4,21 @@ import { http, reload, reloadSoon, tellTabs } from './app';
 import { layoutOf, type Box } from './graph/layout';
 import { dropSizes, useSizes } from './graph/sizes';
 import { selectedRoots, subtree, treeOf, type Tree } from './graph/tree';
-import type { CreateWorkspace, CreatedWorkspace, RestartedWorkspace, UpdateWorkspace, Workspace } from './lib/api';
+import {
+  serves,
+  type Connection,
+  type CreateWorkspace,
+  type CreatedWorkspace,
+  type RestartedWorkspace,
+  type RestoredWorkspace,
+  type UpdateWorkspace,
+  type Workspace,
+} from './lib/api';
 import { ApiError, explain } from './lib/http';
 import { list, obj, str } from './lib/json';
 import { count, cut } from './lib/text';
-import { markStale, patchLocal, removeLocal, setDeleting, useOrg } from './store/org';
-import { closePanel, confirm, focusOn, keepSelected, openPanel, toast, useUi } from './ui/store';
+import { markStale, patchLocal, removeLocal, setDeleting, unhide, useOrg } from './store/org';
+import { closePanel, confirm, focusOn, keepSelected, openPanel, showDialog, toast, useUi } from './ui/store';
 
 /** Requests of one act that are under way at once. */
 const PARALLEL = 6;
@@ -114,10 +123,12 @@ export function askDelete(ids: readonly string[]): void {
   const warning =
     below.length > 0
       ? `Everything below goes with it: ${count(below.length, 'more workspace')}.`
-      : 'Its agent is stopped, and its secrets and tokens end.';
+      : roots.length === 1
+        ? 'Its agent is stopped, and its tokens end.'
+        : 'Their agents are stopped, and their tokens end.';
   confirm({
     title: `Delete ${one}?`,
-    text: `${warning} This cannot be undone.`,
+    text: `${warning} ${CAN_RESTORE ? 'It can be undone while this page is open.' : 'This cannot be undone.'}`,
     items: [...roots, ...below].map(nameOf),
     action: 'Delete',
     danger: true,
@@ -143,6 +154,7 @@ export function askCancel(root: string): void {
 async function deleteAll(roots: readonly string[], tree: Tree): Promise<void> {
   const trees = new Map(roots.map((id) => [id, subtree(tree, id)]));
   const all = new Set([...trees.values()].flatMap((ids) => [...ids]));
+  const names = new Map([...all].map((id) => [id, nameOf(id)]));
   setDeleting(all, true);
   const failures = await forEach(roots, (id) => http.json('DELETE', `/workspaces/${id}?confirm=true`));
   for (const [id, ids] of trees) {
@@ -155,8 +167,40 @@ async function deleteAll(roots: readonly string[], tree: Tree): Promise<void> {
   if (open && !useOrg.getState().byId.has(open)) closePanel();
   report('Delete', failures);
   keepSelected(failures.keys());
-  if (failures.size === 0) toast('success', `${count(all.size, 'workspace')} deleted`);
+  const gone = [...trees].flatMap(([id, ids]) => (failures.has(id) ? [] : [...ids]));
+  if (gone.length > 0 && CAN_RESTORE) push({ what: 'Deleting', back: () => restoreAll(gone, names) });
+  const again = CAN_RESTORE ? { label: 'Undo', run: () => void undo() } : undefined;
+  if (failures.size === 0) toast('success', `${count(all.size, 'workspace')} deleted`, again);
   reloadSoon();
+}
+
+const CAN_RESTORE = serves('POST /admin/workspaces/{id}/restore');
+
+/** Brings deleted ones back, parents first. Their tokens stay dead: an external agent has to be connected again. */
+async function restoreAll(ids: readonly string[], names: ReadonlyMap<string, string>): Promise<boolean> {
+  const failures = new Map<string, unknown>();
+  const waiting: { name: string; connection: Connection }[] = [];
+  // One after the other: nobody comes back below somebody who is not there.
+  for (const id of ids) {
+    try {
+      const answer = (await http.json('POST', `/admin/workspaces/${id}/restore`, { body: {} })) as RestoredWorkspace;
+      if (answer.connection) waiting.push({ name: names.get(id) ?? '', connection: answer.connection });
+    } catch (error) {
+      failures.set(id, error);
+    }
+  }
+  const back = ids.filter((id) => !failures.has(id));
+  unhide(back);
+  await reload();
+  tellTabs();
+  const first = [...failures][0];
+  if (first) toast('error', `“${names.get(first[0]) ?? ''}” was not brought back. ${explain(first[1])}`);
+  const [only] = waiting;
+  if (waiting.length === 1 && only) showDialog({ kind: 'connect', ...only });
+  else if (waiting.length > 1)
+    toast('info', `${waiting.length} external agents need a new token each: make it under their Tokens tab.`);
+  if (back.length > 0) focusOn(back);
+  return failures.size === 0;
 }
 
 /** The server says that a workspace is gone (UI-125). True if that is what the error says. */
@@ -269,29 +313,33 @@ export async function reorder(id: string, step: 1 | -1): Promise<void> {
 
 interface Step {
   what: string;
-  before: ReadonlyMap<string, Partial<Workspace>>;
+  /** Takes it back; whether that was done. */
+  back: () => Promise<boolean>;
 }
 
 const steps: Step[] = [];
 const MAX_STEPS = 50;
 
+function push(step: Step): void {
+  steps.push(step);
+  if (steps.length > MAX_STEPS) steps.shift();
+}
+
 function remember(what: string, before: ReadonlyMap<string, Partial<Workspace>>): void {
   if (before.size === 0) return;
-  steps.push({ what, before });
-  if (steps.length > MAX_STEPS) steps.shift();
+  push({ what, back: () => change('Undo', new Map([...before].filter(([id]) => workspaceOf(id)))) });
   const nested = [...before.values()].some((one) => 'parent_id' in one);
   if (nested) toast('success', `${what} done`, { label: 'Undo', run: () => void undo() });
 }
 
-/** Takes back the last move, nesting or arranging. */
+/** Takes back the last move, nesting, arranging or deletion. */
 export async function undo(): Promise<void> {
   const step = steps.pop();
   if (!step) {
     toast('info', 'There is nothing to undo');
     return;
   }
-  const still = new Map([...step.before].filter(([id]) => workspaceOf(id)));
-  if (await change('Undo', still)) toast('info', `${step.what} undone`);
+  if (await step.back()) toast('info', `${step.what} undone`);
 }
 
 /** Puts the children of a team into rows; of nobody (null): the roots. */

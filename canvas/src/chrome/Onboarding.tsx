@@ -36,7 +36,7 @@ export function Onboarding() {
   }, [looked]);
   const steps = [
     {
-      text: 'Create a workspace, or import a team',
+      text: 'Create a workspace or a team',
       done: first !== null,
       run: () => showDialog({ kind: 'templates' }),
     },

@@ -1,9 +1,10 @@
 import { STATUSES } from '../store/statuses';
+import { command } from '../ui/keys';
 import { Modal } from '../ui/Modal';
 import { StatusMark } from '../ui/StatusMark';
 
 const KEYS: readonly [string, string][] = [
-  ['⌘K or /', 'Search workspaces and commands'],
+  [`${command('K')} or /`, 'Search workspaces and commands'],
   ['N', 'New workspace'],
   ['Arrows', 'Next card in that direction'],
   ['Enter', 'Open the card; again: its first member'],
@@ -12,8 +13,9 @@ const KEYS: readonly [string, string][] = [
   ['+ and -', 'Open and fold a team'],
   ['Z', 'Zoom to the card or team'],
   ['Menu key', 'All that can be done with the card'],
-  ['⌘Z', 'Undo the last move'],
-  ['⌘,', 'Settings'],
+  [`${command(']')} and ${command('[')}`, 'Change places with the next or the one before'],
+  [command('Z'), 'Undo the last move or deletion'],
+  [command(','), 'Settings'],
   ['Esc', 'Close, or clear the selection'],
 ];
 
@@ -47,7 +49,7 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
           <dl className="space-y-1.5">
             {KEYS.map(([key, text]) => (
               <div key={key} className="flex items-baseline gap-2.5 text-[13px]">
-                <dt className="w-24 shrink-0">
+                <dt className="w-36 shrink-0">
                   <kbd className="kbd">{key}</kbd>
                 </dt>
                 <dd className="text-ink-2">{text}</dd>

@@ -142,13 +142,18 @@ function commandsFor(open: string | null): Row[] {
           more: '',
           run: () => showDialog({ kind: 'create', parent: row.id }),
         },
-        { key: 'c-restart', text: `Restart ${cut(row.name, 30)}`, more: '', run: () => void restart(row.id) },
-        {
-          key: 'c-logs',
-          text: `Logs of ${cut(row.name, 30)}`,
-          more: '',
-          run: () => showDialog({ kind: 'logs', id: row.id }),
-        },
+        // What runs elsewhere is not started here, and logs there.
+        ...(row.runtime === 'external'
+          ? []
+          : [
+              { key: 'c-restart', text: `Restart ${cut(row.name, 30)}`, more: '', run: () => void restart(row.id) },
+              {
+                key: 'c-logs',
+                text: `Logs of ${cut(row.name, 30)}`,
+                more: '',
+                run: () => showDialog({ kind: 'logs', id: row.id }),
+              },
+            ]),
         { key: 'c-delete', text: `Delete ${cut(row.name, 30)}`, more: '', run: () => askDelete([row.id]) },
       ]
     : [];
@@ -163,7 +168,7 @@ function commandsFor(open: string | null): Row[] {
     ...mine,
     { key: 'c-fit', text: 'Show everything', more: 'fit the view', run: () => focusOn([...boxesNow().keys()]) },
     { key: 'c-arrange', text: 'Arrange everything', more: 'auto-layout', run: () => void arrange(null) },
-    { key: 'c-undo', text: 'Undo', more: 'the last move', run: () => void undo() },
+    { key: 'c-undo', text: 'Undo', more: 'the last move or deletion', run: () => void undo() },
     { key: 'c-replay', text: 'Replay the past', more: 'time slider', run: () => useUi.setState({ replay: true }) },
     {
       key: 'c-settings',

@@ -1,8 +1,11 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { http } from '../app';
+import { serves } from '../lib/api';
 import { explain } from '../lib/http';
-import { age, cut, when } from '../lib/text';
-import { Failed, Loading } from '../ui/bits';
+import { obj, str } from '../lib/json';
+import { ago, cut, when } from '../lib/text';
+import { CopyButton, Failed, FormError, Loading } from '../ui/bits';
 import { confirm, toast } from '../ui/store';
 import { browserOf, sessionsOf, type Session } from './signedIn';
 
@@ -16,7 +19,7 @@ export function Sessions() {
   const end = (session: Session) =>
     confirm({
       title: `Sign out ${browserOf(session.user_agent)}?`,
-      text: `Signed in ${age(session.created_at)} ago${session.address ? ` from ${session.address}` : ''}. It needs a fresh link to come back.`,
+      text: `Signed in ${ago(session.created_at)}${session.address ? ` from ${session.address}` : ''}. It needs a fresh link to come back.`,
       action: 'Sign out',
       danger: true,
       run: async () => {
@@ -30,9 +33,8 @@ export function Sessions() {
     });
   return (
     <div className="space-y-4">
-      <p className="text-[13px] text-ink-2">
-        Browsers that are signed in as you. “molecule login” signs in another one.
-      </p>
+      <p className="text-[13px] text-ink-2">Browsers that are signed in as you.</p>
+      <AnotherBrowser />
       {sessions.isPending && <Loading what="the sessions" />}
       {sessions.isError && <Failed what="The sessions" error={sessions.error} retry={() => void sessions.refetch()} />}
       <ul className="divide-y divide-line rounded-xl border border-line empty:hidden" aria-label="Sessions">
@@ -43,7 +45,7 @@ export function Sessions() {
               {session.current && <span className="pill ml-2 text-good">this one</span>}
               <span className="block text-[12px] text-ink-3">
                 {session.address && `${session.address} · `}since {when(session.created_at)}
-                {session.last_used_at && ` · seen ${age(session.last_used_at)} ago`}
+                {session.last_used_at && ` · seen ${ago(session.last_used_at)}`}
               </span>
             </span>
             {!session.current && (
@@ -54,6 +56,39 @@ export function Sessions() {
           </li>
         ))}
       </ul>
+    </div>
+  );
+}
+
+/** A link that signs in another browser, once. */
+function AnotherBrowser() {
+  const [link, setLink] = useState('');
+  const [error, setError] = useState<unknown>(null);
+  if (!serves('POST /auth/login-codes'))
+    return <p className="text-[13px] text-ink-2">“molecule login” signs in another one.</p>;
+  const make = async () => {
+    setError(null);
+    try {
+      setLink(str(obj(await http.json('POST', '/auth/login-codes', { body: {} })).login_url));
+    } catch (thrown) {
+      setError(thrown);
+    }
+  };
+  return (
+    <div className="space-y-3">
+      <button type="button" className="btn" onClick={() => void make()}>
+        Sign in another browser…
+      </button>
+      <FormError error={error} />
+      {link && (
+        <div className="notice notice-warn flex-col">
+          <p>
+            Open this link in the other browser. It works once, for ten minutes, and makes whoever opens it an operator.
+          </p>
+          <code className="text w-full rounded bg-code p-2 font-mono text-[12px]">{link}</code>
+          <CopyButton text={link} label="Copy link" />
+        </div>
+      )}
     </div>
   );
 }

@@ -19,6 +19,9 @@ export type TokenView = Schemas['TokenView'];
 export type OrgTokenView = Schemas['OrgTokenView'];
 export type Peer = Schemas['Peer'];
 export type UpdateWorkspace = Schemas['UpdateWorkspace'];
+export type RestoredWorkspace = Schemas['RestoredWorkspace'];
+export type ServerInfo = Schemas['ServerInfo'];
+export type ModelEndpoint = Schemas['ModelEndpoint'];
 export type RestartedWorkspace = Schemas['RestartedWorkspace'];
 export type WorkspaceLogs = Schemas['WorkspaceLogs'];
 

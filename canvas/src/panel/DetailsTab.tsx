@@ -1,10 +1,10 @@
 import { useState } from 'react';
 import { nameOf, noticeGone, patch, type Patch } from '../actions';
-import { reload } from '../app';
-import type { Workspace } from '../lib/api';
+import { http, reload } from '../app';
+import { serves, type Workspace } from '../lib/api';
 import { tamed } from '../lib/bounded';
 import { list, obj, str } from '../lib/json';
-import { cut, dollars, duration } from '../lib/text';
+import { centsOf, cut, dollars, duration } from '../lib/text';
 import { Empty, Failed, Field, FormError, Loading, CopyButton } from '../ui/bits';
 import { StatusMark } from '../ui/StatusMark';
 import { openPanel, toast } from '../ui/store';
@@ -15,6 +15,7 @@ export default function DetailsTab({ workspace }: { workspace: Workspace }) {
     <div className="min-h-0 flex-1 space-y-6 overflow-y-auto p-4">
       <Edit key={workspace.id} workspace={workspace} />
       <Facts workspace={workspace} />
+      {serves('PATCH /workspaces/{id}/budget') && <Budget key={`budget-${workspace.id}`} workspace={workspace} />}
       <Skills workspace={workspace} />
       <Peers workspace={workspace} />
     </div>
@@ -136,6 +137,64 @@ function Facts({ workspace }: { workspace: Workspace }) {
       <p className="mt-3 flex items-center gap-2 text-[12px] text-ink-3">
         <code className="font-mono">{workspace.id}</code> <CopyButton text={workspace.id} label="Copy id" />
       </p>
+    </section>
+  );
+}
+
+/** What it may spend in a month (UI-101): empty is no limit, 0 is nothing. */
+function Budget({ workspace }: { workspace: Workspace }) {
+  const { budget_limit: limit, monthly_spend: spend } = workspace;
+  const stored = typeof limit === 'number' ? String(limit / 100) : '';
+  const [text, setText] = useState(stored);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const cents = centsOf(text);
+  const save = async (event: React.FormEvent) => {
+    event.preventDefault();
+    if (cents === undefined) {
+      setError('Write an amount of dollars, such as 20 or 0.50; or nothing, for no limit.');
+      return;
+    }
+    setBusy(true);
+    setError(null);
+    try {
+      await http.json('PATCH', `/workspaces/${workspace.id}/budget`, { body: { budget_limit: cents } });
+      await reload();
+      toast('success', cents === null ? 'Saved: no limit' : `Saved: ${dollars(cents)} a month`);
+    } catch (thrown) {
+      setError(thrown);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <section aria-labelledby="budget-title">
+      <h3 id="budget-title" className="mb-2 text-[13px] font-semibold">
+        Budget
+      </h3>
+      {typeof limit === 'number' && spend >= limit && (
+        <p className="notice notice-bad mb-3" role="alert">
+          Budget exceeded: it gets no messages until the limit is raised or the month ends.
+        </p>
+      )}
+      <form className="space-y-3" onSubmit={(event) => void save(event)} noValidate>
+        <Field label="Dollars a month" hint="Empty is no limit. Once so much is spent, it gets no messages.">
+          {(ids) => (
+            <input
+              {...ids}
+              className="field max-w-40"
+              inputMode="decimal"
+              value={text}
+              placeholder="no limit"
+              onChange={(event) => setText(event.target.value)}
+            />
+          )}
+        </Field>
+        <FormError error={error} />
+        <button type="submit" className="btn" disabled={busy || text.trim() === stored}>
+          {busy ? 'Saving…' : 'Save the budget'}
+        </button>
+      </form>
     </section>
   );
 }

@@ -231,7 +231,7 @@ function Resizer({ width }: { width: number }) {
       aria-valuemin={PANEL_MIN}
       aria-valuemax={PANEL_MAX}
       tabIndex={0}
-      className="absolute inset-y-0 -left-1 z-10 w-2 cursor-col-resize transition-colors hover:bg-accent/40 focus-visible:bg-accent/60 max-sm:hidden"
+      className="absolute inset-y-0 -left-1 z-10 w-2 cursor-col-resize after:absolute after:inset-y-0 after:left-[3px] after:w-0.5 after:transition-colors hover:after:bg-accent focus-visible:after:bg-accent max-sm:hidden"
       onPointerDown={grab}
       onKeyDown={(event) => {
         if (event.key === 'ArrowLeft') setPanelWidth(width + STEP);

@@ -169,6 +169,11 @@ export function patchLocal(
   };
 }
 
+/** They are there again: what the list says of them counts at once. */
+export function unhide(ids: Iterable<string>): void {
+  for (const id of ids) hidden.delete(id);
+}
+
 /** A subtree was deleted here: gone at once, and not brought back by a list that was under way (UI-16, UI-43). */
 export function removeLocal(ids: ReadonlySet<string>, now = Date.now()): void {
   for (const id of ids) hidden.set(id, now + HIDE_DELETED_MS);
