@@ -4,6 +4,7 @@
 mod attacks;
 mod backup;
 mod crash;
+mod environment;
 mod faults;
 mod keys;
 mod logs;

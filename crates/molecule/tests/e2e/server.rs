@@ -32,10 +32,21 @@ pub(crate) struct Site {
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
-    lines: mpsc::Receiver<String>,
+    lines: Lines,
+    data: PathBuf,
+}
+
+/// A command that goes on until it is dropped.
+pub(crate) struct Following {
+    child: Child,
+    lines: Lines,
+}
+
+/// Standard output of a process, line by line.
+struct Lines {
+    come: mpsc::Receiver<String>,
     /// What came so far.
     seen: Vec<String>,
-    data: PathBuf,
 }
 
 /// How a command ended.
@@ -163,22 +174,26 @@ impl Site {
         self.serve(command)
     }
 
+    /// Starts `molecule <verb>` at the address of a server that has ended.
+    pub(crate) fn start_in_place_of(&self, before: &Server, verb: &str) -> Server {
+        let port = before.url.rsplit(':').next().unwrap();
+        self.serve(self.command(&[verb, "--port", port]))
+    }
+
+    /// Starts a command that does not end by itself.
+    pub(crate) fn follow(&self, arguments: &[&str]) -> Following {
+        let mut child = self.command(arguments).stderr(Stdio::null()).spawn().unwrap();
+        let lines = Lines::of(&mut child);
+        Following { child, lines }
+    }
+
     fn serve(&self, mut command: Command) -> Server {
         let mut child = command.stderr(log_file(&self.data)).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        let lines = Lines::of(&mut child);
         let mut server = Server {
             child,
             url: String::new(),
             lines,
-            seen: Vec::new(),
             data: self.data.path().to_path_buf(),
         };
         server.line_with("Molecule is running");
@@ -197,23 +212,57 @@ fn log_file(data: &TempDir) -> std::fs::File {
         .unwrap()
 }
 
+impl Lines {
+    fn of(child: &mut Child) -> Self {
+        let stdout = child.stdout.take().unwrap();
+        let (send, come) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { come, seen: Vec::new() }
+    }
+
+    /// The first one that contains `text`, waited for if it has not come yet.
+    fn with(&mut self, text: &str) -> Option<String> {
+        let mut found = self.seen.iter().find(|line| line.contains(text)).cloned();
+        while found.is_none() {
+            let line = self.come.recv_timeout(PATIENCE).ok()?;
+            self.seen.push(line.clone());
+            found = Some(line).filter(|line| line.contains(text));
+        }
+        found
+    }
+}
+
+impl Following {
+    /// Waits for a line with `text`; all that came up to it.
+    pub(crate) fn until(&mut self, text: &str) -> &[String] {
+        assert!(
+            self.lines.with(text).is_some(),
+            "no line with {text:?}: {:?}",
+            self.lines.seen
+        );
+        &self.lines.seen
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // May have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
 impl Server {
     /// A line of standard output that contains `text`, waited for if it has not come yet.
     pub(crate) fn line_with(&mut self, text: &str) -> String {
-        if let Some(line) = self.seen.iter().find(|line| line.contains(text)) {
-            return line.clone();
-        }
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return line;
-                    }
-                }
-                Err(_) => panic!("no line with {text:?}; the log ends:\n{}", self.log_tail()),
-            }
-        }
+        let line = self.lines.with(text);
+        line.unwrap_or_else(|| panic!("no line with {text:?}; the log ends:\n{}", self.log_tail()))
     }
 
     pub(crate) fn log_tail(&self) -> String {

@@ -157,6 +157,59 @@ async fn an_organisation_is_run_from_the_shell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_is_followed_once_and_past_a_restart() {
+    let site = Site::new(None);
+    let mut server = site.start("server");
+    ok(&site, &["ws", "create", "Scribe", "--runtime", "echo", "--wait"]).await;
+    for text in ["first", "second"] {
+        ok(&site, &["send", "Scribe", text]).await;
+    }
+    let mut activity = site.follow(&["activity", "-f", "-n", "1"]);
+    activity.until("second");
+    ok(&site, &["send", "Scribe", "third"]).await;
+    activity.until("you → Scribe  third");
+    server.kill();
+    let _server = site.start_in_place_of(&server, "server");
+    ok(&site, &["send", "Scribe", "fourth"]).await;
+    // Said while nobody was told, or in time: it is told.
+    let told = activity.until("you → Scribe  fourth");
+    let count = |text: &str| told.iter().filter(|line| line.contains(text)).count();
+    assert_eq!([count("first"), count("second"), count("third")], [0, 1, 2], "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_removed_is_restored_and_purged_by_its_id() {
+    // LIFE-105, LIFE-109, LIFE-199
+    let site = Site::new(None);
+    let _server = site.start("server");
+    let id = ok(&site, &["ws", "create", "Scribe", "--runtime", "echo", "--wait"]).await;
+    let id = id.trim();
+    let files = site.data.path().join("workspaces").join(id);
+    assert!(files.is_dir(), "{}", files.display());
+
+    let removed = site.run(&["ws", "rm", "Scribe"]).await;
+    assert_eq!(
+        (removed.code, removed.out.as_str()),
+        (Some(0), "removed\n"),
+        "{}",
+        removed.err
+    );
+    let restore = removed.err.split('`').nth(1).unwrap();
+    assert_eq!(restore, format!("molecule ws restore {id}"));
+    assert!(files.is_dir(), "what can be restored is kept");
+    // Removed again by its id, as after a stop that failed.
+    assert_eq!(ok(&site, &["ws", "rm", id]).await, "removed\n");
+    ok(&site, &["ws", "restore", id]).await;
+    ok(&site, &["ws", "rm", "Scribe"]).await;
+
+    assert_eq!(ok(&site, &["ws", "rm", id, "--purge"]).await, "purged\n");
+    assert!(!files.exists(), "{}", files.display());
+    refused(&site, &["ws", "rm", id], 3, "not found").await;
+    refused(&site, &["ws", "restore", id], 3, "not found").await;
+    refused(&site, &["ws", "rm", &WorkspaceId::random().to_string()], 3, "not found").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn organisations_are_imported_from_the_shell() {
     let site = Site::new(None);
     let _server = site.start("server");

@@ -69,7 +69,7 @@ pub enum LifeCommand {
     },
     /// Bring back a workspace that was removed and not purged
     Restore {
-        /// Its id, which `ws rm` printed; so does `molecule events`
+        /// Its id, which `ws rm` printed; `molecule events --json` has it too
         workspace: WorkspaceId,
     },
 }
