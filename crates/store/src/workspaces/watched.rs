@@ -38,12 +38,13 @@ pub struct Watched {
     pub updated_at: Timestamp,
 }
 
-/// What the health sweep has to look at: managed workspaces in one of three statuses, and external ones of them that have
-/// been silent since `$5`. Of a fleet of external workspaces that beat nothing is read.
+/// What the health sweep has to look at: managed workspaces in one of three statuses, and external ones that are alive and
+/// have been silent since `$5`. Of a fleet of external workspaces that beat, or are lost already, nothing is read.
 pub(crate) fn watched_sql() -> &'static str {
     "SELECT w.id, w.runtime, w.status, w.generation, w.updated_at, p.last_beat_at FROM workspaces w
      LEFT JOIN workspace_pulse p ON p.workspace_id = w.id
-     WHERE w.status IN ($1, $2, $3) AND (w.runtime <> $4 OR COALESCE(p.last_beat_at, w.updated_at) <= $5)"
+     WHERE w.status IN ($1, $2, $3) AND (w.runtime <> $4
+     OR w.status <> $3 AND COALESCE(p.last_beat_at, w.updated_at) <= $5)"
 }
 
 #[derive(FromQueryResult)]
@@ -78,8 +79,8 @@ struct IdleModel {
 }
 
 impl Store {
-    /// Workspaces that may have been lost, in no order: managed ones that ought to answer, and external ones that have been
-    /// silent since `silent_since`.
+    /// Workspaces that may have been lost, in no order: managed ones that ought to answer, and external ones that are alive
+    /// and have been silent since `silent_since`.
     ///
     /// # Errors
     /// The query failed; unreadable rows are left out and logged.

@@ -4,16 +4,17 @@
 use std::time::Instant;
 
 use molecule_core::{
-    WorkspaceStatus,
+    EventType, WorkspaceStatus,
     activity::{ActivityFilter, ActivityType},
 };
 use molecule_store::{
     activity::{ActivityWriter, Durability, NewActivity},
     now,
     pulse::Pulse,
+    workspaces::{Change, Transition},
 };
 
-use crate::support::{bulk, execute, open};
+use crate::support::{bulk, event, execute, open, transition};
 
 molecule_testkit::both_engines! {
     #[ignore = "prints durations, asserts nothing"]
@@ -21,7 +22,12 @@ molecule_testkit::both_engines! {
         let store = open(&url).await;
         let engine = store.engine();
         bulk(&store, 100_000).await;
-        for (status, beats) in [("hibernated", 0), ("awaiting_agent", 0), ("online", now().micros())] {
+        for (status, beats) in [
+            ("hibernated", 0),
+            ("awaiting_agent", 0),
+            ("offline", 0),
+            ("online", now().micros()),
+        ] {
             execute(
                 &store,
                 "UPDATE workspaces SET status = $1, runtime = 'external'",
@@ -59,6 +65,35 @@ molecule_testkit::both_engines! {
                     starting.len()
                 );
             }
+        }
+    }
+
+    #[ignore = "prints durations, asserts nothing"]
+    async fn of_a_mass_return(url: String) {
+        let store = open(&url).await;
+        let ids = bulk(&store, 20_000).await;
+        for (from, to) in [
+            (WorkspaceStatus::Online, WorkspaceStatus::Offline),
+            (WorkspaceStatus::Offline, WorkspaceStatus::Online),
+        ] {
+            let begun = Instant::now();
+            let mut tasks = tokio::task::JoinSet::new();
+            for id in ids.iter().copied() {
+                let store = store.clone();
+                tasks.spawn(async move {
+                    let back = Transition {
+                        change: Change {
+                            beat: true,
+                            ..Change::default()
+                        },
+                        events: vec![event(EventType::WorkspaceOnline, id)],
+                        ..transition(id, &[from], to)
+                    };
+                    store.transition(back).await.unwrap().unwrap();
+                });
+            }
+            tasks.join_all().await;
+            println!("{:?} 20 000 to {to}: {:?}", store.engine(), begun.elapsed());
         }
     }
 

@@ -1,12 +1,13 @@
 //! Beats, flushed in batches.
 
-use molecule_core::{Timestamp, WorkspaceId, WorkspaceStatus};
+use molecule_core::{Runtime, Timestamp, WorkspaceId, WorkspaceStatus};
 use molecule_store::{
-    StoreError,
+    StoreError, now,
     pulse::{FLUSH_ROWS, Pulse},
+    workspaces::NewWorkspace,
 };
 
-use crate::support::{at_once, bulk, count, create, execute, open, transition};
+use crate::support::{at_once, bulk, count, create, describe, execute, open, transition};
 
 fn beat(workspace: WorkspaceId, at: i64) -> Pulse {
     Pulse {
@@ -219,5 +220,31 @@ molecule_testkit::both_engines! {
             3,
             "the beat is as it was"
         );
+    }
+
+    // REG-91, LIFE-180a: of external workspaces only those that are alive and silent.
+    async fn who_is_looked_at_for_silence(url: String) {
+        let store = open(&url).await;
+        let mut ids = std::collections::HashMap::new();
+        for (name, runtime, status) in [
+            ("managed", Runtime::Echo, WorkspaceStatus::Online),
+            ("managed and lost", Runtime::Echo, WorkspaceStatus::Offline),
+            ("silent", Runtime::External, WorkspaceStatus::Degraded),
+            ("heard", Runtime::External, WorkspaceStatus::Online),
+            ("lost", Runtime::External, WorkspaceStatus::Offline),
+            ("asleep", Runtime::Echo, WorkspaceStatus::Hibernated),
+        ] {
+            let new = NewWorkspace { runtime, status, ..describe(name) };
+            ids.insert(new.id, name);
+            store.create_workspace(new).await.unwrap();
+        }
+        let silent_since = now();
+        let heard = *ids.iter().find(|(_, name)| **name == "heard").unwrap().0;
+        let later = beat(heard, silent_since.plus(std::time::Duration::from_secs(1)).micros());
+        store.flush_pulses(&[later]).await.unwrap();
+        let watched = store.watched_workspaces(silent_since).await.unwrap();
+        let mut watched: Vec<_> = watched.iter().map(|row| ids[&row.id]).collect();
+        watched.sort_unstable();
+        assert_eq!(watched, ["managed", "managed and lost", "silent"]);
     }
 }
