@@ -72,7 +72,9 @@ mod tests {
             Store::connect(database.url()).await.unwrap(),
         );
         let lock = ours.db().exclusive_lock().await.unwrap();
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'";
+        // Of this database only: others are under test beside it.
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         assert!(!database.sql(cut).is_empty());
         let deadline = tokio::time::Instant::now() + molecule_testkit::PATIENCE;
         // The database notices the end of the session when it reads from it.

@@ -252,12 +252,7 @@ async fn check_store(url: &str, statuses: &HashMap<WorkspaceId, WorkspaceStatus>
 }
 
 async fn nothing_is_lost_stuck_or_left_over(site: Site, url: &str, rounds: u64) {
-    let seed = std::env::var("MOLECULE_FAULT_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| rand::rng().random());
-    eprintln!("MOLECULE_FAULT_SEED={seed}");
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut dice = dice();
     let told: Arc<Mutex<Told>> = Arc::default();
     for n in 0..rounds {
         round(&site, &mut dice, &told, n).await;
@@ -288,8 +283,18 @@ async fn nothing_is_lost_stuck_or_left_over(site: Site, url: &str, rounds: u64) 
     check_store(url, &statuses, &told).await;
 }
 
+/// What is drawn; a seed repeats it.
+pub(crate) fn dice() -> StdRng {
+    let seed = std::env::var("MOLECULE_FAULT_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| rand::rng().random());
+    eprintln!("MOLECULE_FAULT_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
 /// How many rounds are asked for.
-fn rounds(otherwise: u64) -> u64 {
+pub(crate) fn rounds(otherwise: u64) -> u64 {
     let rounds = std::env::var("MOLECULE_FAULT_ROUNDS").ok();
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(otherwise)
 }

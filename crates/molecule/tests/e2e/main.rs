@@ -11,6 +11,7 @@ mod logs;
 mod memory;
 mod native;
 mod operations;
+mod power;
 mod server;
 mod shell;
 mod starter;
