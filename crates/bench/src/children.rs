@@ -36,6 +36,10 @@ impl Part {
         Self::start(&["proxy", "--upstream", &upstream.to_string()]).await
     }
 
+    pub(crate) async fn floor() -> anyhow::Result<Self> {
+        Self::start(&["floor"]).await
+    }
+
     async fn start(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)

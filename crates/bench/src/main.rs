@@ -7,6 +7,7 @@ mod children;
 mod contest;
 mod figure;
 mod figures;
+mod floor;
 mod http1;
 mod load;
 mod org;
@@ -38,6 +39,8 @@ enum Command {
         #[arg(long)]
         upstream: u16,
     },
+    /// Play a server that takes beats and does nothing (prints its port; ends with standard input)
+    Floor,
     /// Play people who watch: hold event sockets open and read (prints when all are open; ends with standard input)
     Watchers {
         /// Where the server listens
@@ -100,6 +103,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Upstream => upstream::serve().await,
         Command::Proxy { upstream } => proxy::serve(upstream).await,
+        Command::Floor => floor::serve().await,
         Command::Watchers { address, count } => watchers::serve(address, count).await,
         // Interrupted, it still ends its children and removes their directories.
         Command::Run(run) => tokio::select! {

@@ -23,30 +23,38 @@ struct Proxy {
     target: String,
 }
 
-/// Serves until standard input ends. Its runtime has a worker per core, like the server it is compared with.
+/// Serves until standard input ends.
 pub(crate) async fn serve(upstream: u16) -> anyhow::Result<()> {
-    let workers = tokio::task::spawn_blocking(move || {
+    on_every_core(move || {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let proxy = Arc::new(Proxy {
+            client,
+            target: format!("http://127.0.0.1:{upstream}/"),
+        });
+        Router::new().fallback(forward).with_state(proxy)
+    })
+    .await
+}
+
+/// Serves what `app` gives until standard input ends, with a worker per core, like the server it is compared with.
+pub(crate) async fn on_every_core(app: impl FnOnce() -> Router + Send + 'static) -> anyhow::Result<()> {
+    let workers = tokio::task::spawn_blocking(|| {
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?
-            .block_on(run(upstream))
+            .block_on(run(app))
     });
     workers.await?
 }
 
-async fn run(upstream: u16) -> anyhow::Result<()> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client = Client::builder(TokioExecutor::new()).build(connector);
-    let proxy = Arc::new(Proxy {
-        client,
-        target: format!("http://127.0.0.1:{upstream}/"),
-    });
-    let app = Router::new().fallback(forward).with_state(proxy);
+async fn run(app: impl FnOnce() -> Router) -> anyhow::Result<()> {
+    let app = app();
     let (listener, _) = announce().await?;
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
         if let Err(error) = stream.set_nodelay(true) {
-            eprintln!("proxy: nodelay: {error}");
+            eprintln!("nodelay: {error}");
         }
     });
     tokio::select! {

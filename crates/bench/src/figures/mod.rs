@@ -3,6 +3,7 @@
 pub(crate) mod a2a;
 pub(crate) mod boot;
 pub(crate) mod heartbeats;
+mod looks;
 pub(crate) mod memory;
 pub(crate) mod sockets;
 

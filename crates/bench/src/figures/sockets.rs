@@ -1,32 +1,27 @@
 //! Heartbeats while many people watch: each beat is an event that every open socket gets.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Context;
-use hdrhistogram::Histogram;
 
 use super::{
     CONNECTIONS, Scale,
     heartbeats::{beat, online},
+    looks::Looks,
 };
 use crate::{
     children::Watchers,
     contest::{AGAINST, Builds, Contestant, MOLECULE},
     figure::{Figure, Target, progress, rounded},
-    http1::{Connection, request},
     org,
     server::{Home, Mode, Server, resident_bytes},
 };
 
-/// Pause between two looks at `/health`, as a load balancer's but denser.
-const LOOK: Duration = Duration::from_millis(10);
 /// Silence after which a workspace counts as away, seconds: short, so that a beat that is answered late is seen.
 const STALE_AFTER: &str = "10";
 
 /// What one server did.
 struct Watched {
     contestant: Contestant,
-    health: Histogram<u64>,
+    health: Looks,
     resident_mb: f64,
     silent: usize,
     frames: u64,
@@ -59,13 +54,10 @@ async fn watch(server: &mut Server, name: &'static str, scale: &Scale) -> anyhow
     let watchers = Watchers::open(server.address(), server.authorization(), scale.sockets).await?;
     progress(&format!("{name}: {} event sockets are open", scale.sockets));
     contestant.warm_up(CONNECTIONS, scale).await?;
-    let mut health = Histogram::new_with_bounds(1, 60_000_000, 3)?;
+    let mut health = Looks::new()?;
     for _ in 0..scale.rounds {
-        let until = Instant::now() + scale.load;
         let address = contestant.address;
-        let (round, looks) = tokio::join!(contestant.round(CONNECTIONS, scale), look(address, until));
-        round?;
-        health.add(&looks?)?;
+        health.during(address, contestant.round(CONNECTIONS, scale)).await?;
     }
     let pid = server.pid().context("the server runs")?;
     let resident_mb = resident_bytes(pid)? as f64 / 1e6;
@@ -80,24 +72,9 @@ async fn watch(server: &mut Server, name: &'static str, scale: &Scale) -> anyhow
     })
 }
 
-/// Asks for `/health` again and again; microseconds of each answer.
-async fn look(address: std::net::SocketAddr, until: Instant) -> anyhow::Result<Histogram<u64>> {
-    let mut latency = Histogram::new_with_bounds(1, 60_000_000, 3)?;
-    let mut connection = Connection::new(address);
-    let question = request("GET", "/health", &[], b"");
-    while Instant::now() < until {
-        let asked = Instant::now();
-        let reply = connection.exchange(&question).await.context("GET /health")?;
-        anyhow::ensure!(reply.is_success(), "GET /health answered {}", reply.summary());
-        latency.saturating_record(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX));
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(latency)
-}
-
 fn print(results: &[Watched], scale: &Scale) -> anyhow::Result<()> {
     let ours = results.first().context("a server was measured")?;
-    let health_p99 = |watched: &Watched| watched.health.value_at_quantile(0.99) as f64 / 1e3;
+    let health_p99 = |watched: &Watched| watched.health.p99();
     let mut beats = Figure::new("event_sockets", ours.contestant.rate(), "beats/s")
         .target(Target::AtLeast(5_000.0))
         .with("sockets", scale.sockets)
