@@ -4,6 +4,7 @@ import {
   boxOf,
   card,
   drag,
+  focusCard,
   inspect,
   openBrowser,
   openCard,
@@ -75,7 +76,7 @@ test('a team folds into one card and opens again, before everybody’s eyes', as
   await card(other.page, 'Alpha').waitFor({ state: 'detached' });
   await inspect(page(), 'folded');
   // By keyboard, on the card itself.
-  await card(page(), 'Lead').focus();
+  await focusCard(page(), 'Lead');
   await page().keyboard.press('+');
   await card(page(), 'Alpha').waitFor();
   await card(other.page, 'Alpha').waitFor();
@@ -156,7 +157,7 @@ test('the menu of a card holds what can be done with it, by pointer and by keybo
   await inspect(page(), 'menu', '[role=menu]');
   await page().keyboard.press('Escape');
   await menu.waitFor({ state: 'detached' });
-  await card(page(), 'Alpha').focus();
+  await focusCard(page(), 'Alpha');
   await page().keyboard.press('ContextMenu');
   await page().getByRole('menuitem', { name: 'Extract from team' }).waitFor();
   await page().keyboard.press('ArrowDown');
@@ -179,10 +180,10 @@ test('siblings change places by keyboard', async () => {
     return (a?.x ?? 0) < (b?.x ?? 0) ? 'Alpha, Beta' : 'Beta, Alpha';
   };
   expect(await order()).toBe('Alpha, Beta');
-  await card(page(), 'Alpha').focus();
+  await focusCard(page(), 'Alpha');
   await page().keyboard.press('Control+]');
   await until(async () => (await order()) === 'Beta, Alpha');
-  await card(page(), 'Alpha').focus();
+  await focusCard(page(), 'Alpha');
   await page().keyboard.press('Control+[');
   await until(async () => (await order()) === 'Alpha, Beta');
 });

@@ -176,6 +176,21 @@ export async function visit(browser: Browser, server: Server, link: string | nul
 export const card = (page: Page, name: string) =>
   page.locator('.react-flow__node', { has: page.locator(`[title="${name}"]`) });
 
+/** Focuses a card for good: what was open before hands the focus back only after it is gone. */
+export async function focusCard(page: Page, name: string): Promise<void> {
+  const wanted = card(page, name).first();
+  await page.locator('[role=dialog], [role=menu]').first().waitFor({ state: 'detached' });
+  await until(async () => {
+    await wanted.focus();
+    return wanted.evaluate(
+      (node) =>
+        new Promise<boolean>((resolve) => {
+          requestAnimationFrame(() => requestAnimationFrame(() => resolve(node === document.activeElement)));
+        }),
+    );
+  });
+}
+
 /** Where the head of a card is on the screen. */
 export async function boxOf(page: Page, name: string): Promise<{ x: number; y: number }> {
   const box = await page.locator(`.react-flow__node [title="${name}"]`).first().boundingBox();

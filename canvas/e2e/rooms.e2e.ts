@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { card, inspect, openBrowser, openCard, say, Server, until, visit, type Visit } from './harness';
+import { card, focusCard, inspect, openBrowser, openCard, say, Server, until, visit, type Visit } from './harness';
 
 /** Rooms of the server that the page offers where they are: stopping and going on, sessions, the audit. */
 const here = dirname(fileURLToPath(import.meta.url));
@@ -63,7 +63,7 @@ test.runIf(serves('post', '/workspaces/{id}/pause') && serves('post', '/workspac
   'a team is paused from its menu, and resumed from its panel',
   async () => {
     await page().keyboard.press('Escape');
-    await card(page(), 'Lead').focus();
+    await focusCard(page(), 'Lead');
     await page().keyboard.press('ContextMenu');
     await page().getByRole('menuitem', { name: 'Pause…' }).click();
     await page().getByRole('dialog', { name: 'Pause “Lead”?' }).getByRole('button', { name: 'Pause' }).click();
@@ -154,7 +154,7 @@ test.runIf(serves('get', '/admin/server') && serves('get', '/admin/liveness'))(
 
 // LIFE-199
 test.runIf(serves('post', '/admin/workspaces/{id}/restore'))('a deletion is undone', async () => {
-  await card(page(), 'Lead').focus();
+  await focusCard(page(), 'Lead');
   await page().keyboard.press('ContextMenu');
   await page().getByRole('menuitem', { name: 'Delete…' }).click();
   await page().getByRole('dialog', { name: 'Delete “Lead”?' }).getByRole('button', { name: 'Delete' }).click();

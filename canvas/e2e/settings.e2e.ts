@@ -146,7 +146,7 @@ test('a budget is a number of dollars, and a spent one says what it means', asyn
   await openCard(page(), 'Echo');
   await page().getByRole('tab', { name: 'Details' }).click();
   const field = page().getByLabel('Dollars a month');
-  const save = page().getByRole('button', { name: 'Save the budget' });
+  const save = page().getByRole('button', { name: 'Set the budget' });
   await field.fill('twenty');
   await save.click();
   await page().getByText('Write an amount of dollars').waitFor();

@@ -192,7 +192,7 @@ function Budget({ workspace }: { workspace: Workspace }) {
         </Field>
         <FormError error={error} />
         <button type="submit" className="btn" disabled={busy || text.trim() === stored}>
-          {busy ? 'Saving…' : 'Save the budget'}
+          {busy ? 'Saving…' : 'Set the budget'}
         </button>
       </form>
     </section>
