@@ -270,6 +270,12 @@ impl Platform {
         self.supervisor.run_job(name).await
     }
 
+    /// Tells what workspaces are called, as far as that is at hand: for texts to people, and perhaps a moment old. Holds
+    /// nothing of the platform that a shutdown waits for.
+    pub fn names(&self) -> impl Fn(WorkspaceId) -> Option<Arc<str>> + Send + Sync + use<> {
+        self.directory.names()
+    }
+
     /// Drains work in flight, stores what is only in memory and closes the store. `false`: something did not end in
     /// time.
     pub fn shutdown(self) -> BoxFuture<'static, bool> {

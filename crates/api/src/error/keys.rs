@@ -11,7 +11,6 @@ use super::{ApiError, map::failed};
 impl From<MintOrgError> for ApiError {
     fn from(error: MintOrgError) -> Self {
         match error {
-            MintOrgError::OutOfReach => Self::new(StatusCode::FORBIDDEN, error.to_string()).code(ErrorCode::OutOfReach),
             MintOrgError::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
             MintOrgError::Store(_) => failed(&error),
         }

@@ -9,7 +9,7 @@ use std::{
 use molecule_api::LogControl;
 use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-use super::BootError;
+use super::{BootError, naming::NamingStderr};
 use crate::config::{LogConfig, LogFormat};
 
 /// Variable with the log filter of an agent; a secret of that name sets it for a workspace.
@@ -47,6 +47,9 @@ pub fn init_logging(config: &LogConfig) -> Result<LogHandle, BootError> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let done = match config.format {
+        LogFormat::Pretty if std::io::stderr().is_terminal() => {
+            registry.with(stderr.with_writer(|| NamingStderr)).try_init()
+        }
         LogFormat::Pretty => registry.with(stderr).try_init(),
         LogFormat::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
     };

@@ -8,6 +8,7 @@ mod files;
 mod keys;
 mod listen;
 mod logging;
+mod naming;
 mod sandbox;
 pub(crate) mod templates;
 mod vault;
@@ -20,6 +21,7 @@ pub(crate) use keys::{ADMIN_TOKEN_FILE, KEY_FILES, SECRETS_KEY_FILE, check_secre
 pub use keys::{admin_token, audit_key, retired_keys, secrets_key, stored_secrets_key};
 pub use listen::{bind, plain_http};
 pub use logging::{AGENT_LOG, LogHandle, init_agent_logging, init_logging};
+pub use naming::name_workspaces;
 pub use sandbox::{Landlock, exposure, is_root, landlock};
 pub use vault::FileVault;
 

@@ -66,6 +66,7 @@ pub(super) async fn compose(
     })
     .await
     .context("the services cannot be put together")?;
+    boot::name_workspaces(platform.names());
     let runs_here = backend.as_ref().is_some_and(|backend| backend.name() == "process");
     let about = about(config, &platform, backend.is_some(), runs_here);
     let vault = FileVault::new(dir.clone(), config);

@@ -100,9 +100,6 @@ pub struct OrgTokenScope {
 /// Why no org token was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintOrgError {
-    /// The anchor is unknown, removed, or out of the minter's own reach.
-    #[error("org access denied")]
-    OutOfReach,
     /// There are as many as there may be.
     #[error("maximum {} active org tokens", limits::ORG_TOKENS)]
     TooMany,

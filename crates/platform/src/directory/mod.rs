@@ -120,6 +120,12 @@ impl Directory {
         self.routes.get_or_read(id, read).await
     }
 
+    /// Tells what a workspace is called, if it was looked up lately; it may have been renamed since.
+    pub fn names(&self) -> impl Fn(WorkspaceId) -> Option<Arc<str>> + Send + Sync + use<> {
+        let routes = self.routes.clone();
+        move |id| routes.last(&id).map(|route| route.name.clone())
+    }
+
     /// May the two talk? (REG-80, SEC-97) Any error, unknown id or overlong walk means no.
     pub async fn can_communicate(&self, caller: WorkspaceId, target: WorkspaceId) -> bool {
         if caller == target {

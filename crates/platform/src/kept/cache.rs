@@ -55,6 +55,11 @@ where
             .then_some(entry.value)
     }
 
+    /// The copy, even if it does not count any more: for texts.
+    pub(crate) fn last(&self, key: &K) -> Option<V> {
+        self.entries.get(key).map(|entry| entry.value)
+    }
+
     /// The copy, or what `read` finds, which is kept. Absence is not.
     pub(crate) async fn get_or_read<E>(
         &self,

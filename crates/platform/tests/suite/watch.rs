@@ -246,6 +246,40 @@ both_engines! {
         harness.until_instance(second).await;
     }
 
+    async fn the_deadline_that_is_shown_is_the_one_that_ends_a_start(url: String) {
+        // LIFE-87, LIFE-191, PROV-92
+        let templates = tempfile::tempdir().unwrap();
+        let slow = templates.path().join("slow");
+        std::fs::create_dir(&slow).unwrap();
+        let config = "runtime: echo\nruntime_config: { provision_timeout_seconds: 1200 }\n";
+        std::fs::write(slow.join("config.yaml"), config).unwrap();
+        let mut options = Options::default();
+        options.paths.templates = vec![templates.path().to_owned()];
+        let harness = Harness::with(&url, options).await;
+        let (spared, late) = (harness.started("Spared").await, harness.started("Late").await);
+        for (id, minutes) in [(spared, 11), (late, 21)] {
+            let then = molecule_store::now().minus(Duration::from_secs(minutes * 60)).micros();
+            harness
+                .set("workspaces", "id", id, &format!("status_changed_at = {then}"))
+                .await;
+        }
+        let listed = harness.platform.workspaces.list().await.unwrap();
+        assert_eq!(listed.len(), 2);
+        for item in listed {
+            assert_eq!(item.workspace.provision_timeout_ms, Some(1_200_000));
+        }
+        harness
+            .platform
+            .provisioner
+            .sweep_timeouts(Timestamp::from_micros(0))
+            .await
+            .unwrap();
+        assert_eq!(harness.status(spared).await, WorkspaceStatus::Provisioning);
+        assert_eq!(harness.status(late).await, WorkspaceStatus::Failed);
+        let failed = harness.payloads(late, "WORKSPACE_PROVISION_FAILED").await;
+        assert_eq!(failed[0]["timeout_secs"], 1200);
+    }
+
     async fn the_operators_deadline_holds_for_every_runtime(url: String) {
         // LIFE-189
         let mut options = Options::default();
