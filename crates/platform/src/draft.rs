@@ -13,7 +13,7 @@ use molecule_core::{
 use molecule_store::{
     StoreError,
     events::NewEvent,
-    secrets::NewSecret,
+    secrets::{NewSecret, Sealed},
     tokens::NewToken,
     workspaces::{NewLayout, NewWorkspace},
 };
@@ -152,8 +152,9 @@ impl Draft {
 
     /// One somebody else runs. Where its agent is unknown, so is how messages reach it, until it says so: storing `push`
     /// would defeat the default of external agents (LIFE-76).
-    pub(crate) fn external(outline: Outline, contact: Contact) -> Self {
+    pub(crate) fn external(outline: Outline, contact: Contact, inbound_secret: Option<Sealed>) -> Self {
         let mut row = outline.into_row(Runtime::External);
+        row.inbound_secret = inbound_secret;
         let named = External::named(&row.name);
         let (status, event) = match contact {
             Contact::Awaited(token) => {
@@ -237,7 +238,7 @@ mod tests {
             ),
             (registered, WorkspaceStatus::Online, EventType::WorkspaceOnline),
         ] {
-            let external = Draft::external(outline(), contact);
+            let external = Draft::external(outline(), contact, None);
             assert_eq!(external.status(), status);
             assert_eq!(names(&external), [EventType::WorkspaceProvisioning, event]);
             assert_eq!(
@@ -264,7 +265,7 @@ mod tests {
             delivery_mode: Some(DeliveryMode::Poll),
             ..outline()
         };
-        let mode = |outline, contact| Draft::external(outline, contact).0.delivery_mode;
+        let mode = |outline, contact| Draft::external(outline, contact, None).0.delivery_mode;
         assert_eq!(mode(outline(), Contact::Awaited(None)), None);
         assert_eq!(
             mode(outline(), Contact::At("http://a".to_owned())),

@@ -186,7 +186,7 @@ impl Platform {
             ground: ground.clone(),
             lifecycle,
             credentials: credentials.clone(),
-            inbound,
+            inbound: inbound.clone(),
             secrets: secrets.clone(),
             provisioner: provisioner.clone(),
             catalogue: catalogue.clone(),
@@ -197,6 +197,7 @@ impl Platform {
         });
         let orgs = Orgs::new(orgs::Parts {
             ground: ground.clone(),
+            inbound,
             secrets: secrets.clone(),
             provisioner: provisioner.clone(),
             catalogue: catalogue.clone(),

@@ -73,6 +73,15 @@ impl InboundSecrets {
         Ok((plain.into_secret(), sealed))
     }
 
+    /// A fresh secret for a workspace that is about to be, stored with its row: nobody waits for it later. `None`: it could
+    /// not be made, and is healed when it is needed.
+    pub(crate) fn fresh(&self) -> Option<Sealed> {
+        let prepared = self.prepare().map(|(_, sealed)| sealed);
+        prepared
+            .inspect_err(|error| tracing::error!(%error, "a workspace begins without an inbound secret"))
+            .ok()
+    }
+
     /// Mints a secret, replacing an old one; whoever asks once this has returned gets the new one (PROV-55).
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use serde_json::{Value, value::RawValue};
 use tokio::sync::Semaphore;
 
 use crate::{
+    credentials::InboundSecrets,
     draft::{Contact, Draft, Outline},
     ground::Ground,
     provisioning::{Provisioner, StartFiles},
@@ -71,6 +72,7 @@ pub struct Orgs {
 #[allow(missing_docs, reason = "one field per service it uses")]
 pub struct Parts {
     pub ground: Ground,
+    pub inbound: InboundSecrets,
     pub secrets: Secrets,
     pub provisioner: Provisioner,
     pub catalogue: Arc<Catalogue>,
@@ -305,9 +307,10 @@ impl Orgs {
             secrets: self.secrets(node).map_err(|error| failed(&error))?,
             ..Outline::new(id, node.name.as_str())
         };
+        let external = |outline, contact| Draft::external(outline, contact, self.inner.inbound.fresh());
         let draft = match (node.runtime, &node.url) {
-            (Runtime::External, Some(url)) => Draft::external(outline, Contact::At(url.clone())),
-            (Runtime::External, None) => Draft::external(outline, Contact::Awaited(None)),
+            (Runtime::External, Some(url)) => external(outline, Contact::At(url.clone())),
+            (Runtime::External, None) => external(outline, Contact::Awaited(None)),
             (runtime, _) => Draft::managed(outline, runtime, &start_files(node)),
         };
         draft.insert(&self.inner.ground).await.map_err(|error| failed(&error))?;

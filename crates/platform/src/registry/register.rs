@@ -246,7 +246,9 @@ impl Registry {
             card: card.text.clone(),
             said: card.said.clone(),
         };
-        Draft::external(outline, contact).insert(&self.inner.ground).await?;
+        Draft::external(outline, contact, self.inner.inbound.fresh())
+            .insert(&self.inner.ground)
+            .await?;
         Ok(())
     }
 

@@ -136,7 +136,7 @@ impl Workspaces {
                 (Contact::Awaited(Some(stored)), Some(token))
             }
         };
-        let draft = Draft::external(checked.outline, contact);
+        let draft = Draft::external(checked.outline, contact, self.inner.inbound.fresh());
         let status = draft.status();
         self.insert(draft).await?;
         Ok(CreatedWorkspace {
