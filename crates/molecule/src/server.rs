@@ -193,6 +193,8 @@ impl Server {
 
     async fn shut_down(self, mode: Mode) -> Result<()> {
         tracing::info!("stopping: requests in flight are finished first");
+        // It holds the services, whose last handles are waited for.
+        drop(self.api);
         let drained = self.platform.shutdown().await;
         drop(self.database_lock);
         // Nobody could adopt them: what is known of them went with the directory.
