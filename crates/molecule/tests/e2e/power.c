@@ -35,10 +35,14 @@ static void keep(int fd) {
         if (kept(path, name, sizeof name)) {
             snprintf(beside, sizeof beside, "%s.%ld.tmp", name, (long)gettid());
             int from = open(path, O_RDONLY | O_CLOEXEC);
+            if (from < 0) { /* deleted meanwhile: nobody will find it */
+                errno = before;
+                return;
+            }
             int to = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
             char block[65536];
             ssize_t got = -1;
-            if (from >= 0 && to >= 0)
+            if (to >= 0)
                 while ((got = read(from, block, sizeof block)) > 0)
                     if (write(to, block, (size_t)got) != got) abort();
             if (got != 0) abort();
