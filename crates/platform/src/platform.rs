@@ -140,7 +140,7 @@ impl Platform {
         let credentials = Credentials::new(store.clone(), &config.admin_token);
         let audit = Audit::new(store.clone(), keyring.audit());
         let secrets = Secrets::new(store.clone(), keyring);
-        let inbound = InboundSecrets::new(store.clone(), secrets.clone());
+        let inbound = InboundSecrets::new(store.clone(), ground.directory.clone(), secrets.clone());
         let pulses = Pulses::new(store.clone());
         let overrides = Overrides::new(ground.changes());
         let lifecycle = Lifecycle::new(ground.clone(), pulses.clone());

@@ -9,6 +9,7 @@ use rand::{TryRngCore, rngs::OsRng};
 use secrecy::SecretString;
 
 use crate::{
+    directory::Directory,
     kept::Cache,
     secrets::{SealError, Secrets},
 };
@@ -43,6 +44,8 @@ pub struct Healed {
 #[derive(Debug, Clone)]
 pub struct InboundSecrets {
     store: Store,
+    /// It has read the row already, as a rule.
+    directory: Directory,
     secrets: Secrets,
     /// For five minutes (SEC-114), and not beyond any change of the workspace (SEC-114a).
     cache: Cache<WorkspaceId, SecretString>,
@@ -53,11 +56,12 @@ pub struct InboundSecrets {
 impl InboundSecrets {
     /// Over a store.
     #[must_use]
-    pub fn new(store: Store, secrets: Secrets) -> Self {
+    pub fn new(store: Store, directory: Directory, secrets: Secrets) -> Self {
         Self {
             cache: Cache::new(store.changes()),
             minting: Arc::default(),
             store,
+            directory,
             secrets,
         }
     }
@@ -120,11 +124,12 @@ impl InboundSecrets {
 
     async fn read(&self, workspace: WorkspaceId) -> Result<Option<SecretString>, InboundError> {
         let read = async {
-            let route = self.store.route(workspace).await?.ok_or(InboundError::NoWorkspace)?;
-            let Some(sealed) = route.inbound_secret else {
+            let route = self.directory.route(workspace).await?;
+            let route = route.ok_or(InboundError::NoWorkspace)?;
+            let Some(sealed) = &route.inbound_secret else {
                 return Ok(None);
             };
-            let secret = self.secrets.open(&sealed).map_err(InboundError::Unreadable)?;
+            let secret = self.secrets.open(sealed).map_err(InboundError::Unreadable)?;
             Ok(Some((workspace.into(), secret)))
         };
         self.cache.get_or_read(workspace, read).await

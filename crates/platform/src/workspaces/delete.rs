@@ -55,7 +55,7 @@ impl Workspaces {
         };
         // From here on nobody gets in any more: whoever kept something of them was told with the commit.
         self.inner.events.passed(removed.seq).await;
-        self.stop_removed(removed.scope.clone(), purge)
+        self.stop_removed(&removed.scope, purge)
             .await
             .map_err(DeleteError::Stops)?;
         if purge {

@@ -1,11 +1,10 @@
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use molecule_core::{WorkspaceId, WorkspaceStatus, limits};
 use molecule_store::{StoreError, workspaces::ChildRow};
 use molecule_wire::workspaces::{PausedWorkspace, ResumedWorkspace};
-use tokio::sync::Semaphore;
 
-use super::{Workspaces, stops};
+use super::Workspaces;
 
 /// Why a workspace was not paused (LIFE-152). `Display` is the wire's text.
 #[derive(Debug, thiserror::Error)]
@@ -71,26 +70,12 @@ impl Workspaces {
     }
 
     async fn stop_paused(&self, paused: Vec<(WorkspaceId, i64)>) {
-        let turns = Arc::new(Semaphore::new(stops::PARALLEL));
-        let stops: Vec<_> = paused
-            .into_iter()
-            .map(|(id, generation)| {
-                let (provisioner, turns) = (self.inner.provisioner.clone(), turns.clone());
-                self.inner.supervisor.spawn("workspace-pause", async move {
-                    // Never closed.
-                    let _turn = turns.acquire().await;
-                    provisioner.end_paused(id, generation).await;
-                })
-            })
-            .collect();
-        let stopped = futures_util::future::join_all(stops);
-        if self
-            .inner
-            .clock()
-            .within(limits::PAUSE_STOP_WAIT, stopped)
-            .await
-            .is_none()
-        {
+        let count = paused.len();
+        let stops = paused.into_iter().map(|(id, generation)| {
+            let provisioner = self.inner.provisioner.clone();
+            async move { provisioner.end_paused(id, generation).await }
+        });
+        if self.side_by_side(limits::PAUSE_STOP_WAIT, stops).await.len() < count {
             tracing::warn!("a pause answers before everything has stopped");
         }
     }

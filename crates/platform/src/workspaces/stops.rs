@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use molecule_core::{WorkspaceId, limits};
@@ -8,43 +8,56 @@ use tokio::sync::Semaphore;
 use super::Workspaces;
 
 /// Stops that run at once.
-pub(super) const PARALLEL: usize = 16;
+const PARALLEL: usize = 16;
 /// Workspaces that an error names.
 const NAMED: usize = 5;
 
 impl Workspaces {
-    /// Stops removed workspaces, one attempt each, in parallel (LIFE-104, LIFE-108). What has not ended after 30 s goes on
-    /// and counts as failed until then.
-    ///
-    /// # Errors
-    /// Of some it is not known that they stopped.
-    pub(super) async fn stop_removed(&self, scope: Vec<WorkspaceId>, remove_data: bool) -> Result<(), StopFailures> {
-        let total = scope.len();
-        let mut unsure: BTreeSet<WorkspaceId> = scope.iter().copied().collect();
+    /// Runs stops side by side, some at a time; what those said that ended within `patience`. The others go on.
+    pub(super) async fn side_by_side<S>(&self, patience: Duration, stops: impl IntoIterator<Item = S>) -> Vec<S::Output>
+    where
+        S: Future<Output: Send> + Send + 'static,
+    {
         let turns = Arc::new(Semaphore::new(PARALLEL));
-        let mut stops: FuturesUnordered<_> = scope
+        let mut running: FuturesUnordered<_> = stops
             .into_iter()
-            .map(|id| {
-                let (provisioner, turns) = (self.inner.provisioner.clone(), turns.clone());
+            .map(|stop| {
+                let turns = turns.clone();
                 self.inner.supervisor.spawn("workspace-stop", async move {
                     // Never closed.
                     let _turn = turns.acquire().await;
-                    provisioner.retire(id, remove_data).await.is_ok().then_some(id)
+                    stop.await
                 })
             })
             .collect();
-        let ended = async {
-            while let Some(stop) = stops.next().await {
-                if let Some(id) = stop.ok().flatten().flatten() {
-                    unsure.remove(&id);
-                }
+        let mut said = Vec::new();
+        let all = async {
+            while let Some(stop) = running.next().await {
+                said.extend(stop.ok().flatten());
             }
         };
-        self.inner.clock().within(limits::DELETE_STOP_DEADLINE, ended).await;
+        self.inner.clock().within(patience, all).await;
+        said
+    }
+
+    /// Stops removed workspaces, one attempt each (LIFE-104, LIFE-108). What has not ended after 30 s counts as failed.
+    ///
+    /// # Errors
+    /// Of some it is not known that they stopped.
+    pub(super) async fn stop_removed(&self, scope: &[WorkspaceId], remove_data: bool) -> Result<(), StopFailures> {
+        let stops = scope.iter().copied().map(|id| {
+            let provisioner = self.inner.provisioner.clone();
+            async move { provisioner.retire(id, remove_data).await.is_ok().then_some(id) }
+        });
+        let stopped = self.side_by_side(limits::DELETE_STOP_DEADLINE, stops).await;
+        let mut unsure: BTreeSet<WorkspaceId> = scope.iter().copied().collect();
+        for id in stopped.into_iter().flatten() {
+            unsure.remove(&id);
+        }
         if unsure.is_empty() {
             return Ok(());
         }
-        Err(failures(total, &unsure))
+        Err(failures(scope.len(), &unsure))
     }
 }
 

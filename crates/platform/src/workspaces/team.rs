@@ -112,7 +112,7 @@ impl Workspaces {
         let collapsed = collapsed.inspect_err(|error| not_stored(id, Some(WorkspaceStatus::Removed), error))?;
         let collapsed = collapsed.ok_or(CollapseError::NotFound)?;
         self.inner.events.passed(collapsed.seq).await;
-        self.stop_removed(collapsed.scope, false)
+        self.stop_removed(&collapsed.scope, false)
             .await
             .map_err(CollapseError::Stops)?;
         Ok(CollapsedWorkspace {

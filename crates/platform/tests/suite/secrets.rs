@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use molecule_platform::{
     credentials::{InboundError, InboundSecrets, OneTimeCodes, OrgTokenScope, SessionOrigin},
+    directory::Directory,
     secrets::{Keyring, RotateError, SecretError, SecretScope, Secrets},
 };
 use molecule_testkit::both_engines;
@@ -14,7 +15,7 @@ use crate::common::*;
 /// Secrets with nothing cached, as another server has them.
 fn fresh(harness: &Harness) -> InboundSecrets {
     let secrets = Secrets::new(harness.store.clone(), Keyring::of(&[7; 32]));
-    InboundSecrets::new(harness.store.clone(), secrets)
+    InboundSecrets::new(harness.store.clone(), Directory::new(harness.store.clone()), secrets)
 }
 
 both_engines! {

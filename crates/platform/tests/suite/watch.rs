@@ -7,6 +7,20 @@ use molecule_testkit::both_engines;
 
 use crate::common::*;
 
+/// Makes a status as old as that.
+async fn aged(harness: &Harness, id: WorkspaceId, secs: u64) {
+    let then = molecule_store::now().minus(Duration::from_secs(secs)).micros();
+    harness
+        .set("workspaces", "id", id, &format!("status_changed_at = {then}"))
+        .await;
+}
+
+/// Ends the starts that took too long, as if somebody had listened from the beginning of time.
+async fn sweep(harness: &Harness) {
+    let swept = harness.platform.provisioner.sweep_timeouts(Timestamp::from_micros(0));
+    swept.await.unwrap();
+}
+
 both_engines! {
     async fn an_end_is_noticed_and_the_agent_comes_back(url: String) {
         // LIFE-20, LIFE-25, ACT-86
@@ -148,29 +162,10 @@ both_engines! {
         harness.backend.endpoint("http://127.0.0.1:7001/");
         let late = harness.started("Late").await;
         let early = harness.started("Early").await;
-        let age = |secs: i64| {
-            molecule_store::now()
-                .minus(Duration::from_secs(secs.unsigned_abs()))
-                .micros()
-        };
-        harness
-            .set("workspaces", "id", late, &format!("status_changed_at = {}", age(601)))
-            .await;
-        harness
-            .set("workspaces", "id", early, &format!("status_changed_at = {}", age(500)))
-            .await;
-        harness
-            .platform
-            .provisioner
-            .sweep_timeouts(Timestamp::from_micros(0))
-            .await
-            .unwrap();
-        harness
-            .platform
-            .provisioner
-            .sweep_timeouts(Timestamp::from_micros(0))
-            .await
-            .unwrap();
+        aged(&harness, late, 601).await;
+        aged(&harness, early, 500).await;
+        sweep(&harness).await;
+        sweep(&harness).await;
         assert_eq!(harness.status(late).await, WorkspaceStatus::Failed);
         assert_eq!(harness.status(early).await, WorkspaceStatus::Provisioning);
         let failures = harness.payloads(late, "WORKSPACE_PROVISION_FAILED").await;
@@ -200,12 +195,7 @@ both_engines! {
             .await
             .unwrap();
         assert_eq!(harness.status(id).await, WorkspaceStatus::Provisioning);
-        harness
-            .platform
-            .provisioner
-            .sweep_timeouts(Timestamp::from_micros(0))
-            .await
-            .unwrap();
+        sweep(&harness).await;
         assert_eq!(harness.status(id).await, WorkspaceStatus::Failed);
     }
 
@@ -234,12 +224,7 @@ both_engines! {
             .await;
         until_logged(second, "waits for its turn").await;
         harness.set("workspaces", "id", second, "status_changed_at = 1").await;
-        harness
-            .platform
-            .provisioner
-            .sweep_timeouts(Timestamp::from_micros(0))
-            .await
-            .unwrap();
+        sweep(&harness).await;
         assert_eq!(harness.status(second).await, WorkspaceStatus::Provisioning);
         assert!(harness.backend.starts(second).is_empty());
         gate.open();
@@ -257,23 +242,14 @@ both_engines! {
         options.paths.templates = vec![templates.path().to_owned()];
         let harness = Harness::with(&url, options).await;
         let (spared, late) = (harness.started("Spared").await, harness.started("Late").await);
-        for (id, minutes) in [(spared, 11), (late, 21)] {
-            let then = molecule_store::now().minus(Duration::from_secs(minutes * 60)).micros();
-            harness
-                .set("workspaces", "id", id, &format!("status_changed_at = {then}"))
-                .await;
-        }
+        aged(&harness, spared, 11 * 60).await;
+        aged(&harness, late, 21 * 60).await;
         let listed = harness.platform.workspaces.list().await.unwrap();
         assert_eq!(listed.len(), 2);
         for item in listed {
             assert_eq!(item.workspace.provision_timeout_ms, Some(1_200_000));
         }
-        harness
-            .platform
-            .provisioner
-            .sweep_timeouts(Timestamp::from_micros(0))
-            .await
-            .unwrap();
+        sweep(&harness).await;
         assert_eq!(harness.status(spared).await, WorkspaceStatus::Provisioning);
         assert_eq!(harness.status(late).await, WorkspaceStatus::Failed);
         let failed = harness.payloads(late, "WORKSPACE_PROVISION_FAILED").await;
@@ -286,16 +262,8 @@ both_engines! {
         options.config.provision_timeout = Some(Duration::from_secs(5));
         let harness = Harness::with(&url, options).await;
         let id = harness.started("Lead").await;
-        let then = molecule_store::now().minus(Duration::from_secs(6)).micros();
-        harness
-            .set("workspaces", "id", id, &format!("status_changed_at = {then}"))
-            .await;
-        harness
-            .platform
-            .provisioner
-            .sweep_timeouts(Timestamp::from_micros(0))
-            .await
-            .unwrap();
+        aged(&harness, id, 6).await;
+        sweep(&harness).await;
         assert_eq!(
             harness.payloads(id, "WORKSPACE_PROVISION_FAILED").await[0]["timeout_secs"],
             5

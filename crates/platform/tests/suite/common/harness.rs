@@ -347,6 +347,8 @@ impl Harness {
     /// Waits until the current incarnation runs and the platform knows where.
     pub(crate) async fn until_instance(&self, id: WorkspaceId) {
         eventually("an instance", async || {
+            // It runs a moment before it is noted that it does, and that what it was to start with is written.
+            self.platform.provisioner.start_settled(id).await;
             let row = self.row(id).await;
             let instance = self.backend.instance(id);
             instance.is_some_and(|instance| {
