@@ -1,18 +1,19 @@
 //! `molecule activity`: what was said, to agents and among them, and with `-f` what is being said.
 
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use clap::Args;
-use molecule_a2a::reply::Reply;
 use molecule_client::{ActivityFilter, Client};
 use molecule_core::{
-    ActivityId, EventType, Timestamp, WorkspaceId,
+    ActivityId, EventType, WorkspaceId,
     activity::{ActivityStatus, ActivityType},
 };
 use molecule_wire::{activity::ActivityRow, events::EventEnvelope};
-use serde_json::Value;
 
+use self::said::{Line, is_senders_own, said};
 use super::events::{self, Follower};
 use crate::{
     completing,
@@ -20,8 +21,6 @@ use crate::{
     resolve,
 };
 
-/// Who speaks where no workspace does.
-const PERSON: &str = "you";
 /// Rows of each feed that are read at first, so that one of a stream that still runs is among them.
 const LEAST_ROWS: u64 = 20;
 /// Most rows that the server gives at once.
@@ -49,16 +48,6 @@ pub struct ActivityArgs {
     /// How many lines of what was said already
     #[arg(short = 'n', long, value_name = "LINES", default_value_t = 20)]
     lines: usize,
-}
-
-/// One thing that one said to another.
-#[derive(Debug, PartialEq, Eq)]
-struct Line {
-    at: Timestamp,
-    from: String,
-    to: String,
-    text: String,
-    failed: bool,
 }
 
 /// Whose activity is looked at.
@@ -293,219 +282,5 @@ fn cells(line: &Line, out: &Output) -> [Cell; 4] {
     ]
 }
 
-/// A message between agents stands in two feeds: as it was received, and as its sender tells it.
-fn is_senders_own(row: &ActivityRow) -> bool {
-    row.source_id == Some(row.workspace_id) && row.target_id.is_some_and(|target| target != row.workspace_id)
-}
-
-/// Both sides of what a row records.
-///
-/// The receiver's feed has both in one row; in the sender's own, one row has what it sent and another what came back.
-fn said(row: &ActivityRow, names: &BTreeMap<String, String>) -> Vec<Line> {
-    let name = |id: Option<WorkspaceId>| {
-        id.map_or_else(
-            || PERSON.to_owned(),
-            |id| names.get(&id.to_string()).cloned().unwrap_or_else(|| id.to_string()),
-        )
-    };
-    let line = |from: Option<WorkspaceId>, to: String, text: Option<String>| Line {
-        at: row.created_at,
-        from: name(from),
-        to,
-        text: text.unwrap_or_default(),
-        failed: false,
-    };
-    let failed = row.status == ActivityStatus::Error || row.error_detail.is_some();
-    let answer = |line: Line| Line { failed, ..line };
-    match row.activity_type.known() {
-        Some(ActivityType::A2aSend) => {
-            let text = asked(row).or_else(|| row.summary.clone());
-            vec![line(row.source_id, name(row.target_id), text)]
-        }
-        Some(ActivityType::A2aReceive) if is_senders_own(row) => {
-            let text = answered(row).or_else(|| row.summary.clone());
-            vec![answer(line(row.target_id, name(row.source_id), text))]
-        }
-        Some(ActivityType::A2aReceive) => {
-            let target = row.target_id.or(Some(row.workspace_id));
-            // A message of an agent's own accord answers nothing.
-            let question = row.method.as_deref() != Some("notify");
-            let question = question.then(|| {
-                let text = asked(row).or_else(|| row.method.clone());
-                line(row.source_id, name(target), text)
-            });
-            let reply = answered(row).map(|text| answer(line(target, name(row.source_id), Some(text))));
-            question.into_iter().chain(reply).collect()
-        }
-        _ => {
-            let text = row.summary.clone().or_else(|| row.error_detail.clone());
-            let text = text.unwrap_or_else(|| row.activity_type.to_string());
-            vec![answer(line(Some(row.workspace_id), String::new(), Some(text)))]
-        }
-    }
-}
-
-/// The text of what was asked.
-fn asked(row: &ActivityRow) -> Option<String> {
-    text_of_request(row.request_body.as_deref()?.get())
-}
-
-/// The text of what came back, or why nothing did.
-fn answered(row: &ActivityRow) -> Option<String> {
-    let failure = row.error_detail.as_ref().map(|text| format!("failed: {text}"));
-    failure.or_else(|| text_of_answer(row.response_body.as_deref()?.get()))
-}
-
-/// The text of a request.
-fn text_of_request(body: &str) -> Option<String> {
-    let body: Value = serde_json::from_str(body).ok()?;
-    if let Some(parts) = body.pointer("/params/message/parts").and_then(Value::as_array) {
-        let texts: Vec<&str> = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
-        return (!texts.is_empty()).then(|| texts.join("\n"));
-    }
-    Some(body.get("task")?.as_str()?.to_owned())
-}
-
-/// The text of an answer.
-fn text_of_answer(body: &str) -> Option<String> {
-    if let Some(reply) = Reply::parse(body.as_bytes()) {
-        if let Some(text) = reply.text() {
-            return Some(text);
-        }
-        if let Some(error) = reply.rpc_error() {
-            return Some(format!("failed: {}", error.message));
-        }
-    }
-    let body: Value = serde_json::from_str(body).ok()?;
-    let plain = ["text", "result", "message"]
-        .into_iter()
-        .find_map(|name| body.get(name)?.as_str());
-    plain.map(str::to_owned)
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const LEAD: &str = "6fa459ea-ee8a-4ca4-894e-db77e160355e";
-    const WRITER: &str = "16fd2706-8baf-433b-82eb-8c7fada847da";
-
-    fn row(feed: &str, kind: &str, members: Value) -> ActivityRow {
-        let mut row = json!({
-            "id": "0198f1c2-0000-7000-8000-000000000000", "workspace_id": feed, "activity_type": kind, "source_id": null,
-            "target_id": null, "method": "message/send", "summary": null, "duration_ms": null, "status": "ok",
-            "error_detail": null, "created_at": "1970-01-01T00:00:01Z",
-        });
-        let Value::Object(members) = members else {
-            panic!("{members}")
-        };
-        row.as_object_mut().unwrap().extend(members);
-        // As text: bodies are kept as they came.
-        serde_json::from_str(&row.to_string()).unwrap()
-    }
-
-    fn told(row: &ActivityRow) -> Vec<String> {
-        let names = BTreeMap::from([
-            (LEAD.to_owned(), "Lead".to_owned()),
-            (WRITER.to_owned(), "Writer".to_owned()),
-        ]);
-        let lines = said(row, &names);
-        lines
-            .into_iter()
-            .map(|line| format!("{} → {}: {}", line.from, line.to, line.text))
-            .collect()
-    }
-
-    fn message(text: &str) -> Value {
-        json!({"params": {"message": {"parts": [{"kind": "text", "text": text}]}}})
-    }
-
-    #[test]
-    fn both_sides_are_told_once() {
-        let reply = json!({"result": {"parts": [{"kind": "text", "text": "two moons"}]}});
-        let received = row(
-            WRITER,
-            "a2a_receive",
-            json!({"source_id": LEAD, "target_id": WRITER, "request_body": message("count"), "response_body": reply}),
-        );
-        let both = ["Lead → Writer: count", "Writer → Lead: two moons"];
-        assert_eq!(told(&received), both);
-        // The sender's own account of the same: nothing new beside the receiver's, both sides without.
-        let to = json!({"source_id": LEAD, "target_id": WRITER, "request_body": message("count")});
-        let sent = row(LEAD, "a2a_send", to);
-        let came = row(
-            LEAD,
-            "a2a_receive",
-            json!({"source_id": LEAD, "target_id": WRITER, "request_body": {"task": "count"},
-                   "response_body": {"text": "two moons"}}),
-        );
-        let feeds = |one| Feeds {
-            scope: Scope { one, with: None },
-            read: BTreeMap::new(),
-            names: BTreeMap::new(),
-        };
-        let (all, of_lead) = (feeds(None), feeds(LEAD.parse().ok()));
-        assert!(all.is_told_elsewhere(&sent) && all.is_told_elsewhere(&came) && !all.is_told_elsewhere(&received));
-        assert!(!of_lead.is_told_elsewhere(&sent) && !of_lead.is_told_elsewhere(&came));
-        assert_eq!([told(&sent), told(&came)].concat(), both);
-    }
-
-    #[test]
-    fn a_stream_is_told_once_at_its_end() {
-        // D15
-        let numbered = |number: u8, status: &str| {
-            let id = format!("0198f1c2-0000-7000-8000-00000000000{number}");
-            row(LEAD, "a2a_receive", json!({"id": id, "status": status}))
-        };
-        let mut read = Read::default();
-        let mut take = |rows: Vec<ActivityRow>| {
-            let ids = |row: &ActivityRow| row.id.to_string().pop().unwrap();
-            let taken: String = read.take(rows).iter().map(ids).collect();
-            let upto = read.upto.map(|id| id.to_string().pop().unwrap());
-            (taken, upto, read.given.len())
-        };
-        let told = |taken: &str, upto: char, given| (taken.to_owned(), Some(upto), given);
-        let rows = |second: &str| vec![numbered(2, second), numbered(3, "ok")];
-        assert_eq!(
-            take(vec![numbered(1, "ok"), numbered(2, "in_progress")]),
-            told("1", '1', 0)
-        );
-        assert_eq!(take(rows("in_progress")), told("3", '1', 1));
-        assert_eq!(take(rows("in_progress")), told("", '1', 1));
-        assert_eq!(take(rows("error")), told("2", '3', 0));
-        assert_eq!(take(Vec::new()), told("", '3', 0));
-    }
-
-    #[test]
-    fn people_failures_and_notes_are_told() {
-        let asked = row(
-            LEAD,
-            "a2a_receive",
-            json!({"target_id": LEAD, "request_body": message("hi"), "status": "error", "error_detail": "refused"}),
-        );
-        assert_eq!(told(&asked), ["you → Lead: hi", "Lead → you: failed: refused"]);
-        let waits = row(
-            LEAD,
-            "a2a_receive",
-            json!({"target_id": LEAD, "request_body": message("hi")}),
-        );
-        assert_eq!(told(&waits), ["you → Lead: hi"]);
-        let note = row(
-            LEAD,
-            "a2a_receive",
-            json!({"target_id": LEAD, "method": "notify", "response_body": {"result": "done"}}),
-        );
-        assert_eq!(told(&note), ["Lead → you: done"]);
-        let error = json!({"error": {"code": -1, "message": "no"}});
-        let refused = row(
-            LEAD,
-            "a2a_receive",
-            json!({"target_id": LEAD, "response_body": error, "method": "tasks/get"}),
-        );
-        assert_eq!(told(&refused), ["you → Lead: tasks/get", "Lead → you: failed: no"]);
-        let log = row(LEAD, "agent_log", json!({"summary": "went on"}));
-        assert_eq!(told(&log), ["Lead → : went on"]);
-    }
-}
+mod tests;
