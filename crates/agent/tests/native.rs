@@ -11,6 +11,7 @@ use molecule_core::WorkspaceId;
 use molecule_testkit::{
     PATIENCE,
     llm::{ScriptedLlm, Turn, Wire},
+    log::Captured,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -553,7 +554,7 @@ async fn silent_providers_time_out() {
 #[tokio::test]
 async fn keys_are_never_logged() {
     // RUN-57
-    let log = Log::default();
+    let log = Captured::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -568,7 +569,7 @@ async fn keys_are_never_logged() {
         llm.say(Turn::status(401).saying(&format!("Incorrect API key provided: {key}")));
         assert!(agent.say("x").await.contains("auth_failed"));
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(
         text.contains("Incorrect API key provided: [REDACTED:SK_TOKEN]"),
         "{text}"
@@ -581,12 +582,12 @@ async fn keys_are_never_logged() {
 #[tokio::test]
 async fn only_prompt_files_that_were_promised_are_missed_and_only_once() {
     // RUN-30
-    let log = Log::default();
+    let log = Captured::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     for (yaml, missed) in [("", 0), ("prompt_files: [gone.md]", 1)] {
-        log.0.lock().unwrap().clear();
+        log.clear();
         let (platform, llm) = (FakePlatform::start().await, ScriptedLlm::start().await);
         let home = home(&platform, &llm, Wire::OpenAi, yaml);
         std::fs::remove_file(home.file("configs/system-prompt.md")).unwrap();
@@ -595,25 +596,8 @@ async fn only_prompt_files_that_were_promised_are_missed_and_only_once() {
         for text in ["one", "two"] {
             assert_eq!(agent.say(text).await, "ok");
         }
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         assert_eq!(text.matches("prompt file cannot be read").count(), missed, "{text}");
-    }
-}
-
-#[derive(Clone, Default)]
-struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .expect("nobody panics while logging")
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

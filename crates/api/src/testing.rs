@@ -1,12 +1,12 @@
 //! A state for unit tests of what needs services.
 
-use std::sync::Arc;
-
 use molecule_core::runtime::Allowlist;
 use molecule_platform::{Config, Paths, Platform, Setup, secrets::Keyring};
 use molecule_store::Store;
-use molecule_testkit::sqlite::{self, TestDatabase};
-use parking_lot::Mutex;
+use molecule_testkit::{
+    log::Captured,
+    sqlite::{self, TestDatabase},
+};
 use tracing::subscriber::DefaultGuard;
 
 use crate::{ApiConfig, state::ApiState};
@@ -32,31 +32,9 @@ pub(crate) async fn state() -> (ApiState, TestDatabase) {
     )
 }
 
-/// What this thread logs.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// All of it.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Keeps what this thread logs as long as the guard lives.
-pub(crate) fn log() -> (Log, DefaultGuard) {
-    let log = Log::default();
+pub(crate) fn log() -> (Captured, DefaultGuard) {
+    let log = Captured::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)

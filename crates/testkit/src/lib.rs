@@ -1,10 +1,11 @@
 //! What tests share: a fresh database on either engine, one test body for both, how long to wait for a state,
-//! an ordinary user for programs under test, and skipping that is counted.
+//! an ordinary user for programs under test, what is logged, and skipping that is counted.
 //!
 //! Everything here panics instead of returning errors: in a test there is nobody else to tell.
 
 pub mod backend;
 pub mod llm;
+pub mod log;
 pub mod postgres;
 pub mod sqlite;
 pub mod user;

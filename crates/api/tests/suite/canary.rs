@@ -1,53 +1,30 @@
 //! Secrets never appear: not in logs, events, errors, records, Debug output, or the text of the database (SEC-3, SEC-145,
 //! SEC-147).
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use molecule_core::WorkspaceId;
-use molecule_testkit::both_engines;
-use parking_lot::Mutex;
+use molecule_testkit::{both_engines, log::Captured};
 use sea_orm::{FromQueryResult, Statement};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::common::*;
 
 /// Everything that was written to the log, by whichever test of the suite runs: its threads are the server's.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-fn log() -> Log {
-    static LOG: OnceLock<Log> = OnceLock::new();
+fn log() -> Captured {
+    static LOG: OnceLock<Captured> = OnceLock::new();
     let begin = || {
-        let log = Log::default();
+        let log = Captured::default();
+        let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(
                 "molecule_api=trace,molecule_platform=trace,molecule_store=trace,molecule_db=trace,sqlx=debug",
             )
             .with_ansi(false)
-            .with_writer(log.clone());
+            .with_writer(move || writer.clone());
         tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
         log
     };
     LOG.get_or_init(begin).clone()
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 /// What must not be seen, by what it is.
@@ -256,12 +233,9 @@ both_engines! {
         let (mut canaries, mut replies) = (Canaries::default(), Vec::new());
         live(&server, &mut canaries, &mut replies).await;
         canaries.must_not_be_in("the answers", &replies);
-        let written = log.0.lock().clone();
-        assert!(
-            String::from_utf8_lossy(&written).contains("org token minted"),
-            "there is a log"
-        );
-        canaries.must_not_be_in("the log", &written);
+        let written = log.text();
+        assert!(written.contains("org token minted"), "there is a log");
+        canaries.must_not_be_in("the log", written.as_bytes());
         canaries.must_not_be_in("the database", &contents(&server, &url).await);
         let shown = format!("{:?} {:?} {:?}", server.platform, server.api, server.platform.config);
         canaries.must_not_be_in("Debug output", shown.as_bytes());

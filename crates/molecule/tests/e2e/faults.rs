@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::json;
 
-use crate::server::{Server, Site, agent_pids, eventually};
+use crate::server::{Server, Site, agent_pids, eventually, listed};
 
 /// Workspaces that are kept alive at once; beyond that more are deleted than created.
 const FLEET: usize = 6;
@@ -128,13 +128,7 @@ async fn ask(client: Client, wish: Wish, id: Option<WorkspaceId>, n: u64, told: 
 async fn round(site: &Site, dice: &mut StdRng, told: &Arc<Mutex<Told>>, n: u64) {
     let mut server = site.start("server");
     let client = server.client();
-    let alive: Vec<_> = client
-        .list_workspaces()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|item| item.workspace.id)
-        .collect();
+    let alive = listed(&client).await;
     let mut asked = Vec::new();
     for k in 0..AT_ONCE {
         let mut wish = *WISHES.choose(dice).unwrap();

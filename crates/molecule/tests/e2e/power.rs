@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     faults::{dice, rounds},
-    server::{Server, Site, agent_pids, eventually, message},
+    server::{Server, Site, agent_pids, eventually, listed, message},
 };
 
 /// The files of a database.
@@ -250,13 +250,7 @@ async fn round(site: &Site, disk: &Disk, ids: [WorkspaceId; 2], n: u64, dice: &m
     let server = site.start("server");
     let client = server.client();
     let told = told.lock().clone();
-    let there: BTreeSet<_> = client
-        .list_workspaces()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|item| item.workspace.id)
-        .collect();
+    let there = BTreeSet::from_iter(listed(&client).await);
     let lost: Vec<_> = told.created.difference(&there).collect();
     assert!(lost.is_empty(), "created and gone after {loss:?}: {lost:?}");
     let polled: BTreeSet<_> = feed(&client, poller).await.into_iter().map(|(_, id)| id).collect();

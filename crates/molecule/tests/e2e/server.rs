@@ -323,6 +323,12 @@ impl Drop for Server {
     }
 }
 
+/// Everything in the list, by id.
+pub(crate) async fn listed(client: &Client) -> Vec<WorkspaceId> {
+    let all = client.list_workspaces().await.unwrap();
+    all.into_iter().map(|item| item.workspace.id).collect()
+}
+
 /// Processes of agents started on this data directory, in order, found by their environment.
 pub(crate) fn agent_pids(data: &Path) -> Vec<i32> {
     let marker = format!("MOLECULE_STATE_DIR={}", data.display());
