@@ -5,7 +5,7 @@ import { http } from '../app';
 import { serves, type ModelEndpoint, type ServerInfo } from '../lib/api';
 import { list, obj, str } from '../lib/json';
 import { ago, count, cut, sentence } from '../lib/text';
-import { Failed, Field, FormError, Loading } from '../ui/bits';
+import { FactList, Failed, Field, FormError, Loading } from '../ui/bits';
 import { toast } from '../ui/store';
 import { loopsOf } from './server';
 
@@ -48,16 +48,7 @@ function About() {
     ['Database', database],
     ['Runtimes', runtimes.join(', ')],
   ];
-  return (
-    <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-[13px]">
-      {facts.map(([term, value]) => (
-        <div key={term} className="contents">
-          <dt className="text-ink-3">{term}</dt>
-          <dd className="text min-w-0">{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <FactList facts={facts} />;
 }
 
 /** Endpoints that global secrets lead to, each tried as this is opened. */

@@ -5,7 +5,7 @@ import { serves, type Workspace } from '../lib/api';
 import { tamed } from '../lib/bounded';
 import { list, obj, str } from '../lib/json';
 import { centsOf, cut, dollars, duration } from '../lib/text';
-import { Empty, Failed, Field, FormError, Loading, CopyButton } from '../ui/bits';
+import { Empty, FactList, Failed, Field, FormError, Loading, CopyButton } from '../ui/bits';
 import { StatusMark } from '../ui/StatusMark';
 import { openPanel, toast } from '../ui/store';
 import { usePeers } from './queries';
@@ -114,14 +114,7 @@ function Facts({ workspace }: { workspace: Workspace }) {
       <h3 id="facts-title" className="mb-2 text-[13px] font-semibold">
         State
       </h3>
-      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-[13px]">
-        {facts.map(([term, value]) => (
-          <div key={term} className="contents">
-            <dt className="text-ink-3">{term}</dt>
-            <dd className="text min-w-0">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <FactList facts={facts} />
       {used !== null && (
         <div
           className="mt-2 h-1.5 overflow-hidden rounded-full bg-surface-3"

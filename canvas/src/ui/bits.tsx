@@ -125,3 +125,17 @@ export function useNow(everyMs: number, on = true): number {
   }, [everyMs, on]);
   return now;
 }
+
+/** Terms with what holds for each, side by side. */
+export function FactList({ facts }: { facts: readonly (readonly [string, React.ReactNode])[] }) {
+  return (
+    <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-[13px]">
+      {facts.map(([term, value]) => (
+        <div key={term} className="contents">
+          <dt className="text-ink-3">{term}</dt>
+          <dd className="text min-w-0">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
